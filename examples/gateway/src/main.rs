@@ -1,0 +1,3 @@
+//! The example gateway.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The simulator that tests, benches, fuzzers and the example gateway share.

@@ -1,0 +1,5 @@
+//! ISAKMP and IKEv1 as a state machine without I/O.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
