@@ -1,0 +1,66 @@
+//! Every capacity in one place: nothing grows beyond it on a stranger's word.
+
+use core::time::Duration;
+
+/// Capacities and waiting times of a device.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// SAs of the data plane, both directions of one protocol counted once.
+    pub sas: u16,
+    /// Packets in the hands of the engine at once.
+    pub packets_in_flight: u16,
+    /// Packets held per policy while an SA is negotiated.
+    pub held_per_policy: u8,
+    /// Entries of the flow cache.
+    pub flow_cache: u16,
+    /// Bundles of one policy at once.
+    pub bundles_per_policy: u8,
+    /// How long an old bundle still receives after its successor took over.
+    pub replaced_linger: Duration,
+    /// How long to wait before a failed renewal is tried again.
+    pub rekey_retry: Duration,
+    /// Phase 1 exchanges whose initiator has not proved its address.
+    pub half_open: u16,
+    /// The same, per address.
+    pub half_open_per_address: u8,
+    /// ISAKMP SAs.
+    pub isakmp_sas: u16,
+    /// Quick mode exchanges at once per ISAKMP SA.
+    pub quick_modes_per_sa: u8,
+    /// Requests for SAs that wait for an ISAKMP SA or a free exchange, per peer.
+    pub queued_acquires: u8,
+    /// Longest ISAKMP message that is read.
+    pub message_len: u16,
+    /// Items that one turn of a device handles.
+    pub work_per_turn: u16,
+    /// Exponent windows that one turn gives to public-key work.
+    pub public_budget: u32,
+    /// Lines of the log.
+    pub log_lines: u16,
+    /// Keys of the key ring.
+    pub keys: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sas: 1024,
+            packets_in_flight: 256,
+            held_per_policy: 20,
+            flow_cache: 1024,
+            bundles_per_policy: 4,
+            replaced_linger: Duration::from_secs(10),
+            rekey_retry: Duration::from_secs(30),
+            half_open: 1024,
+            half_open_per_address: 5,
+            isakmp_sas: 1024,
+            quick_modes_per_sa: 2,
+            queued_acquires: 32,
+            message_len: 16_384,
+            work_per_turn: 256,
+            public_budget: 64,
+            log_lines: 1024,
+            keys: 1024,
+        }
+    }
+}

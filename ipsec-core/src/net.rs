@@ -1,0 +1,147 @@
+//! Interfaces, addresses and routes: what the machines must know of the router around them.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::model::{AddressSelector, InterfaceName};
+
+/// An interface, by the order in which it was made known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceId(pub u16);
+
+/// A logical interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Its addresses with prefix lengths, in the order of configuration; none if unnumbered.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// The longest datagram it carries.
+    pub mtu: u16,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it leads, as address and prefix length.
+    pub destination: (IpAddr, u8),
+    /// The interface it leaves by.
+    pub interface: InterfaceId,
+    /// The next router; none where the destination is reached directly.
+    pub next_hop: Option<IpAddr>,
+}
+
+/// The router's interfaces and routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Net {
+    interfaces: Vec<Interface>,
+    routes: Vec<Route>,
+}
+
+impl Net {
+    /// The MTU of an interface of which nothing else is known.
+    pub const DEFAULT_MTU: u16 = 1500;
+
+    /// The interface of that name, made known if it was not.
+    pub fn interface(&mut self, name: &InterfaceName) -> InterfaceId {
+        if let Some(id) = self.by_name(name) {
+            return id;
+        }
+        let id = InterfaceId(u16::try_from(self.interfaces.len()).unwrap_or(u16::MAX));
+        self.interfaces.push(Interface {
+            name: name.clone(),
+            addresses: Vec::new(),
+            mtu: Self::DEFAULT_MTU,
+        });
+        id
+    }
+
+    /// The interface of that name.
+    #[must_use]
+    pub fn by_name(&self, name: &InterfaceName) -> Option<InterfaceId> {
+        let place = self
+            .interfaces
+            .iter()
+            .position(|interface| interface.name == *name)?;
+        u16::try_from(place).ok().map(InterfaceId)
+    }
+
+    /// An interface.
+    #[must_use]
+    pub fn get(&self, id: InterfaceId) -> Option<&Interface> {
+        self.interfaces.get(usize::from(id.0))
+    }
+
+    /// An interface, to change it.
+    #[must_use]
+    pub fn get_mut(&mut self, id: InterfaceId) -> Option<&mut Interface> {
+        self.interfaces.get_mut(usize::from(id.0))
+    }
+
+    /// Every interface.
+    pub fn interfaces(&self) -> impl Iterator<Item = (InterfaceId, &Interface)> {
+        (0..).map(InterfaceId).zip(&self.interfaces)
+    }
+
+    /// Every route, in the order of configuration.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Adds a route.
+    pub fn add_route(&mut self, route: Route) {
+        self.routes.push(route);
+    }
+
+    /// Whether the address is one of the router's own.
+    #[must_use]
+    pub fn is_local(&self, address: IpAddr) -> bool {
+        self.interfaces
+            .iter()
+            .flat_map(|i| &i.addresses)
+            .any(|(own, _)| *own == address)
+    }
+
+    /// The way to an address: the connected network or route with the longest prefix, the first
+    /// of several.
+    #[must_use]
+    pub fn route(&self, destination: IpAddr) -> Option<(InterfaceId, Option<IpAddr>)> {
+        let connected = self.interfaces().flat_map(|(id, interface)| {
+            interface
+                .addresses
+                .iter()
+                .map(move |(address, len)| ((*address, *len), id, None))
+        });
+        let routes = self
+            .routes
+            .iter()
+            .map(|r| (r.destination, r.interface, r.next_hop));
+        let mut best: Option<(u8, InterfaceId, Option<IpAddr>)> = None;
+        for ((address, len), interface, next_hop) in connected.chain(routes) {
+            let fits = AddressSelector::Prefix(address, len).matches(destination);
+            if fits && best.is_none_or(|(longest, ..)| len > longest) {
+                best = Some((len, interface, next_hop));
+            }
+        }
+        best.map(|(_, interface, next_hop)| (interface, next_hop))
+    }
+
+    /// The own address for packets to `peer`: that of the sending interface (`on`, or where the
+    /// route leads), or, if that is unnumbered, the one configured first on any other.
+    #[must_use]
+    pub fn source_for(&self, peer: IpAddr, on: Option<InterfaceId>) -> Option<IpAddr> {
+        let fits = |address: &IpAddr| address.is_ipv4() == peer.is_ipv4();
+        let first = |interface: &Interface| {
+            interface
+                .addresses
+                .iter()
+                .map(|(address, _)| *address)
+                .find(&fits)
+        };
+        let on = on.or_else(|| self.route(peer).map(|(interface, _)| interface));
+        on.and_then(|id| self.get(id))
+            .and_then(first)
+            .or_else(|| self.interfaces.iter().find_map(first))
+    }
+}

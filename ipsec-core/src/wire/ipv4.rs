@@ -1,0 +1,193 @@
+//! IPv4 headers (RFC 791).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//! +-------+-------+---------------+-------------------------------+
+//! |Version|  IHL  |Type of Service|          Total Length         |
+//! +-------+-------+---------------+-----+-------------------------+
+//! |         Identification        |Flags|     Fragment Offset     |
+//! +---------------+---------------+-----+-------------------------+
+//! | Time to Live  |    Protocol   |        Header Checksum        |
+//! +---------------+---------------+-------------------------------+
+//! |                        Source Address                         |
+//! |                      Destination Address                      |
+//! |                     Options, if IHL > 5                       |
+//! ```
+
+use core::net::Ipv4Addr;
+
+use super::Malformed;
+use super::checksum::checksum;
+
+/// Length of a header without options.
+pub const HEADER: usize = 20;
+
+/// A datagram whose lengths and header checksum are right.
+#[derive(Clone, Copy, Debug)]
+pub struct Ipv4<'a> {
+    fixed: &'a [u8; HEADER],
+    header: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl<'a> Ipv4<'a> {
+    /// Checks version, lengths and header checksum. Bytes behind the total length are left out.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let fixed = bytes.first_chunk::<HEADER>().ok_or(Malformed::Short)?;
+        if fixed[0] >> 4 != 4 {
+            return Err(Malformed::Version);
+        }
+        let header_len = usize::from(fixed[0] & 0xf) * 4;
+        let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
+        if header_len < HEADER || total < header_len {
+            return Err(Malformed::Length);
+        }
+        let header = bytes.get(..header_len).ok_or(Malformed::Length)?;
+        let payload = bytes.get(header_len..total).ok_or(Malformed::Length)?;
+        if checksum(&[header]) != 0 {
+            return Err(Malformed::Checksum);
+        }
+        Ok(Self {
+            fixed,
+            header,
+            payload,
+        })
+    }
+
+    /// The header with its options.
+    #[must_use]
+    pub const fn header(&self) -> &'a [u8] {
+        self.header
+    }
+
+    /// What follows the header, up to the total length.
+    #[must_use]
+    pub const fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// Length of the whole datagram in bytes.
+    #[must_use]
+    pub const fn total_len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+
+    /// Type of service.
+    #[must_use]
+    pub const fn tos(&self) -> u8 {
+        self.fixed[1]
+    }
+
+    /// Identification.
+    #[must_use]
+    pub const fn id(&self) -> u16 {
+        u16::from_be_bytes([self.fixed[4], self.fixed[5]])
+    }
+
+    /// Don't Fragment.
+    #[must_use]
+    pub const fn dont_fragment(&self) -> bool {
+        self.fixed[6] & 0x40 != 0
+    }
+
+    /// Whether more fragments follow this one.
+    #[must_use]
+    pub const fn more_fragments(&self) -> bool {
+        self.fixed[6] & 0x20 != 0
+    }
+
+    /// Offset of this fragment in bytes.
+    #[must_use]
+    pub const fn fragment_offset(&self) -> usize {
+        (u16::from_be_bytes([self.fixed[6] & 0x1f, self.fixed[7]]) as usize) * 8
+    }
+
+    /// Whether it is a part of a larger datagram.
+    #[must_use]
+    pub const fn is_fragment(&self) -> bool {
+        self.more_fragments() || self.fragment_offset() != 0
+    }
+
+    /// Time to live.
+    #[must_use]
+    pub const fn ttl(&self) -> u8 {
+        self.fixed[8]
+    }
+
+    /// The protocol behind the header.
+    #[must_use]
+    pub const fn protocol(&self) -> u8 {
+        self.fixed[9]
+    }
+
+    /// Source address.
+    #[must_use]
+    pub const fn source(&self) -> Ipv4Addr {
+        Ipv4Addr::new(
+            self.fixed[12],
+            self.fixed[13],
+            self.fixed[14],
+            self.fixed[15],
+        )
+    }
+
+    /// Destination address.
+    #[must_use]
+    pub const fn destination(&self) -> Ipv4Addr {
+        Ipv4Addr::new(
+            self.fixed[16],
+            self.fixed[17],
+            self.fixed[18],
+            self.fixed[19],
+        )
+    }
+}
+
+/// The values of a header without options that is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewHeader {
+    /// Type of service.
+    pub tos: u8,
+    /// Length of the whole datagram.
+    pub total_len: u16,
+    /// Identification.
+    pub id: u16,
+    /// Don't Fragment.
+    pub dont_fragment: bool,
+    /// Whether more fragments follow.
+    pub more_fragments: bool,
+    /// Offset in units of 8 bytes.
+    pub offset_units: u16,
+    /// Time to live.
+    pub ttl: u8,
+    /// The protocol behind the header.
+    pub protocol: u8,
+    /// Source address.
+    pub source: Ipv4Addr,
+    /// Destination address.
+    pub destination: Ipv4Addr,
+}
+
+impl NewHeader {
+    /// The header's bytes, checksum included.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; HEADER] {
+        let mut b = [0; HEADER];
+        b[0] = 0x45;
+        b[1] = self.tos;
+        b[2..4].copy_from_slice(&self.total_len.to_be_bytes());
+        b[4..6].copy_from_slice(&self.id.to_be_bytes());
+        let flags = u16::from(self.dont_fragment) << 14 | u16::from(self.more_fragments) << 13;
+        b[6..8].copy_from_slice(&(flags | self.offset_units & 0x1fff).to_be_bytes());
+        b[8] = self.ttl;
+        b[9] = self.protocol;
+        b[12..16].copy_from_slice(&self.source.octets());
+        b[16..20].copy_from_slice(&self.destination.octets());
+        let sum = checksum(&[&b]);
+        b[10..12].copy_from_slice(&sum.to_be_bytes());
+        b
+    }
+}
