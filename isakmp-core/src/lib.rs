@@ -1,5 +1,27 @@
 //! ISAKMP and IKEv1 as a state machine without I/O.
+//!
+//! Calls go into the [`Endpoint`], ordered [`Action`]s come out, and the deadline is computed when
+//! asked for. Whatever takes time, above all Diffie–Hellman, is an [`Ask`] with a ticket that is
+//! answered later.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+pub mod admission;
+mod ask;
+pub mod config;
+mod conversation;
+mod endpoint;
+pub mod keys;
+pub mod negotiate;
+mod out;
+mod phase1;
+mod phase2;
+pub mod reason;
+mod sa;
+pub mod wire;
+
+pub use ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+pub use endpoint::{Endpoint, ExchangeView, IsakmpCounters};
+pub use sa::{IsakmpSa, IsakmpSaId};

@@ -1,0 +1,153 @@
+//! One side of an exchange on the wire: what was sent last, when it is sent again, and which
+//! message was answered with it.
+
+use alloc::vec::Vec;
+
+use hw_offload::{Digest, Hash, Primitives};
+use ipsec_core::Instant;
+
+use crate::ask::{Action, Path, Report};
+use crate::config::IsakmpPolicyConfig;
+use crate::out::Out;
+use crate::wire::{ExchangeType, PayloadType};
+
+/// The hash by which a message is known again.
+pub(crate) fn fingerprint(primitives: &dyn Primitives, message: &[u8]) -> Digest {
+    primitives.hash(Hash::Sha1, &[message])
+}
+
+/// Sending, sending again, and answering duplicates.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    pub(crate) number: u32,
+    pub(crate) path: Path,
+    kind: ExchangeType,
+    sent: Vec<u8>,
+    payloads: Vec<PayloadType>,
+    message: u8,
+    times: u16,
+    resend_at: Option<Instant>,
+    received: Option<Digest>,
+}
+
+/// What time did to a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    Nothing,
+    GivenUp,
+}
+
+impl Conversation {
+    pub(crate) const fn new(number: u32, kind: ExchangeType, path: Path) -> Self {
+        Self {
+            number,
+            path,
+            kind,
+            sent: Vec::new(),
+            payloads: Vec::new(),
+            message: 0,
+            times: 0,
+            resend_at: None,
+            received: None,
+        }
+    }
+
+    /// The number of the message sent last.
+    pub(crate) const fn message(&self) -> u8 {
+        self.message
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.resend_at
+    }
+
+    /// Takes an accepted message's fingerprint: the same bytes again are a duplicate. Waiting for
+    /// it is over.
+    pub(crate) fn accepted(
+        &mut self,
+        out: &mut Out<'_>,
+        received: Digest,
+        message: u8,
+        payloads: Vec<PayloadType>,
+        length: usize,
+    ) {
+        self.received = Some(received);
+        self.resend_at = None;
+        out.report(Report::Message {
+            exchange: self.number,
+            sent: false,
+            kind: self.kind,
+            message,
+            payloads,
+            length,
+            again: 0,
+        });
+    }
+
+    /// Whether the message was accepted just before.
+    pub(crate) fn is_duplicate(&self, message: &Digest) -> bool {
+        self.received.as_ref() == Some(message)
+    }
+
+    /// Sends a message. With a policy, again and again until an answer is accepted.
+    pub(crate) fn send(
+        &mut self,
+        out: &mut Out<'_>,
+        now: Instant,
+        (message, payloads): (u8, Vec<PayloadType>),
+        bytes: Vec<u8>,
+        policy: Option<&IsakmpPolicyConfig>,
+    ) {
+        self.message = message;
+        self.payloads = payloads;
+        self.sent = bytes;
+        self.times = 0;
+        self.transmit(out);
+        self.resend_at = policy.map(|policy| now + policy.wait(1));
+    }
+
+    /// Sends the same bytes once more.
+    pub(crate) fn transmit(&mut self, out: &mut Out<'_>) {
+        if self.sent.is_empty() {
+            return;
+        }
+        out.report(Report::Message {
+            exchange: self.number,
+            sent: true,
+            kind: self.kind,
+            message: self.message,
+            payloads: self.payloads.clone(),
+            length: self.sent.len(),
+            again: self.times,
+        });
+        self.times += 1;
+        out.push(Action::Send {
+            path: self.path,
+            bytes: self.sent.clone(),
+        });
+    }
+
+    /// Sends again if it is time to; gives up when all retransmissions are spent.
+    pub(crate) fn tick(
+        &mut self,
+        out: &mut Out<'_>,
+        now: Instant,
+        policy: &IsakmpPolicyConfig,
+    ) -> Tick {
+        if self.resend_at.is_none_or(|at| at > now) {
+            return Tick::Nothing;
+        }
+        if self.times > policy.retry_limit() {
+            self.resend_at = None;
+            return Tick::GivenUp;
+        }
+        self.transmit(out);
+        self.resend_at = Some(now + policy.wait(self.times));
+        Tick::Nothing
+    }
+
+    /// The last message and the one that it answered, for those who must keep them.
+    pub(crate) fn into_reply(self) -> Option<(Digest, Vec<u8>)> {
+        Some((self.received?, self.sent))
+    }
+}

@@ -1,0 +1,219 @@
+//! Informational exchanges: notifications and deletes, received and sent.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use ipsec_core::model::{Protocol, Spi};
+
+use super::Endpoint;
+use crate::admission;
+use crate::ask::{Action, Env, Path, Report};
+use crate::phase1::Incoming;
+use crate::sa::IsakmpSaId;
+use crate::wire::{
+    Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notify, NotifyType, Payload,
+    PayloadType, Payloads, Writer,
+};
+
+/// At most one unauthenticated error notification per address in this time.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
+/// Addresses remembered for that.
+const COMPLAINTS: usize = 64;
+
+impl Endpoint {
+    /// A message of an informational exchange.
+    pub(super) fn informational(&mut self, env: &mut Env<'_>, path: Path, incoming: &Incoming<'_>) {
+        let header = incoming.header;
+        let Some(id) = self.sa_of(header).filter(|_| header.flags.encrypted()) else {
+            return self.unauthenticated(path, incoming);
+        };
+        let Some(sa) = self.sas.get(id.0) else { return };
+        if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+            self.counters.unknown += 1;
+            return;
+        }
+        let iv = sa.iv(env.primitives, header.message_id);
+        let opened = sa.open(env.primitives, &iv, incoming.body);
+        let payloads = opened
+            .as_ref()
+            .and_then(|(plain, _)| Payloads::parse(header.next, plain).ok());
+        let Some(payloads) = payloads
+            .filter(|payloads| sa.authentic(env.primitives, header.message_id, &[], payloads))
+            .filter(|payloads| admission::admits(ExchangeType::Informational, 1, true, payloads))
+        else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let peer = sa.path.peer.ip();
+        let own_cookies = [sa.cookies.0.0, sa.cookies.1.0].concat();
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.remember(header.message_id);
+        }
+        for raw in payloads.all() {
+            match Payload::parse(*raw) {
+                Ok(Payload::Notify(notify)) => {
+                    let (kind, exchange) = (notify.kind, 0);
+                    let authentic = true;
+                    let report = Report::Notified {
+                        exchange,
+                        peer,
+                        kind,
+                        authentic,
+                    };
+                    self.push(Action::Report(report));
+                }
+                Ok(Payload::Delete(delete)) if delete.protocol == 1 => {
+                    if delete.spis().any(|spi| spi == own_cookies) {
+                        // What stands behind it is no longer protected by anything.
+                        return self.remove_sa(env, id, false, true);
+                    }
+                }
+                Ok(Payload::Delete(delete)) => {
+                    let Some(protocol) = Protocol::from_doi_number(delete.protocol) else {
+                        continue;
+                    };
+                    for spi in delete
+                        .spis()
+                        .filter_map(|spi| <[u8; 4]>::try_from(spi).ok())
+                    {
+                        let spi = Spi::from_bytes(spi);
+                        self.push(Action::DeleteSpi {
+                            peer,
+                            protocol,
+                            spi,
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Without authentication a notification is a hint for a person, and nothing else.
+    fn unauthenticated(&mut self, path: Path, incoming: &Incoming<'_>) {
+        let header = incoming.header;
+        if header.flags.encrypted() {
+            self.counters.unknown += 1;
+            return;
+        }
+        let found = self.phase1.iter_mut().find(|(_, exchange)| {
+            exchange.common.cookies.0 == header.initiator
+                && exchange.common.talk.path.peer == path.peer
+        });
+        let Some((_, exchange)) = found else {
+            self.counters.unknown += 1;
+            return;
+        };
+        let Ok(payloads) = Payloads::parse(header.next, incoming.body) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let notify = payloads
+            .all()
+            .iter()
+            .find_map(|raw| match Payload::parse(*raw) {
+                Ok(Payload::Notify(notify)) => Some(notify),
+                _ => None,
+            });
+        if let Some(notify) = notify.filter(|notify| notify.kind.is_error()) {
+            exchange.hint(notify.kind);
+            let exchange = exchange.common.talk.number;
+            let (peer, kind, authentic) = (path.peer.ip(), notify.kind, false);
+            self.push(Action::Report(Report::Notified {
+                exchange,
+                peer,
+                kind,
+                authentic,
+            }));
+        }
+    }
+
+    /// Tells somebody in clear that its first message was refused, seldom enough to be of no use
+    /// to an attacker.
+    pub(super) fn complain(
+        &mut self,
+        env: &mut Env<'_>,
+        path: Path,
+        initiator: Cookie,
+        kind: NotifyType,
+    ) {
+        let peer = path.peer.ip();
+        self.complaints
+            .retain(|(_, at)| *at + COMPLAINT_EVERY > env.now);
+        let recent = self.complaints.iter().any(|(other, _)| *other == peer);
+        if recent || self.complaints.len() >= COMPLAINTS {
+            return;
+        }
+        let mut id = [0; 4];
+        if env.entropy.fill(&mut id).is_err() {
+            return;
+        }
+        self.complaints.push_back((peer, env.now));
+        let header = Header {
+            initiator,
+            responder: Cookie::ZERO,
+            next: PayloadType::NONE,
+            exchange: ExchangeType::Informational,
+            flags: Flags(0),
+            message_id: MessageId(u32::from_be_bytes(id) | 1),
+        };
+        let notify = Notify {
+            protocol: 1,
+            kind,
+            spi: &[],
+            data: &[],
+        };
+        let mut writer = Writer::new();
+        writer.push(PayloadType::N, &notify.to_bytes());
+        self.push(Action::Send {
+            path,
+            bytes: writer.message(header),
+        });
+    }
+
+    /// Sends an error notification under an SA, where the policy wants it.
+    pub(super) fn send_notify(&mut self, env: &mut Env<'_>, id: IsakmpSaId, kind: NotifyType) {
+        if self.sas.get(id.0).is_some_and(|sa| sa.policy.notifies()) {
+            let notify = Notify {
+                protocol: 3,
+                kind,
+                spi: &[],
+                data: &[],
+            };
+            self.inform(env, id, (PayloadType::N, notify.to_bytes()));
+        }
+    }
+
+    /// Sends Delete payloads for our inbound SPIs.
+    pub(super) fn send_delete(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        inbound: &[(Protocol, Spi)],
+    ) {
+        for (protocol, spi) in inbound {
+            let body = Delete::body(protocol.doi_number(), &[&spi.to_bytes()]);
+            self.inform(env, id, (PayloadType::D, body));
+        }
+    }
+
+    /// Sends a Delete payload for the ISAKMP SA itself.
+    pub(super) fn send_isakmp_delete(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let cookies = [sa.cookies.0.0, sa.cookies.1.0].concat();
+        self.inform(env, id, (PayloadType::D, Delete::body(1, &[&cookies])));
+    }
+
+    fn inform(&mut self, env: &mut Env<'_>, id: IsakmpSaId, payload: (PayloadType, Vec<u8>)) {
+        let Some(message_id) = self.new_message_id(env, id) else {
+            return;
+        };
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let writer = sa.hashed(env.primitives, message_id, &[], &[payload]);
+        let mut iv = sa.iv(env.primitives, message_id);
+        let header = sa.header(ExchangeType::Informational, message_id);
+        let bytes = sa.session.seal(env.primitives, &mut iv, header, &writer);
+        let path = sa.path;
+        self.push(Action::Send { path, bytes });
+    }
+}

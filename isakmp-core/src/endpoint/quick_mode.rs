@@ -1,0 +1,301 @@
+//! Quick mode: which exchange a message belongs to, and what a finished one leads to.
+
+use ipsec_core::model::Role;
+use ipsec_core::{Id, RemoveWhy, RemovedBundle};
+
+use super::{Child, Endpoint};
+use crate::ask::{Acquire, Action, Env, Path, Report};
+use crate::conversation::Conversation;
+use crate::out::Out;
+use crate::phase1::Incoming;
+use crate::phase2::{Common, Exchange, Step, Trouble, admit, responder_offer};
+use crate::reason::{Reason, Subject, Whose};
+use crate::sa::IsakmpSaId;
+use crate::wire::{ExchangeType, MessageId, NotifyType};
+
+impl Endpoint {
+    /// Begins quick modes for requests whose turn has come.
+    pub(super) fn start_waiting(&mut self, env: &mut Env<'_>) {
+        loop {
+            let next = self.waiting.iter().position(|waiting| {
+                waiting.not_before <= env.now
+                    && self
+                        .usable_sa(waiting.acquire.peer)
+                        .is_some_and(|sa| self.has_room(sa))
+            });
+            let Some(place) = next else { return };
+            let acquire = self.waiting.remove(place).acquire;
+            if let Some(sa) = self.usable_sa(acquire.peer) {
+                self.start_quick(env, sa, &acquire);
+            }
+        }
+    }
+
+    fn has_room(&self, sa: IsakmpSaId) -> bool {
+        let busy = self
+            .quick
+            .iter()
+            .filter(|(_, quick)| quick.common.sa == sa)
+            .count();
+        busy < usize::from(self.limits.quick_modes_per_sa)
+    }
+
+    fn start_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, acquire: &Acquire) {
+        let fail = |subject| Reason::new(ExchangeType::Quick, 0, subject, Whose::Ours);
+        let Some(message_id) = self.new_message_id(env, id) else {
+            return self.quick_failed(acquire, fail(Subject::Entropy));
+        };
+        let number = self.next_exchange();
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let common = Common {
+            talk: Conversation::new(number, ExchangeType::Quick, sa.path),
+            sa: id,
+            message_id,
+            iv: sa.iv(env.primitives, message_id),
+            isakmp_policy: sa.policy.clone(),
+            policy: acquire.policy.clone(),
+            role: Role::Initiator,
+            bundle: None,
+            suspicion: None,
+        };
+        let peer = sa.path.peer.ip();
+        self.started(number, 2, Role::Initiator, peer);
+        let mut out = Out {
+            actions: &mut self.actions,
+            tickets: &mut self.tickets,
+        };
+        match Exchange::initiator(common, acquire, env, &mut out) {
+            Ok(exchange) => {
+                if self.quick.insert(exchange).is_err() {
+                    self.quick_failed(acquire, fail(Subject::Full));
+                }
+            }
+            Err(reason) => self.quick_failed(acquire, reason),
+        }
+    }
+
+    fn quick_failed(&mut self, acquire: &Acquire, reason: Reason) {
+        let (exchange, peer) = (0, acquire.peer);
+        self.push(Action::Report(Report::Failed {
+            exchange,
+            peer,
+            reason,
+        }));
+        self.push(Action::Failed(acquire.policy.clone()));
+    }
+
+    /// A random message id that was not used under this SA, remembered from here on.
+    pub(super) fn new_message_id(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+    ) -> Option<MessageId> {
+        let sa = self.sas.get_mut(id.0)?;
+        for _ in 0..16 {
+            let mut bytes = [0; 4];
+            env.entropy.fill(&mut bytes).ok()?;
+            let message_id = MessageId(u32::from_be_bytes(bytes));
+            if message_id.0 != 0 && !sa.is_used(message_id) {
+                sa.remember(message_id);
+                return Some(message_id);
+            }
+        }
+        None
+    }
+
+    /// A message of quick mode.
+    pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
+        let header = incoming.header;
+        let Some(id) = self.sa_of(header) else {
+            self.counters.unknown += 1;
+            return;
+        };
+        let found = self
+            .quick
+            .iter()
+            .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
+        let Some(place) = found.map(|(place, _)| place) else {
+            let Some(sa) = self.sas.get(id.0) else { return };
+            if let Some(reply) = sa.reply_to(&incoming.digest, env.now) {
+                self.counters.duplicates += 1;
+                let bytes = reply.to_vec();
+                return self.push(Action::Send { path, bytes });
+            }
+            if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+                self.counters.unknown += 1;
+                return;
+            }
+            return self.first_quick(env, id, incoming);
+        };
+        let (Some(quick), Some(sa)) = (self.quick.get_mut(place), self.sas.get(id.0)) else {
+            return;
+        };
+        let mut out = Out {
+            actions: &mut self.actions,
+            tickets: &mut self.tickets,
+        };
+        if quick.common.talk.is_duplicate(&incoming.digest) {
+            self.counters.duplicates += 1;
+            quick.common.talk.transmit(&mut out);
+            return;
+        }
+        let step = quick.receive(sa, env, &mut out, &incoming);
+        self.after_quick(env, place, step);
+    }
+
+    /// Message 1 of a quick mode.
+    fn first_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, incoming: Incoming<'_>) {
+        let message_id = incoming.header.message_id;
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let peer = sa.path.peer.ip();
+        let iv = sa.iv(env.primitives, message_id);
+        let opened = match admit(1, sa, env, &iv, &[], &incoming) {
+            Ok(opened) => opened,
+            Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
+                return self.push(Action::Report(Report::Suspicious {
+                    exchange: 0,
+                    peer,
+                    reason,
+                }));
+            }
+        };
+        // Authentic from here on: the message id is spent.
+        let offer = responder_offer(sa, env, &opened);
+        let (path, isakmp_policy) = (sa.path, sa.policy.clone());
+        let number = self.next_exchange();
+        let (offer, policy) = match offer {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                if let Some(sa) = self.sas.get_mut(id.0) {
+                    sa.remember(message_id);
+                }
+                self.started(number, 2, Role::Responder, peer);
+                self.push(Action::Report(Report::Failed {
+                    exchange: number,
+                    peer,
+                    reason,
+                }));
+                let kind = match reason.subject {
+                    Subject::Selectors => NotifyType::INVALID_ID_INFORMATION,
+                    _ => NotifyType::NO_PROPOSAL_CHOSEN,
+                };
+                return self.send_notify(env, id, kind);
+            }
+        };
+        let mut common = Common {
+            talk: Conversation::new(number, ExchangeType::Quick, path),
+            sa: id,
+            message_id,
+            iv: opened.iv,
+            isakmp_policy,
+            policy: policy.name.clone(),
+            role: Role::Responder,
+            bundle: None,
+            suspicion: None,
+        };
+        self.started(number, 2, Role::Responder, peer);
+        let mut out = Out {
+            actions: &mut self.actions,
+            tickets: &mut self.tickets,
+        };
+        let length = crate::wire::HEADER + incoming.body.len();
+        common
+            .talk
+            .accepted(&mut out, incoming.digest, 1, opened.types, length);
+        let exchange = Exchange::responder(common, offer, &mut out);
+        let fits = self.quick.insert(exchange).is_ok();
+        let room = self
+            .sas
+            .get_mut(id.0)
+            .is_some_and(|sa| sa.remember(message_id));
+        if !fits || !room {
+            let reason = Reason::new(ExchangeType::Quick, 1, Subject::Full, Whose::Ours);
+            self.push(Action::Report(Report::Failed {
+                exchange: number,
+                peer,
+                reason,
+            }));
+        }
+    }
+
+    /// What an event in a quick mode leads to.
+    pub(super) fn after_quick(&mut self, env: &mut Env<'_>, id: Id, step: Step) {
+        match step {
+            Step::On => {}
+            Step::Done => {
+                let Some(quick) = self.quick.remove(id) else {
+                    return;
+                };
+                let common = quick.common;
+                let exchange = common.talk.number;
+                self.push(Action::Report(Report::Completed { exchange, phase: 2 }));
+                let peer = common.talk.path.peer.ip();
+                self.waiting
+                    .retain(|waiting| waiting.acquire.policy != common.policy);
+                let keep = env.now + super::main_mode::keep_time(&common.isakmp_policy);
+                let Some(sa) = self.sas.get_mut(common.sa.0) else {
+                    return;
+                };
+                if let Some(bundle) = common.bundle {
+                    self.children.push(Child {
+                        bundle,
+                        sa: sa.number,
+                        peer,
+                    });
+                }
+                if common.role == Role::Initiator
+                    && let Some((to, bytes)) = common.talk.into_reply()
+                {
+                    sa.keep_reply(to, bytes, keep);
+                }
+                self.start_waiting(env);
+            }
+            Step::Failed(reason) => {
+                let Some(quick) = self.quick.get_mut(id) else {
+                    return;
+                };
+                let (exchange, sa) = (quick.common.talk.number, quick.common.sa);
+                let peer = quick.common.talk.path.peer.ip();
+                let answered = quick.common.role == Role::Initiator && reason.message == 2;
+                self.push(Action::Report(Report::Failed {
+                    exchange,
+                    peer,
+                    reason,
+                }));
+                self.drop_quick(id);
+                if answered && reason.whose == Whose::Theirs && reason.subject != Subject::Timeout {
+                    self.send_notify(env, sa, NotifyType::NO_PROPOSAL_CHOSEN);
+                }
+                self.start_waiting(env);
+            }
+        }
+    }
+
+    /// An unfinished quick mode goes, and its bundle with it.
+    pub(super) fn drop_quick(&mut self, id: Id) {
+        if let Some(quick) = self.quick.remove(id) {
+            if let Some(bundle) = quick.common.bundle {
+                self.push(Action::Release(bundle));
+            }
+            self.push(Action::Failed(quick.common.policy));
+        }
+    }
+
+    /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
+    pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
+        self.children.retain(|child| child.bundle != removed.bundle);
+        let told = matches!(
+            why,
+            RemoveWhy::PeerDeleted | RemoveWhy::PeerRestarted | RemoveWhy::NegotiationFailed
+        );
+        if told || !removed.was_valid {
+            return;
+        }
+        let sa = self.usable_sa(removed.peer);
+        if let Some(id) = sa
+            && self.sas.get(id.0).is_some_and(|sa| sa.policy.deletes())
+        {
+            self.send_delete(env, id, &removed.inbound);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The initiator of quick mode.
+
+use alloc::vec::Vec;
+
+use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
+use ipsec_core::Reserved;
+use ipsec_core::model::{Half, Role, Selector};
+
+use super::{
+    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, phase2, reason, sa_body,
+    send,
+};
+use crate::ask::{Acquire, Answer, Ask, Env};
+use crate::out::Out;
+use crate::phase1::{Incoming, exponent, nonce};
+use crate::reason::{Reason, Subject, Whose};
+use crate::sa::IsakmpSa;
+use crate::wire::{HEADER, Identification, PayloadType, Writer};
+
+/// Where the initiator stands.
+#[derive(Debug)]
+pub(crate) enum Initiator {
+    /// SPIs are being reserved.
+    Reserving(Ticket),
+    /// Our public value is being computed (perfect forward secrecy).
+    MakingKey(MakingKey),
+    /// Message 1 is out.
+    Sent(Sent),
+    /// The shared secret is being computed (perfect forward secrecy).
+    Agreeing(Terms, Ticket),
+    /// Both directions are being installed.
+    Installing(Terms, [Option<Ticket>; 2]),
+    /// Over.
+    Over,
+}
+
+#[derive(Debug)]
+pub(crate) struct MakingKey {
+    reserved: Reserved,
+    exponent: Secret,
+    ticket: Ticket,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sent {
+    reserved: Reserved,
+    ni: Vec<u8>,
+    ids: Option<(Identification, Identification)>,
+    selector: Selector,
+    exponent: Option<(Secret, Vec<u8>)>,
+}
+
+impl Initiator {
+    pub(crate) fn start(
+        common: &Common,
+        acquire: &Acquire,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<Self, Reason> {
+        let gone = reason(0, Subject::Changed, Whose::Ours);
+        let policy = env.ipsec.policy(acquire.policy.as_str()).ok_or(gone)?;
+        let protocols = phase2(env.ipsec, policy).ok_or(gone)?.protocols();
+        let policy = common.policy.clone();
+        Ok(Self::Reserving(
+            out.ask(|_| Ask::Reserve { policy, protocols }),
+        ))
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Reserving(_) | Self::MakingKey(_) => "SENDING_HASH_SA_NONCE",
+            Self::Sent(_) => "WAIT_HASH_SA_NONCE",
+            Self::Agreeing(..) => "RECEIVING_MESSAGE",
+            Self::Installing(..) => "SENDING_HASH",
+            Self::Over => "DONE",
+        }
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        common: &mut Common,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Step, Trouble> {
+        let Self::Sent(sent) = self else {
+            return Ok(Step::On);
+        };
+        let opened = admit(2, sa, env, &common.iv, &[&sent.ni], incoming)?;
+        let gone = || fatal(2, Subject::Changed);
+        let policy = env.ipsec.policy(common.policy.as_str()).ok_or_else(gone)?;
+        let own = phase2(env.ipsec, policy).ok_or_else(gone)?;
+        let agreement = own.confirm(&sa_body(2, &opened)?).map_err(|mismatch| {
+            Trouble::Fatal(reason(2, Subject::NotOffered, Whose::Theirs).with(mismatch))
+        })?;
+        let same = match (&sent.ids, &opened.ids) {
+            (Some((a, b)), Some((c, d))) => a == c && b == d,
+            (_, None) => true,
+            (None, Some((ci, cr))) => {
+                let host = |address| Identification::of_address(address);
+                ci.same_as(&host(sa.path.local.ip())) && cr.same_as(&host(sa.path.peer.ip()))
+            }
+        };
+        if !same || opened.nonce == sent.ni {
+            return Err(fatal(2, Subject::Selectors));
+        }
+        let peer_public = match (&sent.exponent, opened.public) {
+            (None, None) => None,
+            (Some((exponent, own)), Some(theirs)) if *own != theirs => {
+                Some((exponent.duplicate(), theirs))
+            }
+            _ => return Err(fatal(2, Subject::Payloads)),
+        };
+        common.iv = opened.iv;
+        let length = HEADER + incoming.body.len();
+        common
+            .talk
+            .accepted(out, incoming.digest.clone(), 2, opened.types, length);
+        let Self::Sent(sent) = core::mem::replace(self, Self::Over) else {
+            return Ok(Step::On);
+        };
+        let terms = Terms {
+            agreement,
+            spis: sent.reserved.spis,
+            ni: sent.ni,
+            nr: opened.nonce,
+            shared: None,
+            selector: sent.selector,
+        };
+        match (peer_public, own.pfs) {
+            (Some((exponent, peer)), Some(group)) => {
+                let ticket = out.ask(|ticket| {
+                    Ask::Public(PublicJob::DhShared {
+                        ticket,
+                        group,
+                        exponent,
+                        peer,
+                    })
+                });
+                *self = Self::Agreeing(terms, ticket);
+            }
+            _ => self.install(common, sa, env, out, terms),
+        }
+        Ok(Step::On)
+    }
+
+    fn install(
+        &mut self,
+        common: &Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        terms: Terms,
+    ) {
+        let tickets = [Half::Inbound, Half::Outbound].map(|half| {
+            let negotiated = terms.negotiated(sa, env, Role::Initiator, half);
+            common.bundle.map(|bundle| {
+                out.ask(|_| Ask::Install {
+                    bundle,
+                    half,
+                    negotiated,
+                })
+            })
+        });
+        *self = Self::Installing(terms, tickets);
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        common: &mut Common,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        ticket: Ticket,
+        answer: Answer,
+    ) -> Result<Result<Step, Trouble>, Answer> {
+        let waits = match self {
+            Self::Reserving(own) | Self::Agreeing(_, own) => *own == ticket,
+            Self::MakingKey(state) => state.ticket == ticket,
+            Self::Installing(_, tickets) => tickets.contains(&Some(ticket)),
+            Self::Sent(_) | Self::Over => false,
+        };
+        if !waits {
+            return Err(answer);
+        }
+        Ok(match (core::mem::replace(self, Self::Over), answer) {
+            (Self::Reserving(_), Answer::Reserved(Ok(reserved))) => {
+                common.bundle = Some(reserved.bundle);
+                let pfs = env
+                    .ipsec
+                    .policy(common.policy.as_str())
+                    .and_then(|policy| phase2(env.ipsec, policy))
+                    .and_then(|own| own.pfs);
+                let Some(group) = pfs else {
+                    return Ok(self.send_first(common, sa, env, out, reserved, None));
+                };
+                let bits = common.isakmp_policy.exponent_bits().min(group.bits() - 1);
+                let Some(exponent) = exponent(env.entropy, bits) else {
+                    return Ok(Err(fatal(1, Subject::Entropy)));
+                };
+                let x = exponent.duplicate();
+                let ticket = out.ask(|ticket| {
+                    Ask::Public(PublicJob::DhPublic {
+                        ticket,
+                        group,
+                        exponent: x,
+                    })
+                });
+                *self = Self::MakingKey(MakingKey {
+                    reserved,
+                    exponent,
+                    ticket,
+                });
+                Ok(Step::On)
+            }
+            (Self::MakingKey(state), Answer::Public(Ok(PublicValue::Public(public)))) => {
+                let key = Some((state.exponent, public));
+                self.send_first(common, sa, env, out, state.reserved, key)
+            }
+            (Self::Agreeing(mut terms, _), Answer::Public(Ok(PublicValue::Shared(shared)))) => {
+                terms.shared = Some(shared);
+                self.install(common, sa, env, out, terms);
+                Ok(Step::On)
+            }
+            (Self::Installing(terms, mut tickets), Answer::Installed(Ok(()))) => {
+                for slot in &mut tickets {
+                    if *slot == Some(ticket) {
+                        *slot = None;
+                    }
+                }
+                if tickets != [None; 2] {
+                    *self = Self::Installing(terms, tickets);
+                    return Ok(Ok(Step::On));
+                }
+                let nonces = (&terms.ni[..], &terms.nr[..]);
+                let hash = hash3(sa, env, common.message_id, nonces);
+                let mut writer = Writer::new();
+                writer.push(PayloadType::HASH, hash.as_bytes());
+                send(common, sa, env, out, 3, &writer, false);
+                Ok(Step::Done)
+            }
+            (_, Answer::Installed(Err(_))) => Err(fatal(2, Subject::Install)),
+            (_, Answer::Reserved(Err(_))) => Err(fatal(0, Subject::Full)),
+            _ => Err(fatal(0, Subject::Engine)),
+        })
+    }
+
+    fn send_first(
+        &mut self,
+        common: &mut Common,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        reserved: Reserved,
+        exponent: Option<(Secret, Vec<u8>)>,
+    ) -> Result<Step, Trouble> {
+        let policy = env
+            .ipsec
+            .policy(common.policy.as_str())
+            .ok_or(fatal(1, Subject::Changed))?;
+        let own = phase2(env.ipsec, policy).ok_or(fatal(1, Subject::Changed))?;
+        let ni = nonce(env.entropy).ok_or(fatal(1, Subject::Entropy))?;
+        let selector = policy.selector();
+        let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip());
+        let public = exponent.as_ref().map(|(_, public)| &public[..]);
+        let payloads = body(own.offer(&reserved.spis), &ni, public, ids.as_ref());
+        let writer = sa.hashed(env.primitives, common.message_id, &[], &payloads);
+        send(common, sa, env, out, 1, &writer, true);
+        *self = Self::Sent(Sent {
+            reserved,
+            ni,
+            ids,
+            selector,
+            exponent,
+        });
+        Ok(Step::On)
+    }
+}

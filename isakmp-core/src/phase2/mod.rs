@@ -1,0 +1,434 @@
+//! Quick mode (RFC 2409 §5.5): what both roles share.
+//!
+//! ```text
+//! initiator                              responder
+//! 1  HDR*, HASH(1), SA, Ni [,KE] [,ID,ID]  ->
+//!                  <-  HDR*, HASH(2), SA, Nr [,KE] [,ID,ID]   2
+//! 3  HDR*, HASH(3)                         ->
+//! ```
+//! The responder's inbound SAs are installed before it answers, the initiator's both directions
+//! before it confirms: no packet meets an SA that is not there yet.
+
+mod initiator;
+mod responder;
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use hw_offload::{DhGroup, Digest, Secret, Ticket};
+use ipsec_core::model::{
+    Half, IpsecConfig, Mode, Name, PolicyConfig, Protocol, Role, Selector, Spi,
+};
+use ipsec_core::{BundleId, Instant, Negotiated, SaKeys};
+
+pub(crate) use responder::Offer;
+
+use initiator::Initiator;
+use responder::Responder;
+
+use crate::admission;
+use crate::ask::{Acquire, Answer, Env, Report};
+use crate::config::IsakmpPolicyConfig;
+use crate::conversation::{Conversation, Tick};
+use crate::keys::Iv;
+use crate::negotiate::phase2::{Agreement, Phase2};
+use crate::out::Out;
+use crate::phase1::Incoming;
+use crate::reason::{Reason, Subject, Whose};
+use crate::sa::{IsakmpSa, IsakmpSaId};
+use crate::wire::{
+    ExchangeType, Identification, MessageId, Payload, PayloadType, Payloads, SaBody, Writer,
+};
+
+/// What came of an event.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The exchange goes on.
+    On,
+    /// The bundle is installed.
+    Done,
+    /// Over without a result.
+    Failed(Reason),
+}
+
+/// What both roles know of their exchange.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) talk: Conversation,
+    pub(crate) sa: IsakmpSaId,
+    pub(crate) message_id: MessageId,
+    pub(crate) iv: Iv,
+    pub(crate) isakmp_policy: IsakmpPolicyConfig,
+    /// The IPsec policy.
+    pub(crate) policy: Name,
+    pub(crate) role: Role,
+    pub(crate) bundle: Option<BundleId>,
+    pub(crate) suspicion: Option<Reason>,
+}
+
+/// One quick mode.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) common: Common,
+    role: RoleState,
+}
+
+#[derive(Debug)]
+enum RoleState {
+    Initiator(Initiator),
+    Responder(Responder),
+}
+
+/// Why an event did not move the state.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Not authentic: anybody could have sent it.
+    Ignored(Reason),
+    /// The exchange cannot succeed.
+    Fatal(Reason),
+}
+
+pub(crate) const fn reason(message: u8, subject: Subject, whose: Whose) -> Reason {
+    Reason::new(ExchangeType::Quick, message, subject, whose)
+}
+
+pub(crate) const fn ignored(message: u8, subject: Subject) -> Trouble {
+    Trouble::Ignored(reason(message, subject, Whose::Theirs))
+}
+
+pub(crate) const fn fatal(message: u8, subject: Subject) -> Trouble {
+    Trouble::Fatal(reason(message, subject, Whose::Ours))
+}
+
+impl Exchange {
+    pub(crate) fn initiator(
+        common: Common,
+        acquire: &Acquire,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<Self, Reason> {
+        let state = Initiator::start(&common, acquire, env, out)?;
+        Ok(Self {
+            common,
+            role: RoleState::Initiator(state),
+        })
+    }
+
+    pub(crate) fn responder(common: Common, offer: Offer, out: &mut Out<'_>) -> Self {
+        let state = Responder::start(&common, out, offer);
+        Self {
+            common,
+            role: RoleState::Responder(state),
+        }
+    }
+
+    /// The state's name on the screens.
+    pub(crate) const fn state(&self) -> &'static str {
+        match &self.role {
+            RoleState::Initiator(state) => state.name(),
+            RoleState::Responder(state) => state.name(),
+        }
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Step {
+        let result = match &mut self.role {
+            RoleState::Initiator(state) => state.receive(&mut self.common, sa, env, out, incoming),
+            RoleState::Responder(state) => state.receive(&mut self.common, sa, env, out, incoming),
+        };
+        self.settle(out, result)
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        ticket: Ticket,
+        answer: Answer,
+    ) -> Result<Step, Answer> {
+        let result = match &mut self.role {
+            RoleState::Initiator(state) => {
+                state.answer(&mut self.common, sa, env, out, ticket, answer)?
+            }
+            RoleState::Responder(state) => {
+                state.answer(&mut self.common, sa, env, out, ticket, answer)?
+            }
+        };
+        Ok(self.settle(out, result))
+    }
+
+    fn settle(&mut self, out: &mut Out<'_>, result: Result<Step, Trouble>) -> Step {
+        match result {
+            Ok(step) => step,
+            Err(Trouble::Fatal(reason)) => Step::Failed(reason),
+            Err(Trouble::Ignored(reason)) => {
+                if self.common.suspicion.is_none() {
+                    self.common.suspicion = Some(reason);
+                    let (exchange, peer) =
+                        (self.common.talk.number, self.common.talk.path.peer.ip());
+                    out.report(Report::Suspicious {
+                        exchange,
+                        peer,
+                        reason,
+                    });
+                }
+                Step::On
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, out: &mut Out<'_>, now: Instant) -> Step {
+        match self.common.talk.tick(out, now, &self.common.isakmp_policy) {
+            Tick::Nothing => Step::On,
+            Tick::GivenUp => {
+                let message = self.common.talk.message() + 1;
+                let silence = reason(message, Subject::Timeout, Whose::Theirs);
+                Step::Failed(self.common.suspicion.unwrap_or(silence))
+            }
+        }
+    }
+}
+
+/// Holds an authentic message 1 against the policies for its sender.
+pub(crate) fn responder_offer<'a>(
+    sa: &IsakmpSa,
+    env: &Env<'a>,
+    opened: &Opened,
+) -> Result<(Offer, &'a PolicyConfig), Reason> {
+    Offer::admit(sa, env, opened)
+}
+
+/// Our side of the negotiation, from the configuration.
+pub(crate) fn phase2<'a>(ipsec: &'a IpsecConfig, policy: &PolicyConfig) -> Option<Phase2<'a>> {
+    let bundle = ipsec.bundle(policy.bundle?)?;
+    let pfs = policy
+        .pfs_group()
+        .and_then(|group| DhGroup::from_number(group.into()));
+    Some(Phase2 {
+        bundle,
+        specs: &ipsec.sa_specs,
+        pfs,
+    })
+}
+
+/// A checked message 1 or 2, with its HASH verified by the caller's prefix.
+pub(crate) struct Opened {
+    pub(crate) sa_body: Vec<u8>,
+    pub(crate) nonce: Vec<u8>,
+    pub(crate) public: Option<Vec<u8>>,
+    pub(crate) ids: Option<(Identification, Identification)>,
+    pub(crate) iv: Iv,
+    pub(crate) types: Vec<PayloadType>,
+}
+
+/// Deciphers, verifies and reads message 1 or 2. What fails before the HASH is verified is
+/// nobody's fault in particular; what fails behind it is the peer's.
+pub(crate) fn admit(
+    message: u8,
+    sa: &IsakmpSa,
+    env: &Env<'_>,
+    iv: &Iv,
+    prefix: &[&[u8]],
+    incoming: &Incoming<'_>,
+) -> Result<Opened, Trouble> {
+    let header = incoming.header;
+    if !header.flags.encrypted() {
+        return Err(ignored(message, Subject::Payloads));
+    }
+    let (plain, iv) = sa
+        .open(env.primitives, iv, incoming.body)
+        .ok_or(ignored(message, Subject::Malformed))?;
+    let payloads =
+        Payloads::parse(header.next, &plain).map_err(|_| ignored(message, Subject::Hash))?;
+    if !sa.authentic(env.primitives, header.message_id, prefix, &payloads) {
+        return Err(ignored(message, Subject::Hash));
+    }
+    if !admission::admits(ExchangeType::Quick, message, true, &payloads) {
+        return Err(fatal(message, Subject::Payloads));
+    }
+    let malformed = |_| fatal(message, Subject::Malformed);
+    let (mut sa_body, mut nonce, mut public) = (Vec::new(), Vec::new(), None);
+    let mut ids = Vec::new();
+    for raw in payloads.all() {
+        match Payload::parse(*raw).map_err(malformed)? {
+            Payload::Sa(_) => sa_body = raw.body.to_vec(),
+            Payload::Nonce(value) => nonce = value.to_vec(),
+            Payload::KeyExchange(value) => public = Some(value.to_vec()),
+            Payload::Id(id) => ids.push(id),
+            _ => {}
+        }
+    }
+    let mut ids = ids.into_iter();
+    let ids = match (ids.next(), ids.next()) {
+        (None, _) => None,
+        (Some(ci), Some(cr)) => Some((ci, cr)),
+        (Some(_), None) => return Err(fatal(message, Subject::Payloads)),
+    };
+    let types = payloads.all().iter().map(|raw| raw.kind).collect();
+    Ok(Opened {
+        sa_body,
+        nonce,
+        public,
+        ids,
+        iv,
+        types,
+    })
+}
+
+/// The SA body of an admitted message.
+pub(crate) fn sa_body(message: u8, opened: &Opened) -> Result<SaBody<'_>, Trouble> {
+    SaBody::parse(&opened.sa_body).map_err(|_| fatal(message, Subject::Malformed))
+}
+
+/// The payloads of message 1 or 2 behind the HASH.
+pub(crate) fn body(
+    sa_body: Vec<u8>,
+    nonce: &[u8],
+    public: Option<&[u8]>,
+    ids: Option<&(Identification, Identification)>,
+) -> Vec<(PayloadType, Vec<u8>)> {
+    let mut payloads = alloc::vec![
+        (PayloadType::SA, sa_body),
+        (PayloadType::NONCE, nonce.to_vec())
+    ];
+    if let Some(public) = public {
+        payloads.push((PayloadType::KE, public.to_vec()));
+    }
+    if let Some((ci, cr)) = ids {
+        payloads.push((PayloadType::ID, ci.to_bytes()));
+        payloads.push((PayloadType::ID, cr.to_bytes()));
+    }
+    payloads
+}
+
+/// HASH(3): prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
+pub(crate) fn hash3(
+    sa: &IsakmpSa,
+    env: &Env<'_>,
+    message_id: MessageId,
+    (ni, nr): (&[u8], &[u8]),
+) -> Digest {
+    let parts = [&[0][..], &message_id.to_bytes(), ni, nr];
+    sa.session.skeyid.authenticate(env.primitives, &parts)
+}
+
+/// Seals and sends a message of the exchange.
+pub(crate) fn send(
+    common: &mut Common,
+    sa: &IsakmpSa,
+    env: &Env<'_>,
+    out: &mut Out<'_>,
+    message: u8,
+    writer: &Writer,
+    again: bool,
+) {
+    let header = sa.header(ExchangeType::Quick, common.message_id);
+    let bytes = sa
+        .session
+        .seal(env.primitives, &mut common.iv, header, writer);
+    let named = (message, crate::phase1::types(writer));
+    let policy = again.then_some(&common.isakmp_policy);
+    common.talk.send(out, env.now, named, bytes, policy);
+}
+
+/// What was agreed on, ready to become keys.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) agreement: Agreement,
+    pub(crate) spis: Vec<(Protocol, Spi)>,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) nr: Vec<u8>,
+    pub(crate) shared: Option<Secret>,
+    pub(crate) selector: Selector,
+}
+
+impl Terms {
+    /// One direction's keys and everything else that its installation needs.
+    pub(crate) fn negotiated(
+        &self,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        role: Role,
+        half: Half,
+    ) -> Negotiated {
+        let own = |protocol| {
+            let found = self.spis.iter().find(|(other, _)| *other == protocol);
+            found.map_or(Spi(0), |(_, spi)| *spi)
+        };
+        let chosen = &self.agreement.chosen;
+        let sas = chosen.iter().map(|chosen| {
+            let spi = match half {
+                Half::Inbound => own(chosen.protocol),
+                Half::Outbound => chosen.spi,
+            };
+            let (cipher, mac) = (chosen.spec.cipher(), chosen.spec.mac());
+            let keymat = sa.session.skeyid.keymat(
+                env.primitives,
+                self.shared.as_ref().map(Secret::expose),
+                chosen.protocol.doi_number(),
+                spi.to_bytes(),
+                (&self.ni, &self.nr),
+                cipher.key_len() + mac.key_len(),
+            );
+            let (cipher_key, mac_key) = keymat.expose().split_at(cipher.key_len());
+            SaKeys {
+                protocol: chosen.protocol,
+                spi,
+                cipher,
+                cipher_key: Secret::copy_of(cipher_key),
+                mac,
+                mac_key: Secret::copy_of(mac_key),
+                spec: chosen.spec.number,
+            }
+        });
+        Negotiated {
+            sas: sas.collect(),
+            mode: chosen
+                .first()
+                .map_or(Mode::Tunnel, |chosen| chosen.spec.mode()),
+            lifetime: self.agreement.lifetime,
+            role,
+            local: sa.path.local.ip(),
+            peer: sa.path.peer.ip(),
+            selector: self.selector.clone(),
+            isakmp_sa: sa.number,
+        }
+    }
+}
+
+/// The identities of both ends' selectors, ours first; none where they are exactly the two
+/// gateways, which is what their absence means.
+pub(crate) fn identities(
+    selector: &Selector,
+    local: IpAddr,
+    peer: IpAddr,
+) -> Option<(Identification, Identification)> {
+    use ipsec_core::model::AddressSelector as A;
+    let plain = selector.protocol.is_none()
+        && selector.local_port.is_none()
+        && selector.remote_port.is_none();
+    let gateways =
+        selector.local.same_as(&A::host(local)) && selector.remote.same_as(&A::host(peer));
+    if plain && gateways {
+        return None;
+    }
+    let protocol = selector.protocol.unwrap_or(0);
+    let id = |address: &A, name: &Option<Name>, port: Option<u16>| match name {
+        Some(name) => Identification::of_name(name.as_str()),
+        None => Identification::of_selector(address, protocol, port.unwrap_or(0)),
+    };
+    Some((
+        id(&selector.local, &selector.local_name, selector.local_port),
+        id(
+            &selector.remote,
+            &selector.remote_name,
+            selector.remote_port,
+        ),
+    ))
+}

@@ -1,0 +1,372 @@
+//! The responder of quick mode.
+
+use alloc::vec::Vec;
+
+use hw_offload::{DhGroup, PublicJob, PublicValue, Ticket};
+use ipsec_core::model::{
+    Action, AddressSelector, Half, KeyManagement, PeerAddress, PolicyConfig, Role, Selector,
+};
+
+use super::{
+    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, phase2, reason, sa_body,
+    send,
+};
+use crate::ask::{Answer, Ask, Env};
+use crate::negotiate::phase2::{Agreement, Answer as SaAnswer};
+use crate::out::Out;
+use crate::phase1::{Incoming, exponent, nonce};
+use crate::reason::{Reason, Subject, Whose};
+use crate::sa::IsakmpSa;
+use crate::wire::{HEADER, Identification, PayloadType, Payloads};
+
+/// Where the responder stands.
+#[derive(Debug)]
+pub(crate) enum Responder {
+    /// SPIs are being reserved.
+    Reserving(Offer, Ticket),
+    /// Public value and shared secret are being computed (perfect forward secrecy).
+    MakingKeys(MakingKeys),
+    /// The inbound SAs are being installed.
+    InstallingIn(Installing, Ticket),
+    /// Message 2 is out.
+    Sent(Terms),
+    /// The outbound SAs are being installed.
+    InstallingOut(Ticket),
+    /// Over.
+    Over,
+}
+
+/// An acceptable message 1.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    agreement: Agreement,
+    answer: SaAnswer,
+    ni: Vec<u8>,
+    peer_public: Option<Vec<u8>>,
+    pfs: Option<DhGroup>,
+    ids: Option<(Identification, Identification)>,
+    selector: Selector,
+}
+
+#[derive(Debug)]
+pub(crate) struct MakingKeys {
+    offer: Offer,
+    terms: Terms,
+    tickets: [Ticket; 2],
+    public: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Installing {
+    terms: Terms,
+    answer: SaAnswer,
+    public: Option<Vec<u8>>,
+    ids: Option<(Identification, Identification)>,
+}
+
+impl Offer {
+    /// Holds an authentic message 1 against the policies for this peer. The first whose selectors
+    /// contain the identities decides.
+    pub(crate) fn admit<'a>(
+        sa: &IsakmpSa,
+        env: &Env<'a>,
+        opened: &Opened,
+    ) -> Result<(Self, &'a PolicyConfig), Reason> {
+        let refuse = |subject| reason(1, subject, Whose::Ours);
+        let (local, peer) = (sa.path.local.ip(), sa.path.peer.ip());
+        let (remote_id, local_id) = match &opened.ids {
+            Some((ci, cr)) => (ci.clone(), cr.clone()),
+            None => (
+                Identification::of_address(peer),
+                Identification::of_address(local),
+            ),
+        };
+        let address = |id: &Identification| id.selector().ok_or(refuse(Subject::Selectors));
+        let (wanted_local, wanted_remote) = (address(&local_id)?, address(&remote_id)?);
+        let policy = env
+            .ipsec
+            .policies
+            .iter()
+            .find(|policy| {
+                fits(
+                    policy,
+                    peer,
+                    &wanted_local,
+                    &wanted_remote,
+                    &local_id,
+                    &remote_id,
+                )
+            })
+            .ok_or(refuse(Subject::Selectors))?;
+        let own = phase2(env.ipsec, policy).ok_or(refuse(Subject::Changed))?;
+        let offer = sa_body(1, opened).map_err(|_| refuse(Subject::Malformed))?;
+        let (agreement, answer) = own
+            .choose(&offer)
+            .map_err(|mismatch| refuse(Subject::NoProposal).with(mismatch))?;
+        if own.pfs.is_some() != opened.public.is_some() {
+            return Err(refuse(Subject::Payloads));
+        }
+        let selector = Selector {
+            local: wanted_local,
+            remote: wanted_remote,
+            protocol: nonzero(local_id.protocol),
+            local_port: nonzero(local_id.port),
+            remote_port: nonzero(remote_id.port),
+            ..policy.selector()
+        };
+        let admitted = Self {
+            agreement,
+            answer,
+            ni: opened.nonce.clone(),
+            peer_public: opened.public.clone(),
+            pfs: own.pfs,
+            ids: opened.ids.clone(),
+            selector,
+        };
+        Ok((admitted, policy))
+    }
+}
+
+fn nonzero<T: Default + PartialEq>(number: T) -> Option<T> {
+    (number != T::default()).then_some(number)
+}
+
+fn fits(
+    policy: &PolicyConfig,
+    peer: core::net::IpAddr,
+    local: &AddressSelector,
+    remote: &AddressSelector,
+    local_id: &Identification,
+    remote_id: &Identification,
+) -> bool {
+    let own = policy.selector();
+    let wanted = Selector {
+        local: *local,
+        remote: *remote,
+        protocol: nonzero(local_id.protocol),
+        local_port: nonzero(local_id.port),
+        remote_port: nonzero(remote_id.port),
+        ..Selector::any(own.version)
+    };
+    policy.action() == Action::Ipsec
+        && policy.key_management == Some(KeyManagement::Isakmp)
+        && policy.peer == Some(PeerAddress::Address(peer))
+        && local_id.protocol == remote_id.protocol
+        && own.contains(&wanted)
+}
+
+impl Responder {
+    pub(crate) fn start(common: &Common, out: &mut Out<'_>, offer: Offer) -> Self {
+        let protocols = offer
+            .agreement
+            .chosen
+            .iter()
+            .map(|chosen| chosen.protocol)
+            .collect();
+        let policy = common.policy.clone();
+        let ticket = out.ask(|_| Ask::Reserve { policy, protocols });
+        Self::Reserving(offer, ticket)
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Reserving(..) | Self::MakingKeys(_) => "RECEIVING_MESSAGE",
+            Self::InstallingIn(..) => "SENDING_HASH_SA_NONCE",
+            Self::Sent(_) => "WAIT_HASH",
+            Self::InstallingOut(_) | Self::Over => "DONE",
+        }
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        common: &mut Common,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Step, Trouble> {
+        let Self::Sent(terms) = self else {
+            return Ok(Step::On);
+        };
+        let (plain, iv) = sa
+            .open(env.primitives, &common.iv, incoming.body)
+            .ok_or(ignored(3, Subject::Malformed))?;
+        let payloads =
+            Payloads::parse(incoming.header.next, &plain).map_err(|_| ignored(3, Subject::Hash))?;
+        let expected = hash3(sa, env, common.message_id, (&terms.ni, &terms.nr));
+        let authentic = payloads.all().first().is_some_and(|raw| {
+            raw.kind == PayloadType::HASH && hw_offload::ct_eq(raw.body, expected.as_bytes())
+        });
+        if !authentic || !incoming.header.flags.encrypted() {
+            return Err(ignored(3, Subject::Hash));
+        }
+        common.iv = iv;
+        let types = payloads.all().iter().map(|raw| raw.kind).collect();
+        let length = HEADER + incoming.body.len();
+        common
+            .talk
+            .accepted(out, incoming.digest.clone(), 3, types, length);
+        let negotiated = terms.negotiated(sa, env, Role::Responder, Half::Outbound);
+        let Some(bundle) = common.bundle else {
+            return Err(fatal(3, Subject::Install));
+        };
+        let half = Half::Outbound;
+        let ticket = out.ask(|_| Ask::Install {
+            bundle,
+            half,
+            negotiated,
+        });
+        *self = Self::InstallingOut(ticket);
+        Ok(Step::On)
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        common: &mut Common,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        ticket: Ticket,
+        answer: Answer,
+    ) -> Result<Result<Step, Trouble>, Answer> {
+        let waits = match self {
+            Self::Reserving(_, own) | Self::InstallingIn(_, own) | Self::InstallingOut(own) => {
+                *own == ticket
+            }
+            Self::MakingKeys(state) => state.tickets.contains(&ticket),
+            Self::Sent(_) | Self::Over => false,
+        };
+        if !waits {
+            return Err(answer);
+        }
+        Ok(match (core::mem::replace(self, Self::Over), answer) {
+            (Self::Reserving(offer, _), Answer::Reserved(Ok(reserved))) => {
+                common.bundle = Some(reserved.bundle);
+                let Some(nr) = nonce(env.entropy) else {
+                    return Ok(Err(fatal(2, Subject::Entropy)));
+                };
+                let terms = Terms {
+                    agreement: offer.agreement.clone(),
+                    spis: reserved.spis,
+                    ni: offer.ni.clone(),
+                    nr,
+                    shared: None,
+                    selector: offer.selector.clone(),
+                };
+                match (offer.pfs, offer.peer_public.clone()) {
+                    (Some(group), Some(peer)) => {
+                        let bits = common.isakmp_policy.exponent_bits().min(group.bits() - 1);
+                        let Some(x) = exponent(env.entropy, bits) else {
+                            return Ok(Err(fatal(2, Subject::Entropy)));
+                        };
+                        let exponent = x.duplicate();
+                        let public = out.ask(|ticket| {
+                            Ask::Public(PublicJob::DhPublic {
+                                ticket,
+                                group,
+                                exponent,
+                            })
+                        });
+                        let shared = out.ask(|ticket| {
+                            Ask::Public(PublicJob::DhShared {
+                                ticket,
+                                group,
+                                exponent: x,
+                                peer,
+                            })
+                        });
+                        let tickets = [public, shared];
+                        *self = Self::MakingKeys(MakingKeys {
+                            offer,
+                            terms,
+                            tickets,
+                            public: None,
+                        });
+                        Ok(Step::On)
+                    }
+                    _ => Ok(self.install(common, sa, env, out, offer, terms, None)),
+                }
+            }
+            (Self::MakingKeys(mut state), Answer::Public(Ok(value))) => {
+                match value {
+                    PublicValue::Public(public) => state.public = Some(public),
+                    PublicValue::Shared(shared) => state.terms.shared = Some(shared),
+                }
+                match (state.public.take(), &state.terms.shared) {
+                    (Some(public), Some(_)) => {
+                        let MakingKeys { offer, terms, .. } = state;
+                        if offer.peer_public.as_ref() == Some(&public) {
+                            return Ok(Err(fatal(2, Subject::Reflected)));
+                        }
+                        Ok(self.install(common, sa, env, out, offer, terms, Some(public)))
+                    }
+                    (public, _) => {
+                        state.public = public;
+                        *self = Self::MakingKeys(state);
+                        Ok(Step::On)
+                    }
+                }
+            }
+            (Self::InstallingIn(state, _), Answer::Installed(Ok(()))) => {
+                let Installing {
+                    terms,
+                    answer,
+                    public,
+                    ids,
+                } = state;
+                let payloads = body(
+                    answer.to_body(&terms.spis),
+                    &terms.nr,
+                    public.as_deref(),
+                    ids.as_ref(),
+                );
+                let id = common.message_id;
+                let writer = sa.hashed(env.primitives, id, &[&terms.ni], &payloads);
+                send(common, sa, env, out, 2, &writer, true);
+                *self = Self::Sent(terms);
+                Ok(Step::On)
+            }
+            (Self::InstallingOut(_), Answer::Installed(Ok(()))) => Ok(Step::Done),
+            (_, Answer::Installed(Err(_))) => Err(fatal(0, Subject::Install)),
+            (_, Answer::Reserved(Err(_))) => Err(fatal(0, Subject::Full)),
+            _ => Err(fatal(0, Subject::Engine)),
+        })
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a state sees its input and nothing else"
+    )]
+    fn install(
+        &mut self,
+        common: &Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        offer: Offer,
+        terms: Terms,
+        public: Option<Vec<u8>>,
+    ) -> Step {
+        let Some(bundle) = common.bundle else {
+            return Step::Failed(reason(2, Subject::Install, Whose::Ours));
+        };
+        let half = Half::Inbound;
+        let negotiated = terms.negotiated(sa, env, Role::Responder, half);
+        let ticket = out.ask(|_| Ask::Install {
+            bundle,
+            half,
+            negotiated,
+        });
+        let Offer { answer, ids, .. } = offer;
+        *self = Self::InstallingIn(
+            Installing {
+                terms,
+                answer,
+                public,
+                ids,
+            },
+            ticket,
+        );
+        Step::On
+    }
+}

@@ -1,0 +1,273 @@
+//! An ISAKMP SA: keys, limits, and what it needs for the exchanges under it.
+
+use alloc::vec::Vec;
+
+use hw_offload::{Digest, Primitives, Secret};
+use ipsec_core::model::{Lifetime, Name, Role};
+use ipsec_core::{Id, Instant};
+
+use crate::ask::Path;
+use crate::config::IsakmpPolicyConfig;
+use crate::keys::{Cookies, Iv, Skeyid};
+use crate::negotiate::phase1::Phase1;
+use crate::wire::{
+    ExchangeType, Flags, Header, Identification, MessageId, PayloadType, Payloads, Writer,
+};
+
+/// Replies that are kept for the peer's retransmissions.
+const REPLIES: usize = 4;
+/// Message ids of the peer that are remembered.
+const USED_IDS: usize = 1024;
+
+/// An ISAKMP SA by slot and generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IsakmpSaId(pub Id);
+
+/// The secrets of phase 1.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) agreed: Phase1,
+    pub(crate) skeyid: Skeyid,
+    pub(crate) key: Secret,
+    pub(crate) iv: Iv,
+}
+
+impl Session {
+    /// Enciphers payloads under a header and moves the IV on.
+    pub(crate) fn seal(
+        &self,
+        primitives: &dyn Primitives,
+        iv: &mut Iv,
+        header: Header,
+        writer: &Writer,
+    ) -> Vec<u8> {
+        let sealed = iv.seal(primitives, self.agreed.cipher, &self.key, writer.bytes());
+        let header = Header {
+            next: writer.first(),
+            flags: Flags::ENCRYPTED,
+            ..header
+        };
+        let mut message = header.to_bytes(crate::wire::HEADER + sealed.len()).to_vec();
+        message.extend_from_slice(&sealed);
+        message
+    }
+}
+
+/// A reply that answers one message, whenever it comes again.
+#[derive(Debug)]
+struct Reply {
+    to: Digest,
+    bytes: Vec<u8>,
+    until: Instant,
+}
+
+/// An ISAKMP SA.
+#[derive(Debug)]
+pub struct IsakmpSa {
+    pub(crate) session: Session,
+    /// Both cookies.
+    pub cookies: Cookies,
+    /// Who began phase 1.
+    pub role: Role,
+    /// The ends.
+    pub path: Path,
+    /// The policy as it was.
+    pub policy: IsakmpPolicyConfig,
+    /// The peer's authenticated identity.
+    pub identity: Identification,
+    /// When it was established.
+    pub since: Instant,
+    /// Hard limit.
+    pub lifetime: Lifetime,
+    /// Soft limit in seconds.
+    pub soft_seconds: u32,
+    /// Whether a successor has been asked for.
+    pub(crate) renewing: bool,
+    /// Whether a successor is there: no new exchanges.
+    pub(crate) replaced: bool,
+    /// The hash of its cookies: the number under which bundles know it.
+    pub number: u32,
+    replies: Vec<Reply>,
+    used: Vec<MessageId>,
+}
+
+impl IsakmpSa {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one field and comes from elsewhere"
+    )]
+    pub(crate) const fn new(
+        session: Session,
+        cookies: Cookies,
+        role: Role,
+        path: Path,
+        policy: IsakmpPolicyConfig,
+        identity: Identification,
+        number: u32,
+        (since, soft_seconds): (Instant, u32),
+    ) -> Self {
+        let lifetime = Lifetime {
+            seconds: session.agreed.seconds,
+            kbytes: None,
+        };
+        Self {
+            session,
+            cookies,
+            role,
+            path,
+            policy,
+            identity,
+            since,
+            lifetime,
+            soft_seconds,
+            renewing: false,
+            replaced: false,
+            number,
+            replies: Vec::new(),
+            used: Vec::new(),
+        }
+    }
+
+    /// What phase 1 agreed on.
+    #[must_use]
+    pub const fn agreed(&self) -> Phase1 {
+        self.session.agreed
+    }
+
+    /// The policy's name.
+    #[must_use]
+    pub const fn policy_name(&self) -> &Name {
+        &self.policy.name
+    }
+
+    /// When it is deleted.
+    #[must_use]
+    pub fn hard_at(&self) -> Instant {
+        self.since + self.lifetime.hard()
+    }
+
+    /// When it is renewed.
+    #[must_use]
+    pub fn soft_at(&self) -> Instant {
+        self.since + core::time::Duration::from_secs(self.soft_seconds.into())
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        if self.renewing || self.replaced {
+            self.hard_at()
+        } else {
+            self.soft_at()
+        }
+    }
+
+    /// The header of a message of an exchange under this SA.
+    pub(crate) const fn header(&self, exchange: ExchangeType, message_id: MessageId) -> Header {
+        Header {
+            initiator: self.cookies.0,
+            responder: self.cookies.1,
+            next: PayloadType::NONE,
+            exchange,
+            flags: Flags::ENCRYPTED,
+            message_id,
+        }
+    }
+
+    /// The IV of a new exchange.
+    pub(crate) fn iv(&self, primitives: &dyn Primitives, message_id: MessageId) -> Iv {
+        let Session { agreed, iv, .. } = &self.session;
+        iv.later(primitives, agreed.hash, agreed.cipher, message_id)
+    }
+
+    /// Deciphers the payloads of a message with an IV.
+    pub(crate) fn open(
+        &self,
+        primitives: &dyn Primitives,
+        iv: &Iv,
+        body: &[u8],
+    ) -> Option<(Vec<u8>, Iv)> {
+        iv.open(
+            primitives,
+            self.session.agreed.cipher,
+            &self.session.key,
+            body,
+        )
+    }
+
+    /// Whether the first payload is the HASH of message id, `prefix` and all that follows.
+    pub(crate) fn authentic(
+        &self,
+        primitives: &dyn Primitives,
+        message_id: MessageId,
+        prefix: &[&[u8]],
+        payloads: &Payloads<'_>,
+    ) -> bool {
+        let Some(hash) = payloads
+            .all()
+            .first()
+            .filter(|raw| raw.kind == PayloadType::HASH)
+        else {
+            return false;
+        };
+        let id = message_id.to_bytes();
+        let mut parts: Vec<&[u8]> = alloc::vec![&id];
+        parts.extend_from_slice(prefix);
+        parts.push(payloads.after_first());
+        let expected = self.session.skeyid.authenticate(primitives, &parts);
+        hw_offload::ct_eq(hash.body, expected.as_bytes())
+    }
+
+    /// A message whose first payload is the HASH of message id, `prefix` and the payloads.
+    pub(crate) fn hashed(
+        &self,
+        primitives: &dyn Primitives,
+        message_id: MessageId,
+        prefix: &[&[u8]],
+        payloads: &[(PayloadType, Vec<u8>)],
+    ) -> Writer {
+        let mut covered = Writer::new();
+        payloads.iter().for_each(|(kind, body)| {
+            covered.push(*kind, body);
+        });
+        let id = message_id.to_bytes();
+        let mut parts: Vec<&[u8]> = alloc::vec![&id];
+        parts.extend_from_slice(prefix);
+        parts.push(covered.bytes());
+        let hash = self.session.skeyid.authenticate(primitives, &parts);
+        let mut writer = Writer::new();
+        writer.push(PayloadType::HASH, hash.as_bytes());
+        payloads.iter().for_each(|(kind, body)| {
+            writer.push(*kind, body);
+        });
+        writer
+    }
+
+    /// Keeps the last message of a finished exchange until nobody will ask for it again.
+    pub(crate) fn keep_reply(&mut self, to: Digest, bytes: Vec<u8>, until: Instant) {
+        if self.replies.len() >= REPLIES {
+            self.replies.remove(0);
+        }
+        self.replies.push(Reply { to, bytes, until });
+    }
+
+    /// The reply to a message that was answered before.
+    pub(crate) fn reply_to(&self, message: &Digest, now: Instant) -> Option<&[u8]> {
+        self.replies
+            .iter()
+            .find(|r| r.to == *message && r.until > now)
+            .map(|r| &r.bytes[..])
+    }
+
+    /// Whether the peer has used a message id before, which no honest peer does.
+    pub(crate) fn is_used(&self, id: MessageId) -> bool {
+        self.used.contains(&id)
+    }
+
+    /// Remembers a message id; false once too many are remembered to take another.
+    pub(crate) fn remember(&mut self, id: MessageId) -> bool {
+        let room = self.used.len() < USED_IDS;
+        if room {
+            self.used.push(id);
+        }
+        room
+    }
+}
