@@ -12,6 +12,7 @@ pub mod admission;
 mod ask;
 pub mod config;
 mod conversation;
+pub mod device;
 mod endpoint;
 pub mod keys;
 pub mod negotiate;

@@ -208,6 +208,8 @@ impl<B: PacketBuf> DataPlane<B> {
             };
             state.events.push_back(PlaneEvent::Open {
                 ticket: ticket_of(id, half),
+                sa: id,
+                half,
                 spec,
             });
         }

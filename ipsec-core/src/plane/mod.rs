@@ -58,6 +58,10 @@ pub enum PlaneEvent {
     Open {
         /// The name of the request.
         ticket: Ticket,
+        /// The SA that it is for.
+        sa: SaId,
+        /// The direction.
+        half: Half,
         /// Keys and algorithms.
         spec: ChannelSpec,
     },

@@ -82,7 +82,7 @@ impl<E: PacketEngine<Buf = Buf>> Router<E> {
         loop {
             while let Some(event) = self.plane.next_event() {
                 match event {
-                    PlaneEvent::Open { ticket, spec } => {
+                    PlaneEvent::Open { ticket, spec, .. } => {
                         self.engine
                             .open(ticket, spec)
                             .expect("the engine takes requests");

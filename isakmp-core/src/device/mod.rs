@@ -1,0 +1,772 @@
+//! The glue that every user needs: one device of configuration, data plane, endpoint and engines.
+//!
+//! It translates and never decides: completions, timers and events of one part become calls of
+//! another, in a fixed order, until nothing is left or the turn's work is done.
+
+mod log;
+mod state;
+mod users;
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use hw_offload::{
+    Buffers, Cipher, Completion, Engines, Entropy, Idle, Mac, OpenFault, PacketEngine,
+    PublicEngine, PublicFault, Secret, Ticket,
+};
+use ipsec_core::model::{self, Direction, Flow, Half, Name, Role, Spi};
+use ipsec_core::net::InterfaceId;
+use ipsec_core::{
+    BundleId, Cx, DataPlane, DropReason, InstallFault, Instant, Limits, Outgoing, PlaneEvent,
+    PlaneState, RemoveWhy, SaId, Verdict, WallClock,
+};
+
+pub use log::{Log, LogModule, LogRecord, LogSubtype};
+pub use state::State;
+pub use users::{PasswordHash, Privilege, User, Users};
+
+use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+use crate::endpoint::Endpoint;
+use crate::reason::{Reason, Subject, Whose};
+use crate::wire::ExchangeType;
+
+/// The world around a device. A leaf: it never calls back in.
+pub trait Port<B>: Buffers<B> {
+    /// Send a packet.
+    fn transmit(&mut self, packet: Outgoing<B>);
+    /// Forward a packet as if it had arrived by `on` in clear.
+    fn deliver(&mut self, on: InterfaceId, packet: B);
+    /// Send an ISAKMP message by UDP.
+    fn datagram(&mut self, path: Path, bytes: &[u8]);
+    /// Be told.
+    fn report(&mut self, report: DeviceReport);
+}
+
+/// What a device tells.
+#[derive(Debug)]
+pub enum DeviceReport {
+    /// About ISAKMP.
+    Isakmp(Report),
+    /// A packet went no further.
+    Dropped {
+        /// The interface.
+        on: InterfaceId,
+        /// Which way it went.
+        direction: Direction,
+        /// Why.
+        why: DropReason,
+    },
+    /// An ISAKMP message was kept from leaving or entering by the SPD.
+    Forbidden {
+        /// Its ends.
+        path: Path,
+        /// Which way it went.
+        direction: Direction,
+        /// What to do about it.
+        reason: Reason,
+    },
+    /// A bundle came up.
+    BundleCreated {
+        /// The policy.
+        policy: Name,
+    },
+    /// A bundle went.
+    BundleRemoved {
+        /// The policy.
+        policy: Name,
+        /// Why.
+        why: RemoveWhy,
+    },
+    /// The keys of one direction of an SA, for readers of captures; only while
+    /// [`Device::set_key_log`] allows it.
+    SaKeys {
+        /// Outer source.
+        source: core::net::IpAddr,
+        /// Outer destination.
+        destination: core::net::IpAddr,
+        /// SPI.
+        spi: Spi,
+        /// Cipher.
+        cipher: Cipher,
+        /// Its key.
+        cipher_key: Secret,
+        /// Integrity algorithm.
+        mac: Mac,
+        /// Its key.
+        mac_key: Secret,
+    },
+}
+
+/// Everything that can happen to a device from outside but configuration and time.
+#[derive(Debug)]
+pub enum Input<'a, B> {
+    /// A packet wants to leave by an interface, or arrived by it.
+    Packet {
+        /// The interface.
+        on: InterfaceId,
+        /// Which way it goes.
+        direction: Direction,
+        /// The packet.
+        packet: B,
+    },
+    /// An ISAKMP message arrived by an interface.
+    Datagram {
+        /// The interface.
+        on: InterfaceId,
+        /// Its ends.
+        path: Path,
+        /// The message.
+        bytes: &'a [u8],
+    },
+}
+
+/// One router.
+pub struct Device<E: Engines> {
+    state: State,
+    plane: DataPlane<E::Buf>,
+    endpoint: Endpoint,
+    engines: E,
+    installs: Vec<(BundleId, Half, Ticket)>,
+    limits: Limits,
+    key_log: bool,
+}
+
+impl<E: Engines> Device<E> {
+    /// A router as it leaves the factory. The seed keeps strangers from choosing what shares a
+    /// place in its caches.
+    #[must_use]
+    pub fn new(limits: &Limits, engines: E, wall: WallClock, seed: [u8; 16]) -> Self {
+        Self {
+            state: State::new(limits, wall),
+            plane: DataPlane::new(limits, seed),
+            endpoint: Endpoint::new(limits),
+            engines,
+            installs: Vec::new(),
+            limits: limits.clone(),
+            key_log: false,
+        }
+    }
+
+    /// Configuration, keys, users and log.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The same, to change it; [`Device::reconfigure`] makes the changes effective.
+    pub const fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// What SHOW IPSEC reads.
+    #[must_use]
+    pub const fn plane(&self) -> &PlaneState {
+        self.plane.state()
+    }
+
+    /// What SHOW ISAKMP reads.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The engines.
+    pub const fn engines(&mut self) -> &mut E {
+        &mut self.engines
+    }
+
+    /// Whether keys are reported to the port, for readers of captures. Off until asked for.
+    pub const fn set_key_log(&mut self, on: bool) {
+        self.key_log = on;
+    }
+
+    /// Makes a changed configuration effective: bundles of changed policies go.
+    pub fn reconfigure(&mut self, now: Instant) {
+        let State {
+            ipsec, net, keys, ..
+        } = &self.state;
+        self.plane.configure(now, ipsec, net, keys);
+    }
+
+    /// Removes what was negotiated under an ISAKMP policy that was changed or destroyed.
+    pub fn isakmp_policy_changed(&mut self, now: Instant, entropy: &mut dyn Entropy, name: &Name) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.policy_changed(&mut env, name);
+    }
+
+    /// Removes every ISAKMP SA, with Delete payloads where the policies want them.
+    pub fn disable_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.disable(&mut env);
+    }
+
+    /// Removes the bundles of an IPsec policy.
+    pub fn reset_ipsec_policy(&mut self, name: &str) {
+        if let Some((id, _)) = self.plane.state().policy_by_name(name) {
+            self.plane.reset_policy(id, RemoveWhy::Configuration);
+        }
+    }
+
+    /// A packet wants to leave by an interface.
+    pub fn outbound(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        on: InterfaceId,
+        packet: E::Buf,
+    ) {
+        self.input(
+            now,
+            entropy,
+            port,
+            Input::Packet {
+                on,
+                direction: Direction::Out,
+                packet,
+            },
+        );
+    }
+
+    /// A packet arrived by an interface.
+    pub fn inbound(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        on: InterfaceId,
+        packet: E::Buf,
+    ) {
+        self.input(
+            now,
+            entropy,
+            port,
+            Input::Packet {
+                on,
+                direction: Direction::In,
+                packet,
+            },
+        );
+    }
+
+    /// An ISAKMP message arrived by an interface.
+    pub fn datagram(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        on: InterfaceId,
+        path: Path,
+        bytes: &[u8],
+    ) {
+        self.input(now, entropy, port, Input::Datagram { on, path, bytes });
+    }
+
+    /// The only way in.
+    pub fn input(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        input: Input<'_, E::Buf>,
+    ) {
+        match input {
+            Input::Packet {
+                on,
+                direction,
+                packet,
+            } => {
+                let mut cx = Cx {
+                    now,
+                    entropy: &mut *entropy,
+                    buffers: &mut *port,
+                };
+                let verdict = match direction {
+                    Direction::Out => self.plane.outbound(&mut cx, on, packet),
+                    Direction::In => self.plane.inbound(&mut cx, on, packet),
+                };
+                self.carry_out(now, entropy, port, (on, direction), verdict);
+            }
+            Input::Datagram { on, path, bytes } => {
+                let flow = udp(path.peer, path.local);
+                let action = self.plane.check(on, Direction::In, &flow);
+                if action != model::Action::Permit {
+                    return self.forbidden(port, path, Direction::In);
+                }
+                let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                endpoint.datagram(&mut env, path, bytes);
+            }
+        }
+    }
+
+    /// Does what is due: completions, timers, events, actions. Returns the next deadline: `now`
+    /// if work is left.
+    pub fn turn(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> Option<Instant> {
+        self.plane.timers(now);
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.timers(&mut env);
+        for _ in 0..self.limits.work_per_turn {
+            let moved = self.completions(now, entropy, port)
+                | self.events(now, entropy, port)
+                | self.actions(now, entropy, port)
+                | self.ready(now, entropy, port);
+            if !moved {
+                break;
+            }
+        }
+        self.deadline(now)
+    }
+
+    /// When the next turn is due.
+    pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        let busy = self.engines.packet().pending() == Idle::PollNow
+            || self.engines.public().pending() == Idle::PollNow;
+        let engines = busy.then_some(now);
+        [
+            engines,
+            self.plane.deadline(now),
+            self.endpoint.deadline(now),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn endpoint_env<'a>(
+        &'a mut self,
+        now: Instant,
+        entropy: &'a mut dyn Entropy,
+    ) -> (&'a mut Endpoint, Env<'a>) {
+        let State {
+            ipsec,
+            isakmp,
+            keys,
+            net,
+            ..
+        } = &self.state;
+        let primitives = self.engines.primitives();
+        (
+            &mut self.endpoint,
+            Env {
+                now,
+                entropy,
+                primitives,
+                config: isakmp,
+                ipsec,
+                net,
+                keys,
+            },
+        )
+    }
+
+    fn completions(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let mut moved = false;
+        if let Some(done) = self.engines.public().poll(self.limits.public_budget) {
+            moved = true;
+            let (endpoint, mut env) = self.endpoint_env(now, entropy);
+            endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+        }
+        match self.engines.packet().poll() {
+            Some(Completion::Packet(done)) => {
+                let mut cx = Cx {
+                    now,
+                    entropy: &mut *entropy,
+                    buffers: &mut *port,
+                };
+                let verdict = self.plane.complete(&mut cx, done);
+                self.carry_out(now, entropy, port, (InterfaceId(0), Direction::In), verdict);
+                true
+            }
+            Some(Completion::Opened { ticket, result }) => {
+                self.plane.opened(now, ticket, result);
+                true
+            }
+            Some(Completion::Detached(channel)) => {
+                self.plane.detached(channel);
+                true
+            }
+            None => moved,
+        }
+    }
+
+    fn events(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let Some(event) = self.plane.next_event() else {
+            return false;
+        };
+        match event {
+            PlaneEvent::Open {
+                ticket,
+                sa,
+                half,
+                spec,
+            } => {
+                if self.key_log {
+                    self.report_keys(port, sa, half, &spec);
+                }
+                if self.engines.packet().open(ticket, spec).is_err() {
+                    self.plane.opened(now, ticket, Err(OpenFault::Full));
+                }
+            }
+            PlaneEvent::Close(channel) => self.engines.packet().close(channel),
+            PlaneEvent::Acquire { policy, .. } => {
+                let wanted = self.plane.state().policy(policy).and_then(|record| {
+                    let (peer, local) = (record.peer?, record.local?);
+                    Some(Acquire {
+                        policy: record.config.name.clone(),
+                        peer,
+                        local,
+                    })
+                });
+                match wanted {
+                    Some(acquire) => {
+                        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                        endpoint.acquire(&mut env, acquire);
+                    }
+                    None => self.plane.negotiation_failed(now, policy),
+                }
+            }
+            PlaneEvent::Installed { bundle, half, ok } => {
+                let found = self
+                    .installs
+                    .iter()
+                    .position(|(b, h, _)| *b == bundle && *h == half);
+                if let Some(place) = found {
+                    let (_, _, ticket) = self.installs.swap_remove(place);
+                    let result = if ok {
+                        Ok(())
+                    } else {
+                        Err(InstallFault::Engine)
+                    };
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.answer(&mut env, ticket, Answer::Installed(result));
+                }
+            }
+            PlaneEvent::Created { policy, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let line = format!("SA bundle created: Policy - {name}");
+                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                    port.report(DeviceReport::BundleCreated { policy: name });
+                }
+            }
+            PlaneEvent::Removed { removed, why } => {
+                self.installs
+                    .retain(|(bundle, ..)| *bundle != removed.bundle);
+                if removed.was_valid
+                    && let Some(name) = self.policy_name(removed.policy)
+                {
+                    let verb = match why {
+                        RemoveWhy::Expired => "expired",
+                        RemoveWhy::Replaced => "replaced",
+                        RemoveWhy::PeerDeleted
+                        | RemoveWhy::PeerRestarted
+                        | RemoveWhy::Configuration
+                        | RemoveWhy::NegotiationFailed
+                        | RemoveWhy::EngineFailed => "removed",
+                    };
+                    let line = format!("SA bundle {verb}: Policy - {name}");
+                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                    port.report(DeviceReport::BundleRemoved { policy: name, why });
+                }
+                let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                endpoint.bundle_removed(&mut env, &removed, why);
+            }
+        }
+        true
+    }
+
+    fn actions(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let Some(action) = self.endpoint.next_action() else {
+            return false;
+        };
+        match action {
+            Action::Send { path, bytes } => self.send(port, path, &bytes),
+            Action::Ask { ticket, ask } => self.ask(now, entropy, ticket, ask),
+            Action::Release(bundle) => self.plane.release(bundle, RemoveWhy::NegotiationFailed),
+            Action::Failed(name) => {
+                if let Some((id, _)) = self.plane.state().policy_by_name(name.as_str()) {
+                    self.plane.negotiation_failed(now, id);
+                }
+            }
+            Action::DeleteSpi {
+                peer,
+                protocol,
+                spi,
+            } => {
+                self.plane.delete_by_spi(peer, protocol, spi);
+            }
+            Action::PeerRestarted(sas) => {
+                let dead: Vec<BundleId> = self
+                    .plane
+                    .state()
+                    .bundles()
+                    .filter(|(_, bundle)| bundle.isakmp_sa.is_some_and(|sa| sas.contains(&sa)))
+                    .map(|(id, _)| id)
+                    .collect();
+                for bundle in dead {
+                    self.plane.release(bundle, RemoveWhy::PeerRestarted);
+                }
+            }
+            Action::Report(report) => {
+                self.log_report(now, &report);
+                let secret = matches!(report, Report::Phase1Key { .. });
+                if !secret || self.key_log {
+                    port.report(DeviceReport::Isakmp(report));
+                }
+            }
+        }
+        true
+    }
+
+    fn ask(&mut self, now: Instant, entropy: &mut dyn Entropy, ticket: Ticket, ask: Ask) {
+        let answer = match ask {
+            Ask::Public(job) => {
+                // The job carries the endpoint's ticket.
+                if self.engines.public().submit(job).is_ok() {
+                    return;
+                }
+                Answer::Public(Err(PublicFault::Engine))
+            }
+            Ask::Reserve { policy, protocols } => {
+                let id = self
+                    .plane
+                    .state()
+                    .policy_by_name(policy.as_str())
+                    .map(|(id, _)| id);
+                Answer::Reserved(match id {
+                    Some(id) => self.plane.reserve(now, entropy, id, &protocols),
+                    None => Err(ipsec_core::ReserveFault::NoSuchPolicy),
+                })
+            }
+            Ask::Install {
+                bundle,
+                half,
+                negotiated,
+            } => match self.plane.install(entropy, bundle, half, negotiated) {
+                Ok(()) => {
+                    self.installs.push((bundle, half, ticket));
+                    return;
+                }
+                Err(fault) => Answer::Installed(Err(fault)),
+            },
+        };
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
+    }
+
+    fn send(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
+        let on = self.state.net.route(path.peer.ip()).map(|(on, _)| on);
+        let allowed = on.is_none_or(|on| {
+            let flow = udp(path.local, path.peer);
+            self.plane.check(on, Direction::Out, &flow) == model::Action::Permit
+        });
+        if allowed {
+            port.datagram(path, bytes);
+        } else {
+            self.forbidden(port, path, Direction::Out);
+        }
+    }
+
+    fn forbidden(&self, port: &mut dyn Port<E::Buf>, path: Path, direction: Direction) {
+        let reason = Reason::new(ExchangeType::Main, 0, Subject::Forbidden, Whose::Ours);
+        port.report(DeviceReport::Forbidden {
+            path,
+            direction,
+            reason,
+        });
+    }
+
+    fn ready(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let mut cx = Cx {
+            now,
+            entropy: &mut *entropy,
+            buffers: &mut *port,
+        };
+        let Some(verdict) = self.plane.next_ready(&mut cx) else {
+            return false;
+        };
+        self.carry_out(
+            now,
+            entropy,
+            port,
+            (InterfaceId(0), Direction::Out),
+            verdict,
+        );
+        true
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        (on, direction): (InterfaceId, Direction),
+        verdict: Verdict<E::Buf>,
+    ) {
+        match verdict {
+            Verdict::Transmit(packet) => port.transmit(packet),
+            Verdict::Deliver { packet, on } => port.deliver(on, packet),
+            Verdict::Bounce { why, packet } => {
+                port.report(DeviceReport::Dropped { on, direction, why });
+                port.deliver(on, packet);
+            }
+            Verdict::Compute(job) => {
+                if let Err(refused) = self.engines.packet().submit(job) {
+                    let mut cx = Cx {
+                        now,
+                        entropy: &mut *entropy,
+                        buffers: &mut *port,
+                    };
+                    let verdict = self.plane.refused(&mut cx, refused);
+                    self.carry_out(now, entropy, port, (on, direction), verdict);
+                }
+            }
+            Verdict::Held => {}
+            Verdict::Drop { why, packet } => {
+                port.report(DeviceReport::Dropped { on, direction, why });
+                port.give(packet);
+            }
+        }
+    }
+
+    fn policy_name(&self, id: ipsec_core::PolicyId) -> Option<Name> {
+        self.plane
+            .state()
+            .policy(id)
+            .map(|policy| policy.config.name.clone())
+    }
+
+    fn report_keys(
+        &self,
+        port: &mut dyn Port<E::Buf>,
+        sa: SaId,
+        half: Half,
+        spec: &hw_offload::ChannelSpec,
+    ) {
+        let Some(sa) = self.plane.state().sa(sa) else {
+            return;
+        };
+        let Some(bundle) = self.plane.state().bundle(sa.bundle) else {
+            return;
+        };
+        let (source, destination, spi) = match half {
+            Half::Inbound => (bundle.peer, bundle.local, sa.in_spi),
+            Half::Outbound => (bundle.local, bundle.peer, sa.out_spi),
+        };
+        port.report(DeviceReport::SaKeys {
+            source,
+            destination,
+            spi,
+            cipher: spec.cipher,
+            cipher_key: spec.cipher_key.duplicate(),
+            mac: spec.mac,
+            mac_key: spec.mac_key.duplicate(),
+        });
+    }
+
+    /// Writes a line into the log.
+    pub fn log(
+        &mut self,
+        now: Instant,
+        module: LogModule,
+        subtype: LogSubtype,
+        message: alloc::string::String,
+    ) {
+        self.state.log.write(now, module, subtype, message);
+    }
+
+    fn log_report(&mut self, now: Instant, report: &Report) {
+        let line = match report {
+            Report::Started {
+                exchange,
+                phase,
+                role,
+                peer,
+            } => {
+                let role = match role {
+                    Role::Initiator => "init",
+                    Role::Responder => "resp",
+                };
+                format!("Exchange {exchange}: Phase {phase} [{role}] started with peer {peer}")
+            }
+            Report::Completed { exchange, .. } => {
+                format!("Exchange {exchange}: Completed successfully")
+            }
+            Report::Failed {
+                exchange: 0,
+                peer,
+                reason,
+            } => {
+                format!("Refused peer {peer} - {reason}")
+            }
+            Report::Failed {
+                exchange, reason, ..
+            } => {
+                format!("Exchange {exchange}: Failed - {reason}")
+            }
+            Report::Suspicious {
+                exchange, reason, ..
+            } => {
+                format!("Exchange {exchange}: Message ignored - {reason}")
+            }
+            Report::Notified {
+                exchange,
+                kind,
+                authentic,
+                ..
+            } => {
+                let trust = if *authentic {
+                    ""
+                } else {
+                    " (not authenticated)"
+                };
+                format!(
+                    "Exchange {exchange}: Notification Received - {}{trust}",
+                    kind.name()
+                )
+            }
+            Report::SaGone { sa, peer, by_peer } => {
+                let who = if *by_peer { " by the peer" } else { "" };
+                format!("ISAKMP SA {sa} with peer {peer} deleted{who}")
+            }
+            Report::Message { .. } | Report::Phase1Key { .. } => return,
+        };
+        self.log(now, LogModule::Isakmp, LogSubtype::Xchg, line);
+    }
+}
+
+/// The flow of a UDP datagram.
+const fn udp(from: SocketAddr, to: SocketAddr) -> Flow {
+    Flow {
+        source: from.ip(),
+        destination: to.ip(),
+        protocol: 17,
+        ports: Some((from.port(), to.port())),
+        icmp_type: None,
+    }
+}

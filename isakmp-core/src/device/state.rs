@@ -1,0 +1,57 @@
+//! What is configured, and what SHOW reads of it.
+
+use alloc::string::String;
+
+use hw_offload::KeyRing;
+use ipsec_core::model::IpsecConfig;
+use ipsec_core::net::Net;
+use ipsec_core::{Limits, WallClock};
+
+use super::log::Log;
+use super::users::Users;
+use crate::config::IsakmpConfig;
+
+/// The configuration as written, with keys, users and log. It has no type parameters, so that
+/// commands need none.
+#[derive(Debug)]
+pub struct State {
+    /// IPsec.
+    pub ipsec: IpsecConfig,
+    /// ISAKMP.
+    pub isakmp: IsakmpConfig,
+    /// Numbered keys.
+    pub keys: KeyRing,
+    /// Interfaces and routes.
+    pub net: Net,
+    /// ENABLE IP.
+    pub ip_enabled: bool,
+    /// Users.
+    pub users: Users,
+    /// ENABLE SYSTEM SECURITY MODE.
+    pub security_mode: bool,
+    /// SET CONFIG: the file that is executed at the next start.
+    pub boot_config: Option<String>,
+    /// The log.
+    pub log: Log,
+    /// For log lines.
+    pub wall: WallClock,
+}
+
+impl State {
+    /// A router as it leaves the factory.
+    #[must_use]
+    pub fn new(limits: &Limits, wall: WallClock) -> Self {
+        Self {
+            ipsec: IpsecConfig::default(),
+            isakmp: IsakmpConfig::default(),
+            keys: KeyRing::new(limits.keys.into()),
+            net: Net::default(),
+            ip_enabled: false,
+            users: Users::default(),
+            security_mode: false,
+            boot_config: None,
+            log: Log::new(limits.log_lines.into()),
+            wall,
+        }
+    }
+}
