@@ -1,5 +1,22 @@
-//! The command language of the router.
+//! The command language of the router: text in, effects on a device, screens out.
+//!
+//! A line becomes a command of the one grammar table with checked values ([`parse`]); `plan` finds
+//! out everything that can fail, `apply` cannot; a [`Console`] is one session.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+mod console;
+pub mod dump;
+mod exec;
+pub mod grammar;
+mod lexer;
+pub mod message;
+mod parse;
+mod show;
+
+pub use console::{Console, Finding, Surroundings, run_script, script_lines};
+pub use exec::{Host, Look, Outcome, Plan, apply, plan};
+pub use lexer::Column;
+pub use parse::{Given, ParseError, ParseFault, Parsed, Value, parse};

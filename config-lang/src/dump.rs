@@ -1,0 +1,273 @@
+//! From the configuration back to commands: SHOW CONFIG DYNAMIC and CREATE CONFIG.
+//!
+//! Executed on a fresh device the text makes an equal configuration.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::{Display, Write};
+use core::net::{IpAddr, Ipv4Addr};
+
+use hw_offload::{KeyKind, KeyRing};
+use ipsec_core::model::{AddressSelector, HashAlg, IpsecConfig, cipher_word};
+use ipsec_core::net::Net;
+use isakmp_core::config::{Backoff, IsakmpConfig};
+use isakmp_core::device::State;
+use isakmp_core::negotiate::phase1::hash_word;
+
+use crate::exec::PROTOCOLS;
+
+/// A command under construction.
+struct Line(String);
+
+impl Line {
+    fn new(start: impl Display) -> Self {
+        Self(start.to_string())
+    }
+
+    /// Appends a parameter if it was given.
+    fn with(mut self, name: &str, value: Option<impl Display>) -> Self {
+        if let Some(value) = value {
+            // Writing to a string does not fail.
+            let _ = write!(self.0, " {name}={value}");
+        }
+        self
+    }
+
+    fn end(self, out: &mut String) {
+        out.push_str(&self.0);
+        out.push('\n');
+    }
+}
+
+const fn truth(value: Option<bool>) -> Option<&'static str> {
+    match value {
+        Some(true) => Some("TRUE"),
+        Some(false) => Some("FALSE"),
+        None => None,
+    }
+}
+
+fn quoted(text: impl Display) -> String {
+    format!("\"{text}\"")
+}
+
+/// A prefix length as a mask.
+pub(crate) fn mask(length: u8) -> Ipv4Addr {
+    Ipv4Addr::from_bits(!u32::MAX.checked_shr(length.into()).unwrap_or(0))
+}
+
+/// The whole configuration.
+#[must_use]
+pub fn all(state: &State) -> String {
+    let mut out = String::new();
+    ip(&state.net, state.ip_enabled, &mut out);
+    keys(&state.keys, &mut out);
+    let ipsec_on = "ENABLE IPSEC\n";
+    let ipsec = ipsec(&state.ipsec);
+    let isakmp = isakmp(&state.isakmp);
+    // ISAKMP is enabled last, so that it finds everything.
+    let (policies, enable): (String, String) = {
+        let (mut policies, mut enable) = (String::new(), String::new());
+        for line in isakmp.lines() {
+            let to = if line.starts_with("ENABLE") {
+                &mut enable
+            } else {
+                &mut policies
+            };
+            to.push_str(line);
+            to.push('\n');
+        }
+        (policies, enable)
+    };
+    out.push_str(&policies);
+    out.push_str(ipsec.trim_end_matches(ipsec_on));
+    if state.ipsec.enabled {
+        out.push_str(ipsec_on);
+    }
+    out.push_str(&enable);
+    for user in state.users.iter() {
+        // The hash of a password is no password: the line is for a person to complete.
+        let (name, privilege) = (&user.name, user.privilege.word());
+        let _ = writeln!(out, "# ADD USER={name} PASSWORD=... PRIVILEGE={privilege}");
+    }
+    out
+}
+
+fn ip(net: &Net, enabled: bool, out: &mut String) {
+    if enabled {
+        out.push_str("ENABLE IP\n");
+    }
+    for (_, interface) in net.interfaces() {
+        let line = |address: IpAddr, length: u8, out: &mut String| {
+            Line::new("ADD IP")
+                .with("INTERFACE", Some(&interface.name))
+                .with("IPADDRESS", Some(address))
+                .with("MASK", address.is_ipv4().then(|| mask(length)))
+                .end(out);
+        };
+        if interface.addresses.is_empty() {
+            line(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32, out);
+        }
+        for (address, length) in &interface.addresses {
+            line(*address, *length, out);
+        }
+    }
+    for route in net.routes() {
+        let (destination, length) = route.destination;
+        let hop = route.next_hop.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Line::new("ADD IP")
+            .with("ROUTE", Some(destination))
+            .with("MASK", (length > 0).then(|| mask(length)))
+            .with(
+                "INTERFACE",
+                net.get(route.interface).map(|interface| &interface.name),
+            )
+            .with("NEXTHOP", Some(hop))
+            .end(out);
+    }
+}
+
+fn keys(keys: &KeyRing, out: &mut String) {
+    for (number, key) in keys.iter() {
+        Line::new("CREATE ENCO")
+            .with("KEY", Some(number.0))
+            .with("TYPE", Some(key.kind.word()))
+            .with(
+                "VALUE",
+                Some(hex(key.value.expose(), key.kind != KeyKind::General)),
+            )
+            .with("DESCRIPTION", key.description.as_ref().map(quoted))
+            .end(out);
+    }
+}
+
+/// A key as `0x` and digits, capitals for cipher keys as the router prints them.
+pub(crate) fn hex(bytes: &[u8], capitals: bool) -> String {
+    let mut text = String::from("0x");
+    for byte in bytes {
+        let _ = if capitals {
+            write!(text, "{byte:02X}")
+        } else {
+            write!(text, "{byte:02x}")
+        };
+    }
+    text
+}
+
+/// SHOW CONFIG DYNAMIC=IPSEC.
+#[must_use]
+pub fn ipsec(config: &IpsecConfig) -> String {
+    let mut out = String::new();
+    for spec in &config.sa_specs {
+        Line::new("CREATE IPSEC")
+            .with("SASPECIFICATION", Some(spec.number))
+            .with("KEYMANAGEMENT", Some(spec.key_management))
+            .with("PROTOCOL", Some(spec.protocol))
+            .with("MODE", spec.mode)
+            .with("ENCALG", spec.encalg.map(cipher_word))
+            .with("ENCKEY", spec.enckey)
+            .with("HASHALG", spec.hashalg.map(HashAlg::word))
+            .with("HASHKEY", spec.hashkey)
+            .with("INSPI", spec.inspi)
+            .with("OUTSPI", spec.outspi)
+            .with("ANTIREPLAYENABLED", truth(spec.anti_replay))
+            .with("REPLAYWINDOWSIZE", spec.window)
+            .end(&mut out);
+    }
+    for bundle in &config.bundles {
+        Line::new("CREATE IPSEC")
+            .with("BUNDLESPECIFICATION", Some(bundle.number))
+            .with("KEYMANAGEMENT", Some(bundle.key_management))
+            .with("STRING", Some(quoted(&bundle.string)))
+            .with("EXPIRYKBYTES", bundle.expiry_kbytes)
+            .with("EXPIRYSECONDS", bundle.expiry_seconds)
+            .end(&mut out);
+    }
+    for policy in &config.policies {
+        let protocol = policy.transport.map(|number| {
+            PROTOCOLS
+                .iter()
+                .find(|(_, known)| *known == number)
+                .map_or_else(|| number.to_string(), |(name, _)| name.to_string())
+        });
+        Line::new("CREATE IPSEC")
+            .with("POLICY", Some(quoted(&policy.name)))
+            .with("INTERFACE", Some(&policy.interface))
+            .with("ACTION", Some(policy.action))
+            .with("IPVERSION", policy.version)
+            .with("KEYMANAGEMENT", policy.key_management)
+            .with("BUNDLESPECIFICATION", policy.bundle)
+            .with("PEERADDRESS", policy.peer.as_ref())
+            .with("LADDRESS", policy.laddress.map(address))
+            .with("LMASK", policy.lmask.map(mask))
+            .with("LNAME", policy.lname.as_ref().map(quoted))
+            .with("LPORT", policy.lport)
+            .with("RADDRESS", policy.raddress.map(address))
+            .with("RMASK", policy.rmask.map(mask))
+            .with("RNAME", policy.rname.as_ref().map(quoted))
+            .with("RPORT", policy.rport)
+            .with("TRANSPORTPROTOCOL", protocol)
+            .with("DFBIT", policy.df_bit)
+            .with("GROUP", policy.group)
+            .with("ICMPTYPE", policy.neighbour_discovery.then_some("NDALL"))
+            .with("ISAKMPPOLICY", policy.isakmp_policy.as_ref().map(quoted))
+            .with("SRCINTERFACE", policy.src_interface.as_ref())
+            .with("USEPFSKEY", truth(policy.use_pfs))
+            .end(&mut out);
+    }
+    if config.enabled {
+        out.push_str("ENABLE IPSEC\n");
+    }
+    out
+}
+
+/// An address selector as it is typed: a single address without a prefix length.
+fn address(selector: AddressSelector) -> String {
+    match selector {
+        AddressSelector::Prefix(address, length) => {
+            let whole = if address.is_ipv4() { 32 } else { 128 };
+            if length == whole {
+                address.to_string()
+            } else {
+                selector.to_string()
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// SHOW CONFIG DYNAMIC=ISAKMP.
+#[must_use]
+pub fn isakmp(config: &IsakmpConfig) -> String {
+    let mut out = String::new();
+    for policy in &config.policies {
+        let backoff = policy.msg_backoff.map(|backoff| match backoff {
+            Backoff::Incremental => "INCREMENTAL",
+            Backoff::None => "NONE",
+        });
+        Line::new("CREATE ISAKMP")
+            .with("POLICY", Some(quoted(&policy.name)))
+            .with("PEER", Some(&policy.peer))
+            .with("KEY", policy.key)
+            .with("ENCALG", policy.encalg.map(cipher_word))
+            .with("HASHALG", policy.hashalg.map(hash_word))
+            .with("GROUP", policy.group.map(hw_offload::DhGroup::number))
+            .with("DHEXPONENTLENGTH", policy.dh_exponent_length)
+            .with("EXPIRYSECONDS", policy.expiry_seconds)
+            .with("LOCALID", policy.local_id.as_ref().map(quoted))
+            .with("REMOTEID", policy.remote_id.as_ref().map(quoted))
+            .with("SENDNOTIFY", truth(policy.send_notify))
+            .with("SENDDELETES", truth(policy.send_deletes))
+            .with("DELETEDELAY", policy.delete_delay)
+            .with("MSGTIMEOUT", policy.msg_timeout)
+            .with("MSGRETRYLIMIT", policy.msg_retry_limit)
+            .with("MSGBACKOFF", backoff)
+            .end(&mut out);
+    }
+    if config.enabled {
+        Line::new("ENABLE ISAKMP")
+            .with("UDPPORT", config.udp_port)
+            .end(&mut out);
+    }
+    out
+}

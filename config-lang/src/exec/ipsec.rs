@@ -1,0 +1,401 @@
+//! The IPSEC commands.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+use hw_offload::{Cipher, Engines};
+use ipsec_core::model::{
+    Action, AddressSelector, BundleConfig, ConfigFault, DfBit, HashAlg, InterfaceName, IpVersion,
+    IpsecConfig, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol, SaSpecConfig,
+};
+use isakmp_core::device::State;
+
+use super::{Look, Plan, not_yet_command, refuse_later};
+use crate::message::{Message, Module};
+use crate::parse::{Parsed, Value};
+use crate::show;
+
+fn error(number: u16, text: String) -> Message {
+    Message::error(Module::Ipsec, number, text)
+}
+
+fn refused(fault: &ConfigFault) -> Message {
+    let number = if matches!(fault, ConfigFault::NotYet(_)) {
+        99
+    } else {
+        10
+    };
+    error(number, format!("{fault}"))
+}
+
+fn missing(what: &str, name: impl core::fmt::Display) -> Message {
+    error(11, format!("{what} {name} does not exist"))
+}
+
+pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    let state = look.device.state();
+    let config = state.ipsec.clone();
+    match (command.spec.verb, command.spec.object) {
+        ("ENABLE" | "DISABLE", ["IPSEC"]) => {
+            let enabled = command.spec.verb == "ENABLE";
+            Ok(Plan::Ipsec(
+                Box::new(IpsecConfig { enabled, ..config }),
+                None,
+            ))
+        }
+        ("PURGE", ["IPSEC"]) => Ok(Plan::Ipsec(Box::default(), None)),
+        ("RESET", ["IPSEC", "POLICY"]) => {
+            let name = command.text("POLICY").unwrap_or("");
+            config
+                .policy(name)
+                .ok_or_else(|| missing("the policy", name))?;
+            Ok(Plan::Ipsec(Box::new(config), Some(Name::new(name))))
+        }
+        (verb, ["IPSEC", "SASPECIFICATION"]) if verb != "SHOW" => sa_spec(state, config, command),
+        (verb, ["IPSEC", "BUNDLESPECIFICATION"]) if verb != "SHOW" => {
+            bundle(state, config, command)
+        }
+        (verb, ["IPSEC", "POLICY"]) if verb != "SHOW" => policy(state, config, command),
+        ("SHOW", ["IPSEC"]) => Ok(Plan::Print(show::ipsec(state))),
+        ("SHOW", ["IPSEC", "POLICY"]) => {
+            let later = |given: &crate::parse::Given| {
+                matches!(given.name, "SABUNDLE" | "COUNTER" | "COUNTERS")
+            };
+            refuse_later(Module::Ipsec, command, later)?;
+            let plane = look.device.plane();
+            match command.text("POLICY") {
+                None => Ok(Plan::Print(show::policies(state))),
+                Some(name) => show::policy(state, plane, look.now, name)
+                    .map(Plan::Print)
+                    .ok_or_else(|| missing("the policy", name)),
+            }
+        }
+        ("SHOW", ["IPSEC", "SA"]) => {
+            let later = |given: &crate::parse::Given| matches!(given.name, "COUNTER" | "COUNTERS");
+            refuse_later(Module::Ipsec, command, later)?;
+            let plane = look.device.plane();
+            match command.small::<u16>("SA") {
+                None => Ok(Plan::Print(show::sas(plane))),
+                Some(number) => show::sa(plane, number)
+                    .map(Plan::Print)
+                    .ok_or_else(|| missing("the SA", number)),
+            }
+        }
+        ("SHOW", ["IPSEC", "SASPECIFICATION" | "BUNDLESPECIFICATION"]) => {
+            Ok(Plan::Print(crate::dump::ipsec(&config)))
+        }
+        _ => Err(not_yet_command(Module::Ipsec, command)),
+    }
+}
+
+fn key_management(command: &Parsed) -> Option<KeyManagement> {
+    command
+        .word("KEYMANAGEMENT")
+        .and_then(KeyManagement::from_word)
+}
+
+/// The word of the command language for a cipher, read.
+pub(super) fn cipher(word: &str) -> Option<Cipher> {
+    Some(match word {
+        "NULL" => Cipher::Null,
+        "DES" => Cipher::Des,
+        "3DESOUTER" => Cipher::TripleDes,
+        "AES128" => Cipher::Aes128,
+        "AES192" => Cipher::Aes192,
+        "AES256" => Cipher::Aes256,
+        _ => return None,
+    })
+}
+
+fn sa_spec(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Plan, Message> {
+    let number: u8 = command.small("SASPECIFICATION").unwrap_or(0);
+    let place = config
+        .sa_specs
+        .iter()
+        .position(|spec| spec.number == number);
+    let what = "the SA specification";
+    let mut record = match (
+        command.spec.verb,
+        place.and_then(|p| config.sa_specs.get(p)),
+    ) {
+        ("CREATE", Some(_)) => return Err(error(12, format!("{what} {number} exists already"))),
+        ("CREATE", None) => SaSpecConfig {
+            number,
+            key_management: key_management(command).unwrap_or(KeyManagement::Isakmp),
+            protocol: Protocol::Esp,
+            mode: None,
+            encalg: None,
+            enckey: None,
+            hashalg: None,
+            hashkey: None,
+            inspi: None,
+            outspi: None,
+            anti_replay: None,
+            window: None,
+        },
+        (_, None) => return Err(missing(what, number)),
+        ("DESTROY", Some(_)) => {
+            let used = config
+                .bundles
+                .iter()
+                .find(|bundle| bundle.string.specs().any(|spec| spec == number));
+            if let Some(bundle) = used {
+                let text = format!(
+                    "{what} {number} is used by bundle specification {}",
+                    bundle.number
+                );
+                return Err(error(13, text));
+            }
+            config.sa_specs.retain(|spec| spec.number != number);
+            return Ok(Plan::Ipsec(Box::new(config), None));
+        }
+        (_, Some(record)) => record.clone(),
+    };
+    if let Some(value) = key_management(command) {
+        record.key_management = value;
+    }
+    if let Some(value) = command.word("PROTOCOL").and_then(Protocol::from_word) {
+        record.protocol = value;
+    }
+    let set = |old: Option<u16>, name: &str| command.small(name).or(old);
+    record.mode = command
+        .word("MODE")
+        .and_then(Mode::from_word)
+        .or(record.mode);
+    record.encalg = command.word("ENCALG").and_then(cipher).or(record.encalg);
+    record.hashalg = match command.word("HASHALG") {
+        Some("NULL") => Some(HashAlg::Null),
+        Some("MD5") => Some(HashAlg::Md5),
+        Some("SHA") => Some(HashAlg::Sha),
+        _ => record.hashalg,
+    };
+    record.enckey = set(record.enckey, "ENCKEY");
+    record.hashkey = set(record.hashkey, "HASHKEY");
+    record.inspi = command.number("INSPI").or(record.inspi);
+    record.outspi = command.number("OUTSPI").or(record.outspi);
+    record.anti_replay = command.bool("ANTIREPLAYENABLED").or(record.anti_replay);
+    let window = command
+        .word("REPLAYWINDOWSIZE")
+        .and_then(|word| word.parse().ok())
+        .or_else(|| command.small("REPLAYWINDOWSIZE"));
+    record.window = window.or(record.window);
+    record.check().map_err(|fault| refused(&fault))?;
+    record
+        .check_keys(&state.keys)
+        .map_err(|fault| refused(&fault))?;
+    match place.and_then(|place| config.sa_specs.get_mut(place)) {
+        Some(old) => *old = record,
+        None => config.sa_specs.push(record),
+    }
+    check_all(state, &config)?;
+    Ok(Plan::Ipsec(Box::new(config), None))
+}
+
+/// What refers to a changed record must still be sound.
+fn check_all(state: &State, config: &IpsecConfig) -> Result<(), Message> {
+    for bundle in &config.bundles {
+        bundle
+            .check(&config.sa_specs)
+            .map_err(|fault| refused(&fault))?;
+    }
+    for policy in &config.policies {
+        policy
+            .check(config, &state.keys)
+            .map_err(|fault| refused(&fault))?;
+    }
+    Ok(())
+}
+
+fn bundle(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Plan, Message> {
+    let number: u8 = command.small("BUNDLESPECIFICATION").unwrap_or(0);
+    let place = config
+        .bundles
+        .iter()
+        .position(|bundle| bundle.number == number);
+    let what = "the bundle specification";
+    let string = match command.get("STRING").map(|given| &given.value) {
+        Some(Value::Bundle(string)) => Some(string.clone()),
+        _ => None,
+    };
+    let mut record = match (
+        command.spec.verb,
+        place.and_then(|p| config.bundles.get(p)),
+        string,
+    ) {
+        ("CREATE", Some(_), _) => {
+            return Err(error(12, format!("{what} {number} exists already")));
+        }
+        ("CREATE", None, Some(string)) => BundleConfig {
+            number,
+            key_management: key_management(command).unwrap_or(KeyManagement::Isakmp),
+            string,
+            expiry_kbytes: None,
+            expiry_seconds: None,
+        },
+        (_, None, _) => return Err(missing(what, number)),
+        ("DESTROY", Some(_), _) => {
+            if let Some(policy) = config.policies.iter().find(|p| p.bundle == Some(number)) {
+                let text = format!("{what} {number} is used by policy {}", policy.name);
+                return Err(error(13, text));
+            }
+            config.bundles.retain(|bundle| bundle.number != number);
+            return Ok(Plan::Ipsec(Box::new(config), None));
+        }
+        (_, Some(record), _) => record.clone(),
+    };
+    record.expiry_kbytes = command.number("EXPIRYKBYTES").or(record.expiry_kbytes);
+    record.expiry_seconds = command.number("EXPIRYSECONDS").or(record.expiry_seconds);
+    record
+        .check(&config.sa_specs)
+        .map_err(|fault| refused(&fault))?;
+    match place.and_then(|place| config.bundles.get_mut(place)) {
+        Some(old) => *old = record,
+        None => config.bundles.push(record),
+    }
+    check_all(state, &config)?;
+    Ok(Plan::Ipsec(Box::new(config), None))
+}
+
+fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Plan, Message> {
+    let name = command.text("POLICY").unwrap_or("");
+    let place = config
+        .policies
+        .iter()
+        .position(|policy| policy.name == *name);
+    let changed = Some(Name::new(name));
+    refuse_later(Module::Ipsec, command, |given| {
+        matches!(
+            given.name,
+            "IPROUTETEMPLATE" | "UDPPORT" | "SASELECTORFROMPKT" | "SABUNDLE"
+        ) || matches!(given.name, "UDPTUNNEL" | "UDPHEARTBEAT" | "RESPONDBADSPI")
+            && given.value == Value::Bool(true)
+    })?;
+    let mut record = match (
+        command.spec.verb,
+        place.and_then(|p| config.policies.get(p)),
+    ) {
+        ("CREATE", Some(_)) => {
+            return Err(error(12, format!("the policy {name} exists already")));
+        }
+        ("CREATE", None) => PolicyConfig::new(
+            Name::new(name),
+            InterfaceName::new(command.text("INTERFACE").unwrap_or("")),
+            command
+                .word("ACTION")
+                .and_then(Action::from_word)
+                .unwrap_or(Action::Deny),
+        ),
+        (_, None) => return Err(missing("the policy", name)),
+        ("DESTROY", Some(_)) => {
+            config.policies.retain(|policy| policy.name != *name);
+            return Ok(Plan::Ipsec(Box::new(config), changed));
+        }
+        (_, Some(record)) => record.clone(),
+    };
+    fill(&mut record, command);
+    if let Some(interface) = record
+        .src_interface
+        .as_ref()
+        .filter(|name| state.net.by_name(name).is_none())
+    {
+        return Err(missing("the interface of SRCINTERFACE", interface));
+    }
+    record
+        .check(&config, &state.keys)
+        .map_err(|fault| refused(&fault))?;
+    let position = command.small("POSITION");
+    match place {
+        Some(place) if position.is_none() => {
+            if let Some(old) = config.policies.get_mut(place) {
+                *old = record;
+            }
+        }
+        place => {
+            if let Some(place) = place {
+                config.policies.remove(place);
+            }
+            config.insert_policy(record, position);
+        }
+    }
+    Ok(Plan::Ipsec(
+        Box::new(config),
+        changed.filter(|_| place.is_some()),
+    ))
+}
+
+/// Overlays a record with what was given.
+fn fill(record: &mut PolicyConfig, command: &Parsed) {
+    if let Some(action) = command.word("ACTION").and_then(Action::from_word) {
+        record.action = action;
+    }
+    for given in &command.given {
+        match (given.name, &given.value) {
+            ("IPVERSION", Value::Word(word)) => record.version = IpVersion::from_word(word),
+            ("KEYMANAGEMENT", Value::Word(word)) => {
+                record.key_management = KeyManagement::from_word(word);
+            }
+            ("BUNDLESPECIFICATION", Value::Number(n)) => record.bundle = u8::try_from(*n).ok(),
+            ("PEERADDRESS", Value::Address(a)) => record.peer = Some(PeerAddress::Address(*a)),
+            ("PEERADDRESS", Value::Text(t)) => record.peer = Some(PeerAddress::Host(Name::new(t))),
+            ("PEERADDRESS", Value::Word("ANY")) => record.peer = Some(PeerAddress::Any),
+            ("PEERADDRESS", Value::Word(_)) => record.peer = Some(PeerAddress::Dynamic),
+            ("LADDRESS", value) => record.laddress = selector(value),
+            ("RADDRESS", value) => record.raddress = selector(value),
+            ("LMASK", Value::Mask(len)) => record.lmask = Some(*len),
+            ("RMASK", Value::Mask(len)) => record.rmask = Some(*len),
+            ("LNAME", value) => record.lname = text_of(value),
+            ("RNAME", value) => record.rname = text_of(value),
+            ("LPORT", value) => record.lport = number_of(value),
+            ("RPORT", value) => record.rport = number_of(value),
+            ("TRANSPORTPROTOCOL", Value::Number(n)) => record.transport = u8::try_from(*n).ok(),
+            ("TRANSPORTPROTOCOL", Value::Word(word)) => record.transport = protocol_number(word),
+            ("DFBIT", Value::Word(word)) => record.df_bit = DfBit::from_word(word),
+            ("GROUP", Value::Word(word)) => record.group = word.parse().ok(),
+            ("ICMPTYPE", _) => record.neighbour_discovery = true,
+            ("ISAKMPPOLICY", value) => record.isakmp_policy = text_of(value),
+            ("SRCINTERFACE", Value::Text(t)) => record.src_interface = Some(InterfaceName::new(t)),
+            ("USEPFSKEY", Value::Bool(on)) => record.use_pfs = Some(*on),
+            _ => {}
+        }
+    }
+}
+
+const fn selector(value: &Value) -> Option<AddressSelector> {
+    match value {
+        Value::Selector(selector) => Some(*selector),
+        _ => None,
+    }
+}
+
+fn text_of(value: &Value) -> Option<Name> {
+    match value {
+        Value::Text(text) => Some(Name::new(text)),
+        _ => None,
+    }
+}
+
+fn number_of(value: &Value) -> Option<u16> {
+    match value {
+        Value::Number(number) => u16::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+/// The protocols that have names.
+pub(crate) const PROTOCOLS: [(&str, u8); 7] = [
+    ("ESP", 50),
+    ("GRE", 47),
+    ("ICMP", 1),
+    ("OSPF", 89),
+    ("RSVP", 46),
+    ("TCP", 6),
+    ("UDP", 17),
+];
+
+fn protocol_number(word: &str) -> Option<u8> {
+    PROTOCOLS
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, number)| *number)
+}

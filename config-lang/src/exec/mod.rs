@@ -1,0 +1,303 @@
+//! Commands on a device: `plan` finds out everything that can fail, `apply` cannot.
+
+mod enco;
+mod ip;
+mod ipsec;
+mod isakmp;
+mod system;
+
+pub(crate) use ipsec::PROTOCOLS;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
+use ipsec_core::Instant;
+use ipsec_core::model::{IpsecConfig, Name};
+use ipsec_core::net::Net;
+use isakmp_core::config::IsakmpConfig;
+use isakmp_core::device::{Device, LogModule, LogSubtype, User};
+
+use crate::lexer::Column;
+use crate::message::{Message, Module, Severity};
+use crate::parse::{Given, Parsed, Value};
+
+/// What a command will do, with nothing left that could fail.
+#[derive(Debug)]
+pub enum Plan {
+    /// Nothing but print.
+    Print(String),
+    /// Nothing: a command of another chapter.
+    Foreign(Message),
+    /// A new key.
+    CreateKey(KeyNumber, KeyRecord),
+    /// A key goes.
+    DestroyKey(KeyNumber),
+    /// The IPsec configuration becomes this; the bundles of the policies named go.
+    Ipsec(Box<IpsecConfig>, Option<Name>),
+    /// The ISAKMP configuration becomes this; what was made from the policy named goes.
+    Isakmp(Box<IsakmpConfig>, Option<Name>),
+    /// ENABLE IP.
+    EnableIp,
+    /// Interfaces and routes become this.
+    Net(Box<Net>),
+    /// A new user.
+    AddUser(User),
+    /// The console belongs to that user now.
+    Login(Name),
+    /// A file is written.
+    WriteFile(String, String),
+    /// The file that is executed at the next start.
+    BootConfig(String),
+    /// ENABLE SYSTEM SECURITY MODE.
+    SecurityMode,
+}
+
+/// What the world outside does for commands.
+pub trait Host {
+    /// Keeps a file.
+    ///
+    /// # Errors
+    /// Why it could not be kept.
+    fn write_file(&mut self, name: &str, content: &str) -> Result<(), String>;
+
+    /// Whether a file is there.
+    fn has_file(&self, name: &str) -> bool;
+}
+
+/// What a command may look at while it is planned.
+pub struct Look<'a, E: Engines> {
+    /// The device.
+    pub device: &'a Device<E>,
+    /// Randomness, for keys and salts.
+    pub entropy: &'a mut dyn Entropy,
+    /// The time, for screens.
+    pub now: Instant,
+    /// The world outside.
+    pub host: &'a dyn Host,
+    /// Whether a script is being executed.
+    pub script: bool,
+}
+
+/// Finds out what a command will do.
+///
+/// # Errors
+/// Why it cannot be done; nothing was changed.
+pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    let words = (command.spec.verb, command.spec.object);
+    let state = look.device.state();
+    match words {
+        ("CREATE", ["ENCO", "KEY"]) => enco::create(look, command),
+        ("DESTROY", ["ENCO", "KEY"]) => enco::destroy(state, command),
+        ("SHOW", ["ENCO", "KEY"]) => enco::show(state, command),
+        (_, ["IPSEC", ..]) => ipsec::plan(look, command),
+        (_, ["ISAKMP", ..]) => isakmp::plan(look, command),
+        (_, ["IP", ..]) => ip::plan(state, command),
+        (_, ["FIREWALL", ..]) => {
+            let text = format!(
+                "{} is not part of this router; nothing was changed",
+                full_name(command)
+            );
+            Ok(Plan::Foreign(Message::new(
+                Severity::Warning,
+                Module::Command,
+                1,
+                text,
+            )))
+        }
+        _ => system::plan(look, command),
+    }
+}
+
+/// Does what was planned.
+pub fn apply<E: Engines>(
+    device: &mut Device<E>,
+    now: Instant,
+    entropy: &mut dyn Entropy,
+    host: &mut dyn Host,
+    plan: Plan,
+) -> Outcome {
+    let done = |module| Outcome::message(Message::done(module));
+    match plan {
+        Plan::Print(text) => Outcome {
+            text,
+            worst: Severity::Info,
+            login: None,
+        },
+        Plan::Foreign(message) => Outcome::message(message),
+        Plan::CreateKey(number, key) => match device.state_mut().keys.create(number, key) {
+            Ok(()) => done(Module::Enco),
+            Err(error) => Outcome::message(Message::error(Module::Enco, 9, format!("{error}"))),
+        },
+        Plan::DestroyKey(number) => {
+            // The plan has seen it.
+            let _ = device.state_mut().keys.destroy(number);
+            done(Module::Enco)
+        }
+        Plan::Ipsec(config, changed) => {
+            let was = device.state().ipsec.enabled;
+            let is = config.enabled;
+            if let Some(name) = changed {
+                device.reset_ipsec_policy(name.as_str());
+            }
+            device.state_mut().ipsec = *config;
+            device.reconfigure(now);
+            if was != is {
+                let word = if is { "enabled" } else { "disabled" };
+                let line = format!("IPSEC has been {word}");
+                device.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+            }
+            done(Module::Ipsec)
+        }
+        Plan::Isakmp(config, changed) => {
+            let was = device.state().isakmp.enabled;
+            let is = config.enabled;
+            if let Some(name) = changed {
+                device.isakmp_policy_changed(now, entropy, &name);
+            }
+            if was && !is {
+                device.disable_isakmp(now, entropy);
+            }
+            device.state_mut().isakmp = *config;
+            if was != is {
+                let word = if is { "enabled" } else { "disabled" };
+                let line = format!("ISAKMP has been {word}");
+                device.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
+            }
+            done(Module::Isakmp)
+        }
+        Plan::EnableIp => {
+            device.state_mut().ip_enabled = true;
+            done(Module::Ip)
+        }
+        Plan::Net(net) => {
+            device.state_mut().net = *net;
+            device.reconfigure(now);
+            done(Module::Ip)
+        }
+        Plan::AddUser(user) => {
+            device.state_mut().users.add(user);
+            done(Module::System)
+        }
+        Plan::Login(name) => Outcome {
+            login: Some(name),
+            ..done(Module::System)
+        },
+        Plan::WriteFile(name, content) => match host.write_file(&name, &content) {
+            Ok(()) => done(Module::System),
+            Err(why) => Outcome::message(Message::error(
+                Module::System,
+                8,
+                format!("the file {name} could not be written: {why}"),
+            )),
+        },
+        Plan::BootConfig(name) => {
+            device.state_mut().boot_config = Some(name);
+            done(Module::System)
+        }
+        Plan::SecurityMode => {
+            device.state_mut().security_mode = true;
+            done(Module::System)
+        }
+    }
+}
+
+/// What a command answered.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The text.
+    pub text: String,
+    /// The worst message in it.
+    pub worst: Severity,
+    /// Who is logged in from now on.
+    pub login: Option<Name>,
+}
+
+impl Outcome {
+    /// One message.
+    #[must_use]
+    pub fn message(message: Message) -> Self {
+        Self {
+            text: format!("{message}\n"),
+            worst: message.severity,
+            login: None,
+        }
+    }
+}
+
+fn full_name(command: &Parsed) -> String {
+    let mut name = String::from(command.spec.verb);
+    for word in command.spec.object {
+        name.push(' ');
+        name.push_str(word);
+    }
+    name
+}
+
+/// The answer for what a later version will do.
+fn not_yet(module: Module, what: &str, at: Option<Column>) -> Message {
+    let message = Message::error(module, 99, format!("{what} is not yet available"));
+    Message { at, ..message }
+}
+
+/// The answer for a command that a later version will do.
+fn not_yet_command(module: Module, command: &Parsed) -> Message {
+    not_yet(module, &full_name(command), None)
+}
+
+/// Refuses the parameters of which `later` says so.
+fn refuse_later(
+    module: Module,
+    command: &Parsed,
+    later: impl Fn(&Given) -> bool,
+) -> Result<(), Message> {
+    match command.given.iter().find(|given| later(given)) {
+        Some(given) => {
+            let what = match &given.value {
+                Value::Word(word) => format!("{}={word}", given.name),
+                Value::Bool(true) => format!("{}=TRUE", given.name),
+                _ => String::from(given.name),
+            };
+            Err(not_yet(module, &what, Some(given.at)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The values of parameters, by name.
+impl Parsed {
+    fn number(&self, name: &str) -> Option<u32> {
+        match self.get(name)?.value {
+            Value::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn small<T: TryFrom<u32>>(&self, name: &str) -> Option<T> {
+        self.number(name)
+            .and_then(|number| T::try_from(number).ok())
+    }
+
+    fn word(&self, name: &str) -> Option<&'static str> {
+        match self.get(name)?.value {
+            Value::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        match &self.get(name)?.value {
+            Value::Text(text) => Some(text),
+            Value::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    fn bool(&self, name: &str) -> Option<bool> {
+        match self.get(name)?.value {
+            Value::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+}

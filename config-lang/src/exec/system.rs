@@ -1,0 +1,96 @@
+//! Users, files, log and security mode.
+
+use alloc::format;
+use alloc::string::String;
+
+use hw_offload::Engines;
+use ipsec_core::model::Name;
+use isakmp_core::device::{LogModule, PasswordHash, Privilege, User};
+
+use super::{Look, Plan, not_yet_command};
+use crate::message::{Message, Module};
+use crate::parse::Parsed;
+use crate::{dump, show};
+
+fn error(number: u16, text: String) -> Message {
+    Message::error(Module::System, number, text)
+}
+
+pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    let state = look.device.state();
+    match (command.spec.verb, command.spec.object) {
+        ("ADD", ["USER"]) => {
+            let name = command.text("USER").unwrap_or("");
+            if state.users.get(name).is_some() {
+                return Err(error(1, format!("the user {name} exists already")));
+            }
+            let privilege = match command.word("PRIVILEGE") {
+                Some("SECURITYOFFICER") => Privilege::SecurityOfficer,
+                Some("MANAGER") => Privilege::Manager,
+                _ => Privilege::User,
+            };
+            let password = command.text("PASSWORD").unwrap_or("");
+            let password = PasswordHash::new(&hw_offload::SoftPrimitives, look.entropy, password)
+                .map_err(|fault| error(2, format!("{fault}")))?;
+            Ok(Plan::AddUser(User {
+                name: Name::new(name),
+                password,
+                privilege,
+            }))
+        }
+        ("LOGIN", []) => {
+            let name = command
+                .given
+                .first()
+                .and_then(|given| command.text(given.name));
+            let name = name.unwrap_or("");
+            if state.users.get(name).is_none() {
+                return Err(error(3, format!("the user {name} does not exist")));
+            }
+            if !look.script {
+                return Err(error(
+                    99,
+                    "LOGIN outside a script is not yet available".into(),
+                ));
+            }
+            Ok(Plan::Login(Name::new(name)))
+        }
+        ("CREATE", ["CONFIG"]) => {
+            let name = command.text("CONFIG").unwrap_or("");
+            Ok(Plan::WriteFile(String::from(name), dump::all(state)))
+        }
+        ("SET", ["CONFIG"]) => {
+            let name = command.text("CONFIG").unwrap_or("");
+            if !look.host.has_file(name) {
+                return Err(error(
+                    4,
+                    format!("the file {name} does not exist; CREATE CONFIG={name} first"),
+                ));
+            }
+            Ok(Plan::BootConfig(String::from(name)))
+        }
+        ("ENABLE", ["SYSTEM", "SECURITY", "MODE"]) => {
+            let officer = Privilege::SecurityOfficer;
+            if !state.users.iter().any(|user| user.privilege == officer) {
+                let text =
+                    "security mode needs a user with PRIVILEGE=SECURITYOFFICER; ADD USER first";
+                return Err(error(5, text.into()));
+            }
+            Ok(Plan::SecurityMode)
+        }
+        ("SHOW", ["CONFIG"]) => Ok(Plan::Print(match command.word("DYNAMIC") {
+            Some("IPSEC") => dump::ipsec(&state.ipsec),
+            Some("ISAKMP") => dump::isakmp(&state.isakmp),
+            _ => dump::all(state),
+        })),
+        ("SHOW", ["LOG"]) => {
+            let module = match (command.word("MODULE"), command.word("TYPE")) {
+                (Some("ISAK"), _) | (None, Some("IKMP")) => Some(LogModule::Isakmp),
+                (Some(_), _) | (None, Some(_)) => Some(LogModule::Ipsec),
+                (None, None) => None,
+            };
+            Ok(Plan::Print(show::log(state, module)))
+        }
+        _ => Err(not_yet_command(Module::System, command)),
+    }
+}

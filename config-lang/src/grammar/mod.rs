@@ -1,0 +1,115 @@
+//! One grammar: what may be written. The parser reads it, help and completion will too.
+
+mod table;
+
+pub use table::COMMANDS;
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// The first word.
+    pub verb: &'static str,
+    /// The words behind it. One of them may carry a value.
+    pub object: &'static [&'static str],
+    /// The parameters.
+    pub params: &'static [Param],
+}
+
+/// A parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// Its whole name.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// Whether it must be given.
+    pub required: bool,
+}
+
+/// What a value looks like. `words` are accepted besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One of these words.
+    Enum(&'static [&'static str]),
+    /// ON, OFF, TRUE, FALSE, YES, NO.
+    Bool,
+    /// A decimal number.
+    Int {
+        /// The least.
+        min: u32,
+        /// The greatest.
+        max: u32,
+        /// Whether a greater one is cut to the greatest.
+        clamp: bool,
+        /// Words.
+        words: &'static [&'static str],
+    },
+    /// A text, quoted if it has blanks.
+    Text {
+        /// The most characters.
+        max: usize,
+        /// Words.
+        words: &'static [&'static str],
+    },
+    /// An address; where `range` is set also a range or prefix, where `host` is set a host name.
+    Address {
+        /// Whether ranges and prefixes are accepted.
+        range: bool,
+        /// Whether host names are accepted.
+        host: bool,
+        /// Words.
+        words: &'static [&'static str],
+    },
+    /// An IPv4 network mask.
+    Mask,
+    /// An IPv4 address.
+    Ip,
+    /// An IPv4 address or range.
+    IpRange,
+    /// An interface's name.
+    Interface,
+    /// A file's name.
+    File,
+    /// An identity: address, name, user@name or distinguished name.
+    Id,
+    /// A bundle string.
+    Bundle,
+    /// A word without a value.
+    Flag,
+}
+
+impl Kind {
+    /// What is expected, for messages.
+    #[must_use]
+    pub fn expected(&self) -> alloc::string::String {
+        use alloc::format;
+        let with = |text: alloc::string::String, words: &[&str]| {
+            if words.is_empty() {
+                text
+            } else {
+                format!("{text} or {}", words.join(", "))
+            }
+        };
+        match self {
+            Self::Enum(words) => format!("one of {}", words.join(", ")),
+            Self::Bool => "ON, OFF, TRUE or FALSE".into(),
+            Self::Int {
+                min, max, words, ..
+            } => with(format!("a number from {min} to {max}"), words),
+            Self::Text { max, words } => with(format!("a text of 1 to {max} characters"), words),
+            Self::Address { range, host, words } => {
+                let range = if *range { ", a range or a prefix" } else { "" };
+                let host = if *host { ", a host name" } else { "" };
+                with(format!("an address{range}{host}"), words)
+            }
+            Self::Mask => "a network mask such as 255.255.255.0".into(),
+            Self::Ip => "an IPv4 address".into(),
+            Self::IpRange => "an IPv4 address or a range".into(),
+            Self::Interface => "an interface such as ppp0 or vlan1".into(),
+            Self::File => "a file name such as ipsec.cfg".into(),
+            Self::Id => "an address, a name or user@name".into(),
+            Self::Bundle => "a bundle string such as \"1 AND 2, 1\"".into(),
+            Self::Flag => "no value".into(),
+        }
+    }
+}

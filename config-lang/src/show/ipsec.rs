@@ -1,0 +1,336 @@
+//! SHOW IPSEC, SHOW IPSEC POLICY and SHOW IPSEC SA.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use hw_offload::{Cipher, Mac};
+use ipsec_core::model::{Action, AddressSelector, DfBit, Mode, PeerAddress, Protocol, cipher_word};
+use ipsec_core::{Bundle, Instant, PlaneState, SaState};
+use isakmp_core::device::State;
+
+use super::{Screen, or_dash, truth};
+use crate::dump::mask;
+use crate::exec::PROTOCOLS;
+
+/// Terminal and debug values that do not change yet.
+const DEBUG_DEVICE: u8 = 16;
+const DEBUG_LENGTH: u8 = 72;
+const FLAGS: &str = "00000000";
+
+pub(crate) fn ipsec(state: &State) -> String {
+    let mut screen = Screen::new(40);
+    screen.line("IPSEC Module Configuration");
+    let status = if state.ipsec.enabled {
+        "ENABLED"
+    } else {
+        "DISABLED"
+    };
+    screen.field(0, "Module Status", status);
+    screen.line("IPsec over UDP");
+    screen.field(2, "Status", "CLOSED");
+    screen.field(2, "Listen Port", state.ipsec.udp_port.unwrap_or(2746));
+    screen.text
+}
+
+pub(crate) fn policies(state: &State) -> String {
+    let mut screen = Screen::new(0);
+    screen.line("Interface  Name                     Action   KeyManagement  Position");
+    screen.line("-".repeat(72));
+    for policy in &state.ipsec.policies {
+        let management = or_dash(policy.key_management);
+        screen.line(format!(
+            "{:<10} {:<24} {:<8} {:<14} {}",
+            policy.interface,
+            policy.name,
+            policy.action(),
+            management,
+            state.ipsec.position(policy)
+        ));
+    }
+    screen.text
+}
+
+/// An address selector as its two lines: the address or range, and the mask.
+fn lines(selector: AddressSelector) -> (String, String) {
+    match selector {
+        AddressSelector::Any => ("ANY".to_string(), "ANY".to_string()),
+        AddressSelector::Prefix(address @ IpAddr::V4(_), length) => {
+            (address.to_string(), mask(length).to_string())
+        }
+        AddressSelector::Prefix(address, length) => {
+            (format!("{address}/{length}"), "-".to_string())
+        }
+        range @ AddressSelector::Range(..) => (range.to_string(), "-".to_string()),
+    }
+}
+
+fn any(value: Option<impl core::fmt::Display>) -> String {
+    value.map_or_else(|| "ANY".to_string(), |value| value.to_string())
+}
+
+fn protocol(number: Option<u8>) -> String {
+    let name = PROTOCOLS.iter().find(|(_, known)| Some(*known) == number);
+    name.map_or_else(|| any(number), |(name, _)| (*name).to_string())
+}
+
+pub(crate) fn policy(
+    state: &State,
+    plane: &PlaneState,
+    now: Instant,
+    name: &str,
+) -> Option<String> {
+    let config = state.ipsec.policy(name)?;
+    let compiled = plane.policy_by_name(name).map(|(_, policy)| policy);
+    let ipsec = config.action() == Action::Ipsec;
+    let only = |text: String| if ipsec { text } else { "-".to_string() };
+    let is = |peer: &PeerAddress| only(truth(config.peer.as_ref() == Some(peer)).to_string());
+    let selector = config.selector();
+    let mut screen = Screen::new(32);
+    screen.line("Ipsec Policy Information");
+    screen.field(0, "Name", &config.name);
+    screen.field(0, "Interface", &config.interface);
+    screen.line(format!(
+        "Source Interface ................{}",
+        or_dash(config.src_interface.as_ref())
+    ));
+    screen.field(0, "Position", state.ipsec.position(config));
+    screen.field(0, "Action", config.action());
+    screen.field(0, "Key Management", or_dash(config.key_management));
+    let isakmp = config.isakmp_policy.as_ref();
+    match isakmp {
+        Some(name) => screen.field(0, "Isakmp Policy Name", name),
+        None => screen.line("Isakmp Policy Name ............."),
+    }
+    screen.field(0, "Bundle Specification", or_dash(config.bundle));
+    screen.field(0, "Peer IP Address Dynamic", is(&PeerAddress::Dynamic));
+    screen.field(0, "Peer IP Address Any", is(&PeerAddress::Any));
+    screen.field(
+        0,
+        "Local IP Address Dynamic",
+        only(truth(false).to_string()),
+    );
+    screen.field(
+        0,
+        "Peer IP Address",
+        or_dash(config.peer.as_ref().and_then(PeerAddress::address)),
+    );
+    screen.field(
+        0,
+        "Local IP Address",
+        or_dash(compiled.and_then(|policy| policy.local)),
+    );
+    screen.field(
+        0,
+        "Use PFS Key",
+        only(truth(config.use_pfs == Some(true)).to_string()),
+    );
+    screen.line(format!(
+        "Group........................... {}",
+        only(config.group.unwrap_or(1).to_string())
+    ));
+    screen.line("Filter:");
+    let (address, mask) = lines(selector.local);
+    screen.field(2, "Local Address", address);
+    screen.field(2, "Local Mask", mask);
+    screen.field(2, "Local Port", any(config.lport));
+    screen.field(2, "Local Name", any(config.lname.as_ref()));
+    let (address, mask) = lines(selector.remote);
+    screen.field(2, "Remote Address", address);
+    screen.field(2, "Remote Mask", mask);
+    screen.field(2, "Remote Port", any(config.rport));
+    screen.field(2, "Remote Name", any(config.rname.as_ref()));
+    screen.field(2, "Transport Protocol", protocol(config.transport));
+    screen.field(2, "Sa Selector From Pkt", FLAGS);
+    screen.field(
+        0,
+        "DF Bit",
+        only(config.df_bit.unwrap_or(DfBit::Clear).to_string()),
+    );
+    screen.field(0, "UDP Tunnel", only(truth(false).to_string()));
+    for label in [
+        "Peer Port",
+        "Peer IP Address",
+        "Internal IP Address",
+        "HeartBeats Enabled",
+    ] {
+        screen.field(4, label, "-");
+    }
+    screen.field(0, "Debug device", DEBUG_DEVICE);
+    screen.field(0, "Filter debug flags", FLAGS);
+    screen.field(0, "Packet debug flags", FLAGS);
+    screen.field(0, "Trace debug flags", FLAGS);
+    screen.field(0, "Packet debug length", DEBUG_LENGTH);
+    screen.field(0, "Max Out Packet queue length", 20);
+    screen.field(
+        0,
+        "Number of Out Packets queued",
+        compiled.map_or(0, |policy| policy.queued),
+    );
+    screen.line("");
+    screen.line("Bundles");
+    screen.line("Bundle                    Expiry Limits - hard/soft/used");
+    screen.line("Index   SA's    State     Bytes                 Seconds");
+    screen.line("-".repeat(71));
+    let bundles = compiled
+        .map(|policy| policy.bundles.as_slice())
+        .unwrap_or_default();
+    for bundle in bundles.iter().filter_map(|id| plane.bundle(*id)) {
+        let numbers: Vec<String> = bundle.sas.iter().map(|sa| sa.0.slot.to_string()).collect();
+        screen.line(format!(
+            "{:<7} {:<7} {:<9} {:<21} {}",
+            bundle.index,
+            numbers.join(","),
+            bundle_state(bundle.state),
+            bytes(bundle),
+            seconds(bundle, now)
+        ));
+    }
+    Some(screen.text)
+}
+
+const fn bundle_state(state: SaState) -> &'static str {
+    match state {
+        SaState::Invalid => "INVALID",
+        SaState::Creating => "CREATING",
+        SaState::Valid => "VALID",
+        SaState::Removing => "REMOVING",
+    }
+}
+
+/// Hard limit, soft limit and use in bytes.
+fn bytes(bundle: &Bundle) -> String {
+    let hard = bundle
+        .lifetime
+        .and_then(ipsec_core::model::Lifetime::hard_bytes);
+    let soft = bundle
+        .lifetime
+        .and_then(|life| life.soft_bytes(bundle.role));
+    format!("{}/{}/{}", or_dash(hard), or_dash(soft), bundle.bytes)
+}
+
+/// Hard limit, soft limit and age in seconds.
+fn seconds(bundle: &Bundle, now: Instant) -> String {
+    let hard = bundle.lifetime.map(|life| life.seconds);
+    let soft = bundle.lifetime.map(|_| bundle.soft_seconds);
+    format!(
+        "{}/{}/{}",
+        or_dash(hard),
+        or_dash(soft),
+        now.since(bundle.since).as_secs()
+    )
+}
+
+const fn sa_state(state: SaState) -> &'static str {
+    match state {
+        SaState::Invalid => "Undef",
+        SaState::Creating => "Creating",
+        SaState::Valid => "Valid",
+        SaState::Removing => "Removing",
+    }
+}
+
+pub(crate) fn sas(plane: &PlaneState) -> String {
+    let mut screen = Screen::new(0);
+    screen.line("SA Id  Policy                   Bundle  State  Protocol  OutSPI      InSPI");
+    screen.line("-".repeat(77));
+    for (id, sa) in plane.sas() {
+        let Some(bundle) = plane.bundle(sa.bundle) else {
+            continue;
+        };
+        let policy = plane.policy(bundle.policy);
+        screen.line(format!(
+            "{:<6} {:<24} {:<7} {:<6} {:<9} {:<11} {}",
+            id.0.slot,
+            or_dash(policy.map(|policy| &policy.config.name)),
+            or_dash(policy.and_then(|policy| policy.config.bundle)),
+            sa_state(bundle.state),
+            sa.protocol,
+            sa.out_spi.0,
+            sa.in_spi.0
+        ));
+    }
+    screen.text
+}
+
+pub(crate) fn sa(plane: &PlaneState, number: u16) -> Option<String> {
+    let (_, sa) = plane.sa_by_number(number)?;
+    let bundle = plane.bundle(sa.bundle)?;
+    let policy = plane.policy(bundle.policy);
+    let channel = sa.out_channel.or(sa.in_channel).map(|channel| channel.slot);
+    let mut screen = Screen::new(41);
+    screen.field(0, "SA Id", number);
+    screen.field(
+        2,
+        "Policy",
+        or_dash(policy.map(|policy| &policy.config.name)),
+    );
+    screen.field(
+        2,
+        "Bundle",
+        or_dash(policy.and_then(|policy| policy.config.bundle)),
+    );
+    screen.field(2, "SA Specification Used", sa.spec);
+    screen.field(2, "State", sa_state(bundle.state));
+    screen.field(2, "Protocol", sa.protocol);
+    screen.field(2, "Mode", sa.mode);
+    screen.field(2, "Outbound SPI", sa.out_spi.0);
+    screen.field(2, "Inbound SPI", sa.in_spi.0);
+    if sa.mode == Mode::Tunnel {
+        screen.field(2, "Local tunnel IP address", bundle.local);
+        screen.field(2, "Remote tunnel IP address", bundle.peer);
+    }
+    if sa.protocol == Protocol::Esp {
+        screen.field(2, "Encryption algorithm", cipher_word(sa.cipher));
+        let channel = channel.filter(|_| sa.cipher != Cipher::Null);
+        screen.field(2, "Encryption ENCO channel", or_dash(channel));
+    }
+    let hash = match sa.mac {
+        Mac::None => "NULL",
+        Mac::HmacMd5_96 => "MD5",
+        Mac::HmacSha1_96 => "SHA",
+    };
+    screen.field(2, "Hash algorithm", hash);
+    let channel = channel.filter(|_| sa.mac != Mac::None);
+    screen.line(format!(
+        "  Hash ENCO channel...................... {}",
+        or_dash(channel)
+    ));
+    screen.line("  Filters");
+    let (address, mask) = lines(bundle.selector.local);
+    screen.field(4, "Local IP address", address);
+    screen.field(4, "Local IP address mask", mask);
+    let (address, mask) = lines(bundle.selector.remote);
+    screen.field(4, "Remote IP address", address);
+    screen.field(4, "Remote IP address mask", mask);
+    screen.field(4, "Local Name", any(bundle.selector.local_name.as_ref()));
+    screen.field(4, "Remote Name", any(bundle.selector.remote_name.as_ref()));
+    if let Some(port) = bundle.selector.local_port {
+        screen.field(4, "Local port number", port);
+    }
+    if let Some(port) = bundle.selector.remote_port {
+        screen.field(4, "Remote port number", port);
+    }
+    if bundle.selector.protocol.is_some() {
+        screen.field(4, "Transport protocol", protocol(bundle.selector.protocol));
+    }
+    screen.field(2, "DF Bit", or_dash(policy.map(|policy| policy.df)));
+    screen.field(2, "Last sent sequence number", sa.sequence);
+    let window = sa.replay.size();
+    screen.field(2, "Anti-replay checking enabled", truth(window.is_some()));
+    if let Some(size) = window {
+        screen.field(2, "Anti-replay window size", size);
+        screen.field(2, "Last received sequence number", sa.replay.highest());
+        let bits: String = (0..size)
+            .map(|n| if sa.replay.received(n) { '1' } else { '0' })
+            .collect();
+        screen.field(2, "Anti-replay bitmap", bits);
+    }
+    screen.field(2, "Debug device", DEBUG_DEVICE);
+    screen.field(2, "Filter debug flags", FLAGS);
+    screen.field(2, "Packet debug flags", FLAGS);
+    screen.field(2, "Trace debug flags", FLAGS);
+    screen.field(2, "Packet debug length", DEBUG_LENGTH);
+    Some(screen.text)
+}

@@ -1,0 +1,46 @@
+//! SHOW LOG.
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use isakmp_core::device::{LogModule, State};
+
+const RULE: &str =
+    "-------------------------------------------------------------------------------";
+/// Column of the message, and how far it may reach.
+const MESSAGE: usize = 32;
+const WIDTH: usize = 79;
+
+pub(crate) fn log(state: &State, module: Option<LogModule>) -> String {
+    let mut text = String::from("Date/Time   S Mod  Type SType Message\n");
+    let _ = writeln!(text, "{RULE}");
+    for record in state.log.lines() {
+        if module.is_some_and(|module| module != record.module) {
+            continue;
+        }
+        let (day, hour, minute, second) = state.wall.day_and_time(record.at);
+        let (module, kind) = record.module.words();
+        let _ = write!(
+            text,
+            "{day:02} {hour:02}:{minute:02}:{second:02} {} {module:4} {kind:4} {:5} ",
+            record.severity,
+            record.subtype.word()
+        );
+        let mut column = MESSAGE;
+        for (place, word) in record.message.split(' ').enumerate() {
+            let length = word.chars().count();
+            if place > 0 && column + 1 + length > WIDTH {
+                let _ = write!(text, "\n{:MESSAGE$}", "");
+                column = MESSAGE;
+            } else if place > 0 {
+                text.push(' ');
+                column += 1;
+            }
+            text.push_str(word);
+            column += length;
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{RULE}");
+    text
+}
