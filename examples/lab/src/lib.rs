@@ -1,1 +1,14 @@
-//! The simulator that tests, benches, fuzzers and the example gateway share.
+//! The simulator: two whole routers in one process, a network with bad weather between them, and a
+//! virtual clock. The gateway's `pair`, the tests and the benches stand on it.
+
+mod packets;
+mod pair;
+mod pcap;
+mod router;
+mod weather;
+
+pub use packets::{echo_reply, echo_request, is_echo_reply};
+pub use pair::{Happening, Pair, Ping, Side};
+pub use pcap::Pcap;
+pub use router::{Buf, MemoryHost, Output, Router, World};
+pub use weather::Weather;

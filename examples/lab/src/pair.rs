@@ -1,0 +1,344 @@
+//! Two routers, the network between them, and pings.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use hw_offload::testing::SeededEntropy;
+use hw_offload::{Engines, SoftEngines};
+use ipsec_core::Instant;
+use ipsec_core::model::{Action, PeerAddress};
+use ipsec_core::wire::ipv4::Ipv4;
+use isakmp_core::device::DeviceReport;
+
+use crate::packets::{echo_request, is_echo_reply};
+use crate::pcap::Pcap;
+use crate::router::{Buf, Output, Router, first_host};
+use crate::weather::Weather;
+
+/// One of the two routers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::A => "A",
+            Self::B => "B",
+        })
+    }
+}
+
+/// A report and where and when it was made.
+#[derive(Debug)]
+pub struct Happening {
+    /// When.
+    pub at: Instant,
+    /// Where.
+    pub side: Side,
+    /// What.
+    pub report: DeviceReport,
+}
+
+/// A ping that is repeated every second until it is answered.
+#[derive(Clone, Debug)]
+pub struct Ping {
+    /// Behind which router it starts.
+    pub side: Side,
+    /// From.
+    pub source: Ipv4Addr,
+    /// To.
+    pub destination: Ipv4Addr,
+    /// When the first request goes out.
+    pub start: Instant,
+    /// Requests sent.
+    pub sent: u16,
+    /// When the reply came.
+    pub answered: Option<Instant>,
+    next: Instant,
+}
+
+/// Two routers in one process.
+pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
+    /// The first router.
+    pub a: Router<E>,
+    /// The second router.
+    pub b: Router<E>,
+    /// The virtual time.
+    pub now: Instant,
+    /// What the network does.
+    pub weather: Weather,
+    /// What was reported.
+    pub happenings: Vec<Happening>,
+    /// The pings.
+    pub pings: Vec<Ping>,
+    /// What crossed the WAN, before the weather.
+    pub capture: Pcap,
+    /// ESP packets that crossed the WAN.
+    pub esp: u64,
+    /// Packets on the WAN that are neither ESP nor ISAKMP.
+    pub clear: u64,
+    random: SeededEntropy,
+    queue: BinaryHeap<Reverse<(Instant, u64, Side, Vec<u8>)>>,
+    sent: u64,
+    deadlines: [Option<Instant>; 2],
+}
+
+impl Pair<SoftEngines<Buf>> {
+    /// Two routers with software engines.
+    #[must_use]
+    pub fn soft(seed: u64) -> Self {
+        Self::new(|_| SoftEngines::new(256, 64, 64), seed)
+    }
+}
+
+impl<E: Engines<Buf = Buf>> Pair<E> {
+    /// Two routers with engines of your choice; everything random follows from the seed.
+    pub fn new(mut engines: impl FnMut(Side) -> E, seed: u64) -> Self {
+        let mut random = SeededEntropy::new(seed);
+        Self {
+            a: Router::new(engines(Side::A), random.next_u64()),
+            b: Router::new(engines(Side::B), random.next_u64()),
+            now: Instant::ZERO,
+            weather: Weather::default(),
+            happenings: Vec::new(),
+            pings: Vec::new(),
+            capture: Pcap::default(),
+            esp: 0,
+            clear: 0,
+            random,
+            queue: BinaryHeap::new(),
+            sent: 0,
+            deadlines: [Some(Instant::ZERO); 2],
+        }
+    }
+
+    /// A router.
+    pub const fn router(&mut self, side: Side) -> &mut Router<E> {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+
+    /// Finds both WAN interfaces, and addresses for them where the configuration has none.
+    /// Returns what was made up.
+    pub fn connect(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        for side in [Side::A, Side::B] {
+            self.router(side).settle_wan();
+        }
+        for side in [Side::A, Side::B] {
+            if self.router(side).wan_address().is_some() {
+                continue;
+            }
+            let named = self
+                .router(side.other())
+                .ipsec()
+                .policies
+                .iter()
+                .find_map(|policy| policy.peer.as_ref().and_then(PeerAddress::address));
+            let invented = match side {
+                Side::A => Ipv4Addr::new(1, 1, 1, 1),
+                Side::B => Ipv4Addr::new(2, 2, 2, 2),
+            };
+            let address = named.unwrap_or(IpAddr::V4(invented));
+            let why = if named.is_some() {
+                "the other side's PEER"
+            } else {
+                "invented"
+            };
+            said.push(format!("{side}: WAN address {address} ({why})"));
+            let now = self.now;
+            self.router(side).set_wan_address(now, address);
+        }
+        said
+    }
+
+    /// The pings that show every IPSEC policy at work, from each side that may begin.
+    #[must_use]
+    pub fn default_pings(&self) -> Vec<(Side, Ipv4Addr, Ipv4Addr)> {
+        let mut pings = Vec::new();
+        for (side, router, other) in [(Side::A, &self.a, &self.b), (Side::B, &self.b, &self.a)] {
+            for policy in &router.ipsec().policies {
+                let fixed = policy
+                    .peer
+                    .as_ref()
+                    .and_then(PeerAddress::address)
+                    .is_some();
+                if policy.action != Action::Ipsec || !fixed {
+                    continue;
+                }
+                let selector = policy.selector();
+                let host = |bounds: Option<(IpAddr, IpAddr)>, at: &Router<E>| match bounds {
+                    Some((low, high)) => {
+                        first_host(low, high, |address| at.device.state().net.is_local(address))
+                    }
+                    None => match at.wan_address() {
+                        Some(IpAddr::V4(address)) => Some(address),
+                        _ => None,
+                    },
+                };
+                let source = host(selector.local.bounds(), router);
+                let destination = host(selector.remote.bounds(), other);
+                if let (Some(source), Some(destination)) = (source, destination) {
+                    pings.push((side, source, destination));
+                }
+            }
+        }
+        pings
+    }
+
+    /// Adds a ping that starts then.
+    pub fn ping(&mut self, source: Ipv4Addr, destination: Ipv4Addr, start: Instant) {
+        let side = if self.a.is_here(IpAddr::V4(source)) {
+            Side::A
+        } else {
+            Side::B
+        };
+        let (sent, answered, next) = (0, None, start);
+        self.pings.push(Ping {
+            side,
+            source,
+            destination,
+            start,
+            sent,
+            answered,
+            next,
+        });
+    }
+
+    /// Runs until every ping is answered or the time has come. True if all were answered.
+    pub fn run(&mut self, until: Instant) -> bool {
+        loop {
+            if self.pings.iter().all(|ping| ping.answered.is_some()) && !self.pings.is_empty() {
+                return true;
+            }
+            if !self.step(until) {
+                return false;
+            }
+        }
+    }
+
+    /// Runs to that time, whatever happens.
+    pub fn run_to(&mut self, until: Instant) {
+        while self.step(until) {}
+        self.now = self.now.max(until);
+    }
+
+    /// One event; false if there is none up to `until`.
+    fn step(&mut self, until: Instant) -> bool {
+        let packet = self.queue.peek().map(|Reverse((at, ..))| *at);
+        let ping = self
+            .pings
+            .iter()
+            .filter(|p| p.answered.is_none())
+            .map(|p| p.next)
+            .min();
+        let next = [packet, ping, self.deadlines[0], self.deadlines[1]]
+            .into_iter()
+            .flatten()
+            .min();
+        let Some(at) = next.filter(|at| *at <= until) else {
+            return false;
+        };
+        self.now = self.now.max(at);
+        let now = self.now;
+        while let Some(Reverse((at, ..))) = self.queue.peek()
+            && *at <= now
+            && let Some(Reverse((_, _, side, packet))) = self.queue.pop()
+        {
+            self.router(side).receive(now, &packet);
+            self.turn(side);
+        }
+        for place in 0..self.pings.len() {
+            let ping = &mut self.pings[place];
+            if ping.answered.is_some() || ping.next > now {
+                continue;
+            }
+            ping.next = now + Duration::from_secs(1);
+            ping.sent += 1;
+            let id = u16::try_from(place).unwrap_or(u16::MAX);
+            let request = echo_request(ping.source, ping.destination, id, ping.sent);
+            let side = ping.side;
+            self.router(side).forward(now, &request);
+            self.turn(side);
+        }
+        for side in [Side::A, Side::B] {
+            if self.deadlines[side as usize].is_some_and(|at| at <= now) {
+                self.turn(side);
+            }
+        }
+        true
+    }
+
+    /// Lets a router work, and carries away what it did.
+    pub fn turn(&mut self, side: Side) {
+        let now = self.now;
+        loop {
+            let deadline = self.router(side).turn(now);
+            let outputs = self.router(side).outputs();
+            let quiet = outputs.is_empty();
+            for output in outputs {
+                self.carry(side, output);
+            }
+            if quiet && deadline.is_none_or(|at| at > now) {
+                self.deadlines[side as usize] = deadline;
+                return;
+            }
+        }
+    }
+
+    fn carry(&mut self, side: Side, output: Output) {
+        let now = self.now;
+        match output {
+            Output::Report(report) => self.happenings.push(Happening {
+                at: now,
+                side,
+                report,
+            }),
+            Output::Wan(packet) => {
+                self.capture.add(now, &packet);
+                match Ipv4::parse(&packet) {
+                    Ok(ip) if ip.protocol() == 50 => self.esp += 1,
+                    Ok(ip) if ip.protocol() == 17 && ip.payload().starts_with(&[1, 244]) => {}
+                    _ => self.clear += 1,
+                }
+                for delay in self.weather.copies(&mut self.random) {
+                    self.sent += 1;
+                    let entry = (now + delay, self.sent, side.other(), packet.clone());
+                    self.queue.push(Reverse(entry));
+                }
+            }
+            Output::Lan(packet) => {
+                if let Some((from, to, id, _)) = is_echo_reply(&packet) {
+                    let ping = self.pings.get_mut(usize::from(id));
+                    if let Some(ping) = ping.filter(|ping| {
+                        ping.side == side && ping.source == to && ping.destination == from
+                    }) {
+                        ping.answered.get_or_insert(now);
+                    }
+                } else if let Some(reply) = self.router(side).reply_to(&packet) {
+                    self.router(side).forward(now, &reply);
+                }
+            }
+        }
+    }
+}

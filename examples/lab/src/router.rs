@@ -1,0 +1,330 @@
+//! A router with its LANs, in memory.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use bytes::BytesMut;
+use config_lang::{Finding, Host, Surroundings, run_script};
+use hw_offload::testing::SeededEntropy;
+use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine};
+use ipsec_core::model::{Action, IpsecConfig};
+use ipsec_core::net::InterfaceId;
+use ipsec_core::wire::ipv4::Ipv4;
+use ipsec_core::wire::udp::Udp;
+use ipsec_core::{Instant, Limits, Outgoing, WallClock};
+use isakmp_core::Path;
+use isakmp_core::device::{Device, DeviceReport, Port};
+
+use crate::packets;
+
+/// Packets in the simulator.
+pub type Buf = Headroom<BytesMut>;
+
+const HEADROOM: usize = 128;
+const ROOM: usize = 2048;
+
+/// What a device did to the world.
+#[derive(Debug)]
+pub enum Output {
+    /// An IP datagram for the WAN.
+    Wan(Vec<u8>),
+    /// A packet for a host behind the router, or for the router itself.
+    Lan(Vec<u8>),
+    /// Something to tell.
+    Report(DeviceReport),
+}
+
+/// A port that collects what a device does, and the storage of its packets.
+#[derive(Debug, Default)]
+pub struct World {
+    outputs: Vec<Output>,
+    wan: Option<InterfaceId>,
+    spare: Vec<Buf>,
+    /// Buffers handed out and not given back.
+    pub outstanding: i64,
+}
+
+impl Buffers<Buf> for World {
+    fn take(&mut self, len: usize) -> Option<Buf> {
+        if len > ROOM - HEADROOM {
+            return None;
+        }
+        self.outstanding += 1;
+        let mut buffer = self
+            .spare
+            .pop()
+            .unwrap_or_else(|| Headroom::with_room(HEADROOM, ROOM));
+        buffer.reset(HEADROOM);
+        Some(buffer)
+    }
+
+    fn give(&mut self, buffer: Buf) {
+        self.outstanding -= 1;
+        self.spare.push(buffer);
+    }
+}
+
+impl Port<Buf> for World {
+    fn transmit(&mut self, mut packet: Outgoing<Buf>) {
+        while let Some(bytes) = packet.next_datagram() {
+            let bytes = bytes.to_vec();
+            let wan = self.wan == Some(packet.on);
+            self.outputs.push(if wan {
+                Output::Wan(bytes)
+            } else {
+                Output::Lan(bytes)
+            });
+        }
+        self.give(packet.packet);
+    }
+
+    fn deliver(&mut self, _: InterfaceId, packet: Buf) {
+        self.outputs.push(Output::Lan(packet.packet().to_vec()));
+        self.give(packet);
+    }
+
+    fn datagram(&mut self, path: Path, bytes: &[u8]) {
+        if let Some(packet) = packets::udp(path.local, path.peer, bytes) {
+            self.outputs.push(Output::Wan(packet));
+        }
+    }
+
+    fn report(&mut self, report: DeviceReport) {
+        self.outputs.push(Output::Report(report));
+    }
+}
+
+/// Files in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryHost {
+    /// The files by name.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Host for MemoryHost {
+    fn write_file(&mut self, name: &str, content: &str) -> Result<(), String> {
+        self.files.insert(name.to_lowercase(), content.to_owned());
+        Ok(())
+    }
+
+    fn has_file(&self, name: &str) -> bool {
+        self.files.contains_key(&name.to_lowercase())
+    }
+}
+
+/// A router, its LANs and its randomness.
+pub struct Router<E: Engines<Buf = Buf>> {
+    /// The device.
+    pub device: Device<E>,
+    /// What it did, and its packets' storage.
+    pub world: World,
+    /// Its files.
+    pub host: MemoryHost,
+    entropy: SeededEntropy,
+}
+
+impl<E: Engines<Buf = Buf>> Router<E> {
+    /// A router as it leaves the factory.
+    #[must_use]
+    pub fn new(engines: E, seed: u64) -> Self {
+        let limits = Limits::default();
+        Self {
+            device: Device::new(&limits, engines, WallClock::default(), [7; 16]),
+            world: World::default(),
+            host: MemoryHost::default(),
+            entropy: SeededEntropy::new(seed),
+        }
+    }
+
+    /// Executes a script and tells what did not simply work.
+    pub fn run_script(&mut self, now: Instant, text: &str) -> Vec<Finding> {
+        let Self {
+            device,
+            host,
+            entropy,
+            ..
+        } = self;
+        let mut around = Surroundings { now, entropy, host };
+        run_script(device, &mut around, text)
+    }
+
+    /// Executes one command of a person and returns what it prints.
+    pub fn command(&mut self, now: Instant, line: &str) -> config_lang::Outcome {
+        let Self {
+            device,
+            host,
+            entropy,
+            ..
+        } = self;
+        let mut around = Surroundings { now, entropy, host };
+        config_lang::Console::new().execute(device, &mut around, line)
+    }
+
+    /// Decides which interface is the WAN: that of the IPSEC policies.
+    pub fn settle_wan(&mut self) {
+        let state = self.device.state();
+        let ipsec = state
+            .ipsec
+            .policies
+            .iter()
+            .find(|policy| policy.action == Action::Ipsec);
+        let policy = ipsec.or(state.ipsec.policies.first());
+        self.world.wan = policy.and_then(|policy| state.net.by_name(&policy.interface));
+    }
+
+    /// The WAN interface.
+    #[must_use]
+    pub const fn wan(&self) -> Option<InterfaceId> {
+        self.world.wan
+    }
+
+    /// The WAN address, if one is configured.
+    #[must_use]
+    pub fn wan_address(&self) -> Option<IpAddr> {
+        let net = &self.device.state().net;
+        let interface = net.get(self.world.wan?)?;
+        interface.addresses.first().map(|(address, _)| *address)
+    }
+
+    /// Gives the WAN interface an address.
+    pub fn set_wan_address(&mut self, now: Instant, address: IpAddr) {
+        let Some(wan) = self.world.wan else { return };
+        if let Some(interface) = self.device.state_mut().net.get_mut(wan) {
+            interface.addresses.insert(0, (address, 32));
+        }
+        self.device.reconfigure(now);
+    }
+
+    /// The IPsec configuration.
+    #[must_use]
+    pub fn ipsec(&self) -> &IpsecConfig {
+        &self.device.state().ipsec
+    }
+
+    /// Whether an address is the router's own or that of a host behind it.
+    #[must_use]
+    pub fn is_here(&self, address: IpAddr) -> bool {
+        let net = &self.device.state().net;
+        let selected = self
+            .ipsec()
+            .policies
+            .iter()
+            .filter(|policy| policy.action == Action::Ipsec)
+            .map(|policy| policy.selector().local);
+        net.is_local(address)
+            || selected
+                .filter(|local| local.bounds().is_some())
+                .any(|local| local.matches(address))
+    }
+
+    /// Forwards a packet that comes from behind the router, or from itself.
+    pub fn forward(&mut self, now: Instant, packet: &[u8]) {
+        let Ok(ip) = Ipv4::parse(packet) else { return };
+        let route = self.device.state().net.route(IpAddr::V4(ip.destination()));
+        let on = route.map(|(on, _)| on).or(self.world.wan);
+        let (Some(on), Some(buffer)) = (on, self.fill(packet)) else {
+            return;
+        };
+        let Self {
+            device,
+            world,
+            entropy,
+            ..
+        } = self;
+        device.outbound(now, entropy, world, on, buffer);
+    }
+
+    /// Takes a packet from the WAN.
+    pub fn receive(&mut self, now: Instant, packet: &[u8]) {
+        let Some(on) = self.world.wan else { return };
+        let isakmp = Ipv4::parse(packet).ok().filter(|ip| ip.protocol() == 17);
+        let isakmp = isakmp.and_then(|ip| Some((ip, Udp::parse(ip.payload()).ok()?)));
+        if let Some((ip, udp)) = isakmp {
+            let state = self.device.state();
+            let own = state.net.is_local(IpAddr::V4(ip.destination()));
+            if own && udp.destination == state.isakmp.port() {
+                let path = Path {
+                    local: (ip.destination(), udp.destination).into(),
+                    peer: (ip.source(), udp.source).into(),
+                };
+                let Self {
+                    device,
+                    world,
+                    entropy,
+                    ..
+                } = self;
+                return device.datagram(now, entropy, world, on, path, udp.payload);
+            }
+        }
+        let Some(buffer) = self.fill(packet) else {
+            return;
+        };
+        let Self {
+            device,
+            world,
+            entropy,
+            ..
+        } = self;
+        device.inbound(now, entropy, world, on, buffer);
+    }
+
+    /// Lets the device do what is due; returns the next deadline.
+    pub fn turn(&mut self, now: Instant) -> Option<Instant> {
+        let Self {
+            device,
+            world,
+            entropy,
+            ..
+        } = self;
+        let deadline = device.turn(now, entropy, world);
+        let waits = [
+            device.engines().packet().pending(),
+            device.engines().public().pending(),
+        ];
+        // Hardware would interrupt; here somebody looks every millisecond.
+        let signal = waits
+            .contains(&Idle::WillSignal)
+            .then(|| now + std::time::Duration::from_millis(1));
+        [deadline, signal].into_iter().flatten().min()
+    }
+
+    /// What the device did since the last call.
+    pub fn outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.world.outputs)
+    }
+
+    /// The reply of a host behind the router, or of the router itself, to a packet.
+    #[must_use]
+    pub fn reply_to(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        let ip = Ipv4::parse(packet).ok()?;
+        self.is_here(IpAddr::V4(ip.destination()))
+            .then(|| packets::echo_reply(packet))?
+    }
+
+    fn fill(&mut self, packet: &[u8]) -> Option<Buf> {
+        let mut buffer = self.world.take(packet.len())?;
+        if buffer.fill(HEADROOM, packet).is_err() {
+            self.world.give(buffer);
+            return None;
+        }
+        Some(buffer)
+    }
+}
+
+/// The first host of a network that is not the router itself.
+pub(crate) fn first_host(
+    low: IpAddr,
+    high: IpAddr,
+    own: impl Fn(IpAddr) -> bool,
+) -> Option<Ipv4Addr> {
+    let (IpAddr::V4(low), IpAddr::V4(high)) = (low, high) else {
+        return None;
+    };
+    if low == high {
+        return Some(low);
+    }
+    let hosts = low.to_bits() + 1..high.to_bits();
+    hosts
+        .map(Ipv4Addr::from_bits)
+        .find(|address| !own(IpAddr::V4(*address)))
+}
