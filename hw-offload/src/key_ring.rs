@@ -264,7 +264,10 @@ fn from_base32(kind: KeyKind, text: &str) -> Result<Secret, KeyFault> {
     let mut bytes = Vec::with_capacity(text.len() * 5 / 8);
     let (mut bits, mut held) = (0_u32, 0_u32);
     // The longest key of the kind that so many characters can hold; what follows is padding.
-    let longest = (0..=text.len() * 5 / 8).rev().find(|&len| kind.admits_len(len)).unwrap_or(0);
+    let longest = (0..=text.len() * 5 / 8)
+        .rev()
+        .find(|&len| kind.admits_len(len))
+        .unwrap_or(0);
     for character in text.bytes().map(|c| c.to_ascii_lowercase()) {
         let value = BASE32.iter().position(|&c| c == character).ok_or(fault)?;
         bits = bits << 5 | u32::try_from(value).map_err(|_| fault)?;

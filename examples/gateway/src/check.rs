@@ -1,0 +1,46 @@
+//! `gateway check`: every line parsed and executed on a fresh device, offline.
+
+use config_lang::Finding;
+use config_lang::message::Severity;
+use hw_offload::SoftEngines;
+use ipsec_core::Instant;
+use lab::Router;
+
+/// Checks files. True if no line is an error.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn run(files: &[String]) -> Result<bool, String> {
+    if files.is_empty() {
+        return Err("check takes at least one configuration".to_owned());
+    }
+    let mut good = true;
+    for file in files {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        let mut router = Router::new(SoftEngines::new(256, 64, 64), 1);
+        let findings = router.run_script(Instant::ZERO, &text);
+        good &= print_findings(file, &findings);
+    }
+    Ok(good)
+}
+
+/// Prints what a script met. True if nothing was an error.
+pub(crate) fn print_findings(file: &str, findings: &[Finding]) -> bool {
+    for Finding {
+        line,
+        column,
+        severity,
+        text,
+    } in findings
+    {
+        let word = if *severity == Severity::Error {
+            "error"
+        } else {
+            "warning"
+        };
+        println!("{file}:{line}:{column}: {word}: {text}");
+    }
+    findings
+        .iter()
+        .all(|finding| finding.severity != Severity::Error)
+}
