@@ -26,7 +26,11 @@ pub(crate) struct PairArgs {
     pub(crate) debug: bool,
 }
 
-fn value<T: FromStr>(
+/// The value of an option.
+///
+/// # Errors
+/// A sentence that names the option and what is expected.
+pub(crate) fn value<T: FromStr>(
     option: &str,
     args: &mut impl Iterator<Item = String>,
     what: &str,

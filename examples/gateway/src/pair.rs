@@ -64,7 +64,7 @@ pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
     print_pings(&pair);
     if let Some(path) = &args.pcap {
         let name = path.display();
-        fs::write(path, pair.capture.bytes()).map_err(|error| format!("{name}: {error}"))?;
+        fs::write(path, pair.capture.get_ref()).map_err(|error| format!("{name}: {error}"))?;
     }
     let good = answered && pair.esp > 0 && pair.clear == 0;
     if good {

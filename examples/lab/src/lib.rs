@@ -7,7 +7,7 @@ mod pcap;
 mod router;
 mod weather;
 
-pub use packets::{echo_reply, echo_request, is_echo_reply};
+pub use packets::{echo_reply, echo_request, is_echo_reply, udp};
 pub use pair::{Happening, Pair, Ping, Side};
 pub use pcap::Pcap;
 pub use router::{Buf, MemoryHost, Output, Router, World};

@@ -61,8 +61,9 @@ pub fn is_echo_reply(packet: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr, u16, u16)> {
     (ip.protocol() == 1).then(|| (ip.source(), ip.destination(), id, sequence))
 }
 
-/// A UDP datagram over IPv4.
-pub(crate) fn udp(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Option<Vec<u8>> {
+/// A UDP datagram over IPv4; none if an end is not IPv4 or the payload too long.
+#[must_use]
+pub fn udp(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Option<Vec<u8>> {
     let (SocketAddr::V4(from), SocketAddr::V4(to)) = (from, to) else {
         return None;
     };

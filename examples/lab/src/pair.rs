@@ -75,6 +75,9 @@ pub struct Ping {
     next: Instant,
 }
 
+/// When a packet arrives, its number among those sent, where, and its bytes.
+type Arrival = (Instant, u64, Side, Vec<u8>);
+
 /// Two routers in one process.
 pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     /// The first router.
@@ -90,13 +93,13 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     /// The pings.
     pub pings: Vec<Ping>,
     /// What crossed the WAN, before the weather.
-    pub capture: Pcap,
+    pub capture: Pcap<Vec<u8>>,
     /// ESP packets that crossed the WAN.
     pub esp: u64,
     /// Packets on the WAN that are neither ESP nor ISAKMP.
     pub clear: u64,
     random: SeededEntropy,
-    queue: BinaryHeap<Reverse<(Instant, u64, Side, Vec<u8>)>>,
+    queue: BinaryHeap<Reverse<Arrival>>,
     sent: u64,
     deadlines: [Option<Instant>; 2],
 }
@@ -315,7 +318,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 report,
             }),
             Output::Wan(packet) => {
-                self.capture.add(now, &packet);
+                self.capture
+                    .add(now, &packet)
+                    .expect("memory takes everything");
                 match Ipv4::parse(&packet) {
                     Ok(ip) if ip.protocol() == 50 => self.esp += 1,
                     Ok(ip) if ip.protocol() == 17 && ip.payload().starts_with(&[1, 244]) => {}

@@ -1,0 +1,86 @@
+//! The files that commands name: all in one directory, or in memory where none was given.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use config_lang::Host;
+use lab::MemoryHost;
+
+/// The router's file system.
+#[derive(Debug)]
+pub(crate) enum Files {
+    /// Nothing is kept.
+    Memory(MemoryHost),
+    /// A directory.
+    Directory(PathBuf),
+}
+
+impl Files {
+    /// The file system in a directory, or in memory.
+    ///
+    /// # Errors
+    /// When the directory is none.
+    pub(crate) fn new(directory: Option<&Path>) -> Result<Self, String> {
+        let Some(directory) = directory else {
+            return Ok(Self::Memory(MemoryHost::default()));
+        };
+        if directory.is_dir() {
+            Ok(Self::Directory(directory.to_owned()))
+        } else {
+            Err(format!(
+                "--config-dir {}: there is no such directory",
+                directory.display()
+            ))
+        }
+    }
+}
+
+/// The place of a file; a name that could lead out of the directory has none.
+fn place(directory: &Path, name: &str) -> Option<PathBuf> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let good = !name.is_empty() && !name.starts_with('.') && name.chars().all(plain);
+    good.then(|| directory.join(name.to_ascii_lowercase()))
+}
+
+impl Host for Files {
+    fn write_file(&mut self, name: &str, content: &str) -> Result<(), String> {
+        match self {
+            Self::Memory(files) => files.write_file(name, content),
+            Self::Directory(directory) => {
+                let place = place(directory, name).ok_or("a plain file name is expected")?;
+                // A crash in between leaves the old file whole.
+                let fresh = place.with_extension("new");
+                fs::write(&fresh, content)
+                    .and_then(|()| fs::rename(&fresh, &place))
+                    .map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn has_file(&self, name: &str) -> bool {
+        match self {
+            Self::Memory(files) => files.has_file(name),
+            Self::Directory(directory) => {
+                place(directory, name).is_some_and(|place| place.is_file())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+    use std::path::Path;
+
+    #[test]
+    fn no_name_leads_out_of_the_directory() {
+        let directory = Path::new("/d");
+        for name in ["", "..", ".x", "../x", "a/b", "/etc/passwd", "a\0b", "a b"] {
+            assert_eq!(place(directory, name), None, "{name:?}");
+        }
+        assert_eq!(
+            place(directory, "IPsecVPN.cfg").as_deref(),
+            Some(Path::new("/d/ipsecvpn.cfg"))
+        );
+    }
+}

@@ -1,0 +1,375 @@
+//! `gateway run`: a real endpoint on Linux.
+
+mod args;
+mod control;
+mod files;
+mod kernel;
+mod keylog;
+mod link;
+mod world;
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use config_lang::message::Severity;
+use config_lang::{Console, Outcome, Surroundings, run_script};
+use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
+use ipsec_core::net::InterfaceId;
+use ipsec_core::wire::ipv4::Ipv4;
+use ipsec_core::{Instant, Limits, WallClock};
+use isakmp_core::device::Device;
+use lab::Buf;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+pub(crate) use args::RunArgs;
+
+use self::control::Control;
+use self::files::Files;
+use self::kernel::{Kernel, guarded};
+use self::link::{Link, LinkPlan};
+use self::world::World;
+use crate::check::print_findings;
+
+/// Packets taken from one source before the others have their turn.
+const BATCH: usize = 64;
+/// How long the last messages may take to leave when the gateway ends.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// The operating system's randomness.
+struct Random;
+
+impl Entropy for Random {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), EntropyFault> {
+        getrandom::fill(out).map_err(|_| EntropyFault)
+    }
+}
+
+struct Clock(std::time::Instant);
+
+impl Clock {
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.0.elapsed()
+    }
+}
+
+struct Gateway {
+    device: Device<SoftEngines<Buf>>,
+    devices: Vec<(InterfaceId, String)>,
+    world: World,
+    kernel: Kernel,
+    files: Files,
+    control: Option<Control>,
+    clock: Clock,
+    told: u64,
+    message: Vec<u8>,
+}
+
+/// Runs a gateway until SIGTERM or SIGINT. True if it ended in order.
+///
+/// # Errors
+/// What could not be begun; whatever was set is undone.
+pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
+    let path = args.file.display().to_string();
+    let text = fs::read_to_string(&args.file).map_err(|error| format!("{path}: {error}"))?;
+    let (signals, _keep) = signals().map_err(|error| format!("signals: {error}"))?;
+    let clock = Clock(std::time::Instant::now());
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let mut seed = [0; 16];
+    Random
+        .fill(&mut seed)
+        .map_err(|_| "the system has no randomness".to_owned())?;
+    let limits = Limits::default();
+    let wall_clock = WallClock {
+        zero: wall.as_secs(),
+    };
+    let mut device = Device::new(&limits, SoftEngines::new(1024, 64, 1024), wall_clock, seed);
+    device.set_key_log(args.keylog.is_some());
+    let mut files = Files::new(args.config_dir.as_deref())?;
+    let mut around = Surroundings {
+        now: clock.now(),
+        entropy: &mut Random,
+        host: &mut files,
+    };
+    let findings = run_script(&mut device, &mut around, &text);
+    if !print_findings(&path, &findings) {
+        println!("\nThe configuration has errors; nothing was started.");
+        return Ok(false);
+    }
+    if let Files::Memory(files) = &files
+        && !files.files.is_empty()
+    {
+        println!("Files that the configuration makes are not kept: there is no --config-dir.");
+    }
+    let devices = stand_for(&device, args)?;
+    for (on, name) in &devices {
+        if let Some(interface) = device.state_mut().net.get_mut(*on) {
+            interface.mtu = mtu(name)?;
+        }
+    }
+    device.reconfigure(clock.now());
+    let longest = devices
+        .iter()
+        .filter_map(|(on, _)| device.state().net.get(*on));
+    let longest = longest.map(|interface| interface.mtu).max().unwrap_or(1500);
+    let tun = tun_rs::DeviceBuilder::new()
+        .name(args.tun.clone())
+        .mtu(longest)
+        .build_sync()
+        .map_err(|error| format!("--tun {}: {error}", args.tun))?;
+    tun.set_nonblocking(true)
+        .map_err(|error| format!("--tun {}: {error}", args.tun))?;
+    let world = World::new(tun, wall, args.pcap.as_deref(), args.keylog.as_deref())?;
+    let control = args.control.as_deref().map(Control::new).transpose()?;
+    let mut gateway = Gateway {
+        device,
+        devices,
+        world,
+        kernel: Kernel::new(args.tun.clone()),
+        files,
+        control,
+        clock,
+        told: 0,
+        message: vec![0; 65_536],
+    };
+    let result = gateway.begin().and_then(|()| gateway.serve(&signals));
+    gateway.kernel.restore();
+    if let Some(control) = gateway.control.take() {
+        control.close();
+    }
+    result.map(|()| true)
+}
+
+/// The pipe that signals write to.
+fn signals() -> std::io::Result<(UnixStream, Vec<signal_hook::SigId>)> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_nonblocking(true)?;
+    let ids = [SIGTERM, SIGINT]
+        .into_iter()
+        .map(|signal| signal_hook::low_level::pipe::register(signal, write.try_clone()?))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    Ok((read, ids))
+}
+
+/// Which Linux device stands for which interface.
+fn stand_for(
+    device: &Device<SoftEngines<Buf>>,
+    args: &RunArgs,
+) -> Result<Vec<(InterfaceId, String)>, String> {
+    let state = device.state();
+    let mut devices = Vec::new();
+    for (name, linux) in &args.interfaces {
+        let on = state.net.by_name(name).ok_or(format!(
+            "--interface {name}={linux}: the configuration has no interface {name}"
+        ))?;
+        devices.push((on, linux.clone()));
+    }
+    for on in guarded(state) {
+        let name = state
+            .net
+            .get(on)
+            .map(|interface| interface.name.to_string());
+        let name = name.unwrap_or_default();
+        if !devices.iter().any(|(mapped, _)| *mapped == on) {
+            return Err(format!(
+                "IPSEC policies are on {name}: say which device stands for it with --interface {name}=DEVICE"
+            ));
+        }
+    }
+    Ok(devices)
+}
+
+fn mtu(device: &str) -> Result<u16, String> {
+    let path = format!("/sys/class/net/{device}/mtu");
+    let text = fs::read_to_string(path).map_err(|_| format!("there is no device {device}"))?;
+    Ok(text.trim().parse().unwrap_or(u16::MAX))
+}
+
+impl Gateway {
+    fn begin(&mut self) -> Result<(), String> {
+        let guarded = guarded(self.device.state());
+        let devices = self.devices.iter();
+        let names = devices.filter(|(on, _)| guarded.contains(on));
+        let names: Vec<&str> = names.map(|(_, name)| name.as_str()).collect();
+        self.kernel.guard(&names)?;
+        self.follow()?;
+        for (on, linux) in &self.devices {
+            if let Some(interface) = self.device.state().net.get(*on) {
+                println!("{} is {linux}, MTU {}", interface.name, interface.mtu);
+            }
+        }
+        println!("ready");
+        Ok(())
+    }
+
+    /// Makes sockets and kernel agree with the configuration.
+    fn follow(&mut self) -> Result<(), String> {
+        let plans = LinkPlan::of(self.device.state(), &self.devices);
+        self.world.links.retain(|link| plans.contains(link.plan()));
+        for plan in plans {
+            if !self.world.links.iter().any(|link| *link.plan() == plan) {
+                self.world.links.push(Link::open(plan)?);
+            }
+        }
+        self.kernel.follow(self.device.state(), &self.devices)
+    }
+
+    fn serve(&mut self, signals: &UnixStream) -> Result<(), String> {
+        loop {
+            let deadline = self.turn();
+            if self.wait(signals, deadline)? {
+                break;
+            }
+            self.read_tun();
+            self.read_links();
+            self.read_control();
+        }
+        println!("ending: ISAKMP is being disabled");
+        let now = self.clock.now();
+        self.command(&mut Console::script(), "DISABLE ISAKMP");
+        let end = now + FAREWELL;
+        while self.clock.now() < end && self.turn().is_some_and(|at| at <= self.clock.now()) {}
+        Ok(())
+    }
+
+    /// Lets the device work; prints what it logged.
+    fn turn(&mut self) -> Option<Instant> {
+        let now = self.clock.now();
+        self.world.now = now;
+        let deadline = self.device.turn(now, &mut Random, &mut self.world);
+        let log = &self.device.state().log;
+        for record in log.since(self.told) {
+            let (module, _) = record.module.words();
+            let (_, hour, minute, second) = self.device.state().wall.day_and_time(record.at);
+            println!(
+                "{hour:02}:{minute:02}:{second:02} {module} {:4} {}",
+                record.subtype.word(),
+                record.message
+            );
+        }
+        self.told = log.written();
+        self.world.flush();
+        deadline
+    }
+
+    /// Waits for work. True if the gateway shall end.
+    fn wait(&mut self, signals: &UnixStream, deadline: Option<Instant>) -> Result<bool, String> {
+        let mut fds = vec![
+            PollFd::new(signals, PollFlags::IN),
+            PollFd::new(&self.world.tun, PollFlags::IN),
+        ];
+        for link in &self.world.links {
+            fds.push(PollFd::new(&link.raw, PollFlags::IN));
+            let sockets = link.isakmp.iter();
+            fds.extend(sockets.map(|(_, socket)| PollFd::new(socket, PollFlags::IN)));
+        }
+        if let Some(control) = &self.control {
+            fds.push(PollFd::new(&control.listener, PollFlags::IN));
+            for session in &control.sessions {
+                let out = if session.writes() {
+                    PollFlags::OUT
+                } else {
+                    PollFlags::empty()
+                };
+                fds.push(PollFd::new(&session.stream, PollFlags::IN | out));
+            }
+        }
+        let left = deadline.map(|at| at.since(self.clock.now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        match poll(&mut fds, left.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(format!("poll: {error}")),
+        }
+        drop(fds);
+        let mut signals = signals;
+        Ok(signals.read(&mut [0; 16]).is_ok())
+    }
+
+    fn read_tun(&mut self) {
+        for _ in 0..BATCH {
+            let Some(packet) = self.world.next_clear() else {
+                return;
+            };
+            let to = Ipv4::parse(packet.packet()).map(|ip| ip.destination());
+            let on = to.ok().and_then(|to| {
+                let route = self.device.state().net.route(to.into());
+                route.map(|(on, _)| on)
+            });
+            let now = self.clock.now();
+            let world = &mut self.world;
+            match on {
+                Some(on) => self.device.outbound(now, &mut Random, world, on, packet),
+                // IPv6, or a destination that no route of the configuration leads to.
+                None => hw_offload::Buffers::give(world, packet),
+            }
+        }
+    }
+
+    fn read_links(&mut self) {
+        for place in 0..self.world.links.len() {
+            let now = self.clock.now();
+            for _ in 0..BATCH {
+                let Some((on, packet)) = self.world.next_protected(place) else {
+                    break;
+                };
+                self.device
+                    .inbound(now, &mut Random, &mut self.world, on, packet);
+            }
+            let sockets = self
+                .world
+                .links
+                .get(place)
+                .map_or(0, |link| link.isakmp.len());
+            for socket in 0..sockets {
+                for _ in 0..BATCH {
+                    let read = self.world.message(place, socket, &mut self.message);
+                    let Some((on, path, len)) = read else { break };
+                    let bytes = self.message.get(..len).unwrap_or(&[]);
+                    let world = &mut self.world;
+                    self.device
+                        .datagram(now, &mut Random, world, on, path, bytes);
+                }
+            }
+        }
+    }
+
+    fn read_control(&mut self) {
+        let Some(mut control) = self.control.take() else {
+            return;
+        };
+        control.accept();
+        for session in &mut control.sessions {
+            session.write();
+            session.read();
+            while let Some(line) = session.line() {
+                let outcome = self.command(&mut session.console, &line);
+                session.answer(&outcome);
+            }
+        }
+        control.sweep();
+        self.control = Some(control);
+    }
+
+    fn command(&mut self, console: &mut Console, line: &str) -> Outcome {
+        let mut around = Surroundings {
+            now: self.clock.now(),
+            entropy: &mut Random,
+            host: &mut self.files,
+        };
+        let mut outcome = console.execute(&mut self.device, &mut around, line);
+        if outcome.worst != Severity::Error
+            && let Err(error) = self.follow()
+        {
+            outcome.worst = Severity::Error;
+            outcome.text.push_str(&format!("{error}\n"));
+        }
+        outcome
+    }
+}
