@@ -314,9 +314,9 @@ impl<E: Engines> Device<E> {
         for _ in 0..self.limits.work_per_turn {
             let moved = self.completions(now, entropy, port)
                 | self.events(now, entropy, port)
-                | self.actions(now, entropy, port)
-                | self.ready(now, entropy, port);
-            if !moved {
+                | self.actions(now, entropy, port);
+            // Held packets last: the message that tells the peer of their SA goes before them.
+            if !moved && !self.ready(now, entropy, port) {
                 break;
             }
         }

@@ -1,0 +1,193 @@
+//! `gateway pair` and `gateway check` as programs: what they print and how they exit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn config(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../configs/{name}.cfg"))
+}
+
+fn gateway(args: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(args)
+        .output()
+        .expect("the gateway starts")
+}
+
+fn pair(a: &Path, b: &Path) -> (Option<i32>, String) {
+    let output = gateway(&[Path::new("pair"), a, b]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    (output.status.code(), text)
+}
+
+/// A copy of a configuration with one thing changed.
+fn changed(name: &str, from: &str, to: &str) -> PathBuf {
+    let text = fs::read_to_string(config(name)).expect("the configuration is there");
+    assert!(text.contains(from), "{name} has no {from}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
+        "{name}-{}.cfg",
+        to.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    ));
+    fs::write(&path, text.replace(from, to)).expect("the target directory is writable");
+    path
+}
+
+#[test]
+fn the_basic_vpn_comes_up_with_nine_messages() {
+    let (code, text) = pair(&config("basic-isakmp-vpn.a"), &config("basic-isakmp-vpn.b"));
+    assert_eq!(code, Some(0), "{text}");
+    let messages: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains(" mode "))
+        .collect();
+    assert_eq!(messages.len(), 9, "{text}");
+    for (line, want) in messages.iter().zip([
+        "Main mode 1: SA",
+        "Main mode 2: SA",
+        "Main mode 3: KE, NONCE",
+        "Main mode 4: KE, NONCE",
+        "Main mode 5: ID, HASH, N",
+        "Main mode 6: ID, HASH, N",
+        "Quick mode 1: HASH, SA, NONCE, ID, ID",
+        "Quick mode 2: HASH, SA, NONCE, ID, ID",
+        "Quick mode 3: HASH",
+    ]) {
+        assert!(line.contains(want), "{line} is not {want}");
+    }
+    assert_eq!(text.matches(": answered after").count(), 2, "{text}");
+    assert!(text.ends_with("Every ping was answered through IPsec (4 ESP packets).\n"));
+}
+
+#[test]
+fn the_same_seed_prints_the_same_and_another_does_not_break_it() {
+    let files = [config("basic-isakmp-vpn.a"), config("basic-isakmp-vpn.b")];
+    let run = |seed: &str| {
+        let words = [
+            "--seed",
+            seed,
+            "--loss",
+            "0.3",
+            "--duplicate",
+            "0.2",
+            "--reorder",
+            "0.2",
+        ];
+        let mut args = vec![Path::new("pair"), &files[0], &files[1]];
+        args.extend(words.iter().map(Path::new));
+        gateway(&args)
+    };
+    assert_eq!(run("7").stdout, run("7").stdout);
+    assert_ne!(run("7").stdout, run("8").stdout);
+}
+
+#[test]
+fn different_pre_shared_keys_are_told_in_one_sentence() {
+    let a = changed("basic-isakmp-vpn.a", "jogefoge", "jogefogo");
+    let (code, text) = pair(&a, &config("basic-isakmp-vpn.b"));
+    assert_eq!(code, Some(1), "{text}");
+    let last = text.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("The pre-shared keys differ, as far as B can tell"),
+        "{last}"
+    );
+}
+
+#[test]
+fn different_ciphers_are_told_with_both_values() {
+    for (name, to) in [
+        (
+            "CREATE ISAKMP POLICY=i PEER=2.2.2.2 KEY=1 SENDN=TRUE",
+            "CREATE ISAKMP POLICY=i PEER=2.2.2.2 KEY=1 SENDN=TRUE ENCALG=3DESOUTER",
+        ),
+        ("ENCALG=DES", "ENCALG=3DESOUTER"),
+    ] {
+        let a = changed("basic-isakmp-vpn.a", name, to);
+        let (code, text) = pair(&a, &config("basic-isakmp-vpn.b"));
+        assert_eq!(code, Some(1), "{text}");
+        let last = text.lines().last().unwrap_or_default();
+        assert!(
+            last.contains("refused A's proposal: ENCALG 3DESOUTER, B wants DES"),
+            "{last}"
+        );
+    }
+}
+
+#[test]
+fn fixed_manual_keys_need_no_isakmp_message() {
+    let fixed = config("manual-key-vpn-fixed-values.a");
+    let (code, text) = pair(&fixed, &config("manual-key-vpn.b"));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains(" mode "), "{text}");
+}
+
+#[test]
+fn random_manual_keys_fail_with_the_icv() {
+    let (code, text) = pair(&config("manual-key-vpn.a"), &config("manual-key-vpn.b"));
+    assert_eq!(code, Some(1), "{text}");
+    let last = text.lines().last().unwrap_or_default();
+    assert!(last.contains("ICV"), "{last}");
+}
+
+#[test]
+fn a_capture_holds_every_datagram_of_the_wan() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pair.pcap");
+    let (a, b) = (config("basic-isakmp-vpn.a"), config("basic-isakmp-vpn.b"));
+    let output = gateway(&[Path::new("pair"), &a, &b, Path::new("--pcap"), &path]);
+    assert_eq!(output.status.code(), Some(0));
+    let bytes = fs::read(&path).expect("the capture is there");
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!((word(0), word(20)), (0xa1b2_c3d4, 101));
+    let (mut at, mut protocols) = (24, Vec::new());
+    while at < bytes.len() {
+        protocols.push(bytes[at + 16 + 9]);
+        at += 16 + word(at + 8) as usize;
+    }
+    assert_eq!(
+        protocols,
+        [17, 17, 17, 17, 17, 17, 17, 17, 17, 50, 50, 50, 50]
+    );
+}
+
+#[test]
+fn check_names_file_line_and_column() {
+    let good = config("basic-isakmp-vpn.a");
+    let output = gateway(&[Path::new("check"), &good]);
+    assert_eq!(output.status.code(), Some(0));
+    let bad = changed("basic-isakmp-vpn.b", "HASHALG=SHA", "HASHALG=SHAMAN");
+    let output = gateway(&[Path::new("check"), &bad]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let place = fs::read_to_string(&bad)
+        .expect("just written")
+        .lines()
+        .position(|line| line.contains("SHAMAN"))
+        .map(|line| line + 1)
+        .expect("just changed");
+    let head = format!("{}:{place}:", bad.display());
+    let line = text.lines().find(|line| line.starts_with(&head));
+    let line = line.unwrap_or_else(|| panic!("{head} is not in {text}"));
+    assert!(
+        line.contains(": error: ") && line.contains("SHAMAN"),
+        "{line}"
+    );
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    for (args, want) in [
+        (&["pair", "x.cfg"][..], "two configurations"),
+        (&["pair", "--loss", "2", "a", "b"], "--loss 2"),
+        (&["pair", "--nonsense", "a", "b"], "--nonsense"),
+        (&["pair", "no-such-file", "no-such-file"], "no-such-file"),
+        (&["run"], "one configuration"),
+        (&["run", "a.cfg", "--interface", "ppp0"], "NAME=DEVICE"),
+        (&["fly"], "'fly'"),
+    ] {
+        let args: Vec<&Path> = args.iter().map(Path::new).collect();
+        let output = gateway(&args);
+        let text = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains(want), "{args:?}: {text}");
+    }
+}
