@@ -26,6 +26,7 @@ struct Child {
     bundle: BundleId,
     sa: u32,
     peer: IpAddr,
+    since: Instant,
 }
 
 /// A request that waits for an ISAKMP SA or for its turn.

@@ -1,6 +1,7 @@
 //! An ISAKMP SA: keys, limits, and what it needs for the exchanges under it.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use hw_offload::{Digest, Primitives, Secret};
 use ipsec_core::model::{Lifetime, Name, Role};
@@ -16,6 +17,8 @@ use crate::wire::{
 
 /// Replies that are kept for the peer's retransmissions.
 const REPLIES: usize = 4;
+/// How long after a failed renewal the next one starts.
+const RENEW_AGAIN: Duration = Duration::from_secs(30);
 /// Message ids of the peer that are remembered.
 const USED_IDS: usize = 1024;
 
@@ -83,6 +86,8 @@ pub struct IsakmpSa {
     pub soft_seconds: u32,
     /// Whether a successor has been asked for.
     pub(crate) renewing: bool,
+    /// When a successor is asked for.
+    renew_at: Instant,
     /// Whether a successor is there: no new exchanges.
     pub(crate) replaced: bool,
     /// The hash of its cookies: the number under which bundles know it.
@@ -96,7 +101,7 @@ impl IsakmpSa {
         clippy::too_many_arguments,
         reason = "each is one field and comes from elsewhere"
     )]
-    pub(crate) const fn new(
+    pub(crate) fn new(
         session: Session,
         cookies: Cookies,
         role: Role,
@@ -110,6 +115,7 @@ impl IsakmpSa {
             seconds: session.agreed.seconds,
             kbytes: None,
         };
+        let renew_at = since + Duration::from_secs(soft_seconds.into());
         Self {
             session,
             cookies,
@@ -121,6 +127,7 @@ impl IsakmpSa {
             lifetime,
             soft_seconds,
             renewing: false,
+            renew_at,
             replaced: false,
             number,
             replies: Vec::new(),
@@ -146,17 +153,17 @@ impl IsakmpSa {
         self.since + self.lifetime.hard()
     }
 
-    /// When it is renewed.
-    #[must_use]
-    pub fn soft_at(&self) -> Instant {
-        self.since + core::time::Duration::from_secs(self.soft_seconds.into())
+    /// The negotiation of a successor failed: another is tried in a while.
+    pub(crate) fn renew_later(&mut self, now: Instant) {
+        self.renewing = false;
+        self.renew_at = now + RENEW_AGAIN;
     }
 
     pub(crate) fn deadline(&self) -> Instant {
         if self.renewing || self.replaced {
             self.hard_at()
         } else {
-            self.soft_at()
+            self.renew_at.min(self.hard_at())
         }
     }
 

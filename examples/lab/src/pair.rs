@@ -78,6 +78,11 @@ pub struct Ping {
 /// When a packet arrives, its number among those sent, where, and its bytes.
 type Arrival = (Instant, u64, Side, Vec<u8>);
 
+/// What becomes of a packet on the road, beside the weather: each copy with its own bytes and how
+/// much later than usual it arrives. Asked with the sender, its number on the WAN from 0, and the
+/// packet.
+pub type Road = Box<dyn FnMut(Side, u64, &[u8]) -> Vec<(Duration, Vec<u8>)>>;
+
 /// Two routers in one process.
 pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     /// The first router.
@@ -98,6 +103,9 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub esp: u64,
     /// Packets on the WAN that are neither ESP nor ISAKMP.
     pub clear: u64,
+    /// Somebody on the road.
+    pub road: Option<Road>,
+    crossed: u64,
     random: SeededEntropy,
     queue: BinaryHeap<Reverse<Arrival>>,
     sent: u64,
@@ -126,6 +134,8 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             capture: Pcap::default(),
             esp: 0,
             clear: 0,
+            road: None,
+            crossed: 0,
             random,
             queue: BinaryHeap::new(),
             sent: 0,
@@ -326,10 +336,18 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                     Ok(ip) if ip.protocol() == 17 && ip.payload().starts_with(&[1, 244]) => {}
                     _ => self.clear += 1,
                 }
-                for delay in self.weather.copies(&mut self.random) {
-                    self.sent += 1;
-                    let entry = (now + delay, self.sent, side.other(), packet.clone());
-                    self.queue.push(Reverse(entry));
+                let number = self.crossed;
+                self.crossed += 1;
+                let copies = match &mut self.road {
+                    Some(road) => road(side, number, &packet),
+                    None => vec![(Duration::ZERO, packet)],
+                };
+                for (late, packet) in copies {
+                    for delay in self.weather.copies(&mut self.random) {
+                        self.sent += 1;
+                        let entry = (now + delay + late, self.sent, side.other(), packet.clone());
+                        self.queue.push(Reverse(entry));
+                    }
                 }
             }
             Output::Lan(packet) => {

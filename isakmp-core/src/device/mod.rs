@@ -747,7 +747,7 @@ impl<E: Engines> Device<E> {
                 };
                 format!(
                     "Exchange {exchange}: Notification Received - {}{trust}",
-                    kind.name()
+                    kind.log_word()
                 )
             }
             Report::SaGone { sa, peer, by_peer } => {

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use ipsec_core::Id;
 use ipsec_core::model::{Lifetime, Role};
+use ipsec_core::{Id, Instant};
 
 use super::Endpoint;
 use crate::admission;
@@ -52,6 +52,7 @@ impl Endpoint {
             cookies: (cookie, Cookie::ZERO),
             sa_body: Vec::new(),
             first_contact,
+            began: env.now,
             suspicion: None,
             told: None,
         };
@@ -176,6 +177,7 @@ impl Endpoint {
             cookies: (incoming.header.initiator, cookie),
             sa_body,
             first_contact: self.is_first_contact(peer),
+            began: env.now,
             suspicion: None,
             told: None,
         };
@@ -237,7 +239,7 @@ impl Endpoint {
                     exchange.common.talk.path.peer.ip(),
                 );
                 if let Some(old) = exchange.replaces.and_then(|old| self.sas.get_mut(old.0)) {
-                    old.renewing = true;
+                    old.renew_later(env.now);
                 }
                 self.push(Action::Report(Report::Failed {
                     exchange: number,
@@ -259,33 +261,45 @@ impl Endpoint {
         let role = exchange.role();
         let common = exchange.common;
         let (path, peer) = (common.talk.path, common.talk.path.peer.ip());
+        if up.initial_contact {
+            self.push(Action::Report(Report::Notified {
+                exchange: common.talk.number,
+                peer,
+                kind: NotifyType::INITIAL_CONTACT,
+                authentic: true,
+            }));
+        }
         self.push(Action::Report(Report::Completed {
             exchange: common.talk.number,
             phase: 1,
         }));
         self.numbers = self.numbers.wrapping_add(1);
         let number = self.numbers;
-        let older: Vec<Id> = self
+        let same: Vec<(Id, Instant)> = self
             .sas
             .iter()
             .filter(|(_, sa)| sa.identity.same_as(&up.identity))
-            .map(|(id, _)| id)
+            .map(|(id, sa)| (id, sa.since))
             .collect();
-        for old in older {
-            if up.initial_contact {
+        // A peer that restarted began this exchange afterwards: what came up meanwhile, by an
+        // exchange that crossed this one, it knows.
+        let lost = |since: Instant| up.initial_contact && since <= common.began;
+        for (old, since) in same {
+            if lost(since) {
                 self.remove_sa(env, IsakmpSaId(old), false, true);
             } else if let Some(sa) = self.sas.get_mut(old) {
                 sa.replaced = true;
             }
         }
         if up.initial_contact {
-            let dead: Vec<u32> = self
-                .children
-                .iter()
-                .filter(|c| c.peer == peer)
-                .map(|c| c.sa)
-                .collect();
+            let children = self.children.iter().filter(|c| c.peer == peer);
+            let dead = children.filter(|c| lost(c.since)).map(|c| c.sa).collect();
             self.push(Action::PeerRestarted(dead));
+        }
+        for (_, other) in self.phase1.iter_mut() {
+            if other.common.talk.path.peer.ip() == peer {
+                other.common.first_contact = false;
+            }
         }
         let mut jitter = [0];
         let jitter = env

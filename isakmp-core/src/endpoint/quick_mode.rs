@@ -241,6 +241,7 @@ impl Endpoint {
                         bundle,
                         sa: sa.number,
                         peer,
+                        since: env.now,
                     });
                 }
                 if common.role == Role::Initiator

@@ -69,6 +69,8 @@ pub(crate) struct Common {
     pub(crate) sa_body: Vec<u8>,
     /// Whether the peer is told that this is our first contact since a restart.
     pub(crate) first_contact: bool,
+    /// When the exchange began: what was established later is not older than it.
+    pub(crate) began: Instant,
     pub(crate) suspicion: Option<Reason>,
     pub(crate) told: Option<NotifyType>,
 }

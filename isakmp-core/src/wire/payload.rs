@@ -529,6 +529,16 @@ impl NotifyType {
         self.0 < 16_384
     }
 
+    /// The word of the log's `Notification Received`: the DOI's own status types share one
+    /// (manual, SHOW LOG).
+    #[must_use]
+    pub const fn log_word(self) -> &'static str {
+        match self.0 {
+            24_576..=32_767 => "DOI",
+            _ => self.name(),
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
