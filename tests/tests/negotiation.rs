@@ -119,26 +119,3 @@ story!(
         }
     }
 );
-
-story!(
-    each_message_may_be_later_than_its_retransmission,
-    |engines, seed| {
-        for late in 0..MESSAGES {
-            let mut pair = pair_with(&engines, &basic(), seed);
-            pair.road = Some(Box::new(move |_, number, packet| {
-                let delay = Duration::from_secs(if number == late { 6 } else { 0 });
-                vec![(delay, packet.to_vec())]
-            }));
-            ping_both(&mut pair);
-            assert!(
-                pair.run(MINUTE),
-                "message {late} late: {:?}",
-                failures(&pair)
-            );
-            pair.run_to(MINUTE);
-            assert_eq!(failures(&pair), [""; 0], "message {late} late");
-            let up = (bundles(&mut pair, Side::A), bundles(&mut pair, Side::B));
-            assert_eq!(up, (1, 1), "message {late} late");
-        }
-    }
-);
