@@ -1,6 +1,5 @@
 //! One session: text in, text out.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -170,7 +169,7 @@ pub fn run_script<E: Engines>(
             line,
             column: column.unwrap_or(1),
             severity: outcome.worst,
-            text: format!("{}", outcome.text.trim_end()),
+            text: String::from(outcome.text.trim_end()),
         });
     }
     findings

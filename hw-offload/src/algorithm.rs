@@ -173,6 +173,10 @@ impl DhGroup {
 
     /// Length of the prime, of a public value and of a shared secret, in bytes.
     #[must_use]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "the length of numbers of the group, not of a collection"
+    )]
     pub const fn len(self) -> usize {
         match self {
             Self::Modp512 => 64,

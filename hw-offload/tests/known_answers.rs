@@ -1,20 +1,14 @@
 //! Published vectors and the manual's trace, through the public interface.
 
+use hw_offload::testing::hex;
 use hw_offload::*;
-
-fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits
-        .chunks_exact(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
-}
 
 /// RFC 2202 §2 and §3: key, data, HMAC-MD5, key, HMAC-SHA-1 (the keys of cases 1, 3 and 4 have
 /// the length of the hash).
 #[test]
 fn rfc2202_hmac() {
-    let cases: [(Vec<u8>, Vec<u8>, Vec<u8>, &str, &str); 7] = [
+    type Case = (Vec<u8>, Vec<u8>, Vec<u8>, &'static str, &'static str);
+    let cases: [Case; 7] = [
         (
             vec![0x0b; 16],
             vec![0x0b; 20],
@@ -230,7 +224,7 @@ fn threat_b6_bad_public_values() {
 #[test]
 fn powers_equal_num_bigint() {
     use num_bigint::BigUint;
-    let mut random = hw_offload::testing::SeededEntropy::new(7);
+    let mut random = testing::SeededEntropy::new(7);
     for group in DhGroup::ALL {
         let p = BigUint::from_bytes_be(&prime(group));
         for round in 0..12 {

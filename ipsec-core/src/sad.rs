@@ -243,15 +243,15 @@ impl Sad {
         self.by_spi.contains_key(&spi)
     }
 
-    /// Adds an SA; hands it back when the table is full or its SPI is taken.
-    pub(crate) fn add(&mut self, sa: Sa) -> Result<SaId, Sa> {
+    /// Adds an SA; none when the table is full or its SPI is taken.
+    pub(crate) fn add(&mut self, sa: Sa) -> Option<SaId> {
         if self.knows(sa.in_spi) {
-            return Err(sa);
+            return None;
         }
         let spi = sa.in_spi;
-        let id = SaId(self.sas.insert(sa)?);
+        let id = SaId(self.sas.insert(sa).ok()?);
         self.by_spi.insert(spi, id);
-        Ok(id)
+        Some(id)
     }
 
     /// Makes an SA unreachable for packets; the entry stays until its channels are detached.

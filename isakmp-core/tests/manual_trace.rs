@@ -1,21 +1,16 @@
 //! The manual's trace of a real device: whole messages come out of the state machines, byte for
 //! byte, when what was random there is given here.
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use core::net::SocketAddr;
 
+use hw_offload::testing::hex;
 use hw_offload::*;
 use ipsec_core::model::*;
 use ipsec_core::net::Net;
 use ipsec_core::{BundleId, Id, Instant, Limits, Reserved, SaKeys};
 use isakmp_core::config::*;
 use isakmp_core::{Acquire, Answer, Ask, Endpoint, Env, Path, Report};
-
-fn hex(text: &str) -> Vec<u8> {
-    text.as_bytes()
-        .chunks_exact(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
-}
 
 const CKY_I: &str = "c7fb026ba87dc835";
 const CKY_R: &str = "649adcdb744a7018";

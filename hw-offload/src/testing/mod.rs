@@ -9,6 +9,8 @@ pub use faulty::{FaultPlan, FaultyEngine, FaultyPublic};
 pub use insecure::InsecurePrimitives;
 pub use slow::{SlowEngine, SlowPublic};
 
+use alloc::vec::Vec;
+
 use crate::buffer::PacketBuf;
 use crate::engines::Engines;
 use crate::entropy::{Entropy, EntropyFault};
@@ -16,6 +18,18 @@ use crate::packet::PacketEngine;
 use crate::primitives::{Primitives, SoftPrimitives};
 use crate::public::PublicEngine;
 use crate::soft::{SoftEngine, SoftPublic};
+
+/// The bytes of a published vector: hexadecimal digits, whatever stands between them.
+#[must_use]
+pub fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|c| c.to_digit(16))
+        .filter_map(|digit| u8::try_from(digit).ok())
+        .collect();
+    let byte = |pair: &[u8]| pair.iter().fold(0, |byte, digit| byte << 4 | digit);
+    digits.chunks_exact(2).map(byte).collect()
+}
 
 /// A reproducible stream of bytes (SplitMix64): same seed, same bytes.
 #[derive(Clone, Debug)]

@@ -133,7 +133,7 @@ impl<B: PacketBuf> DataPlane<B> {
                 mode: spec.mode(),
                 ..Sa::reserved(bundle, spec.protocol, in_spi)
             };
-            let (Ok(sa), Some(record)) = (
+            let (Some(sa), Some(record)) = (
                 self.state.sad.add(sa),
                 self.state.sad.bundles.get_mut(bundle.0),
             ) else {

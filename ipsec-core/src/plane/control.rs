@@ -58,7 +58,7 @@ impl<B: PacketBuf> DataPlane<B> {
         for (protocol, spi) in &spis {
             let added = state.sad.add(Sa::reserved(id, *protocol, *spi));
             match (added, state.sad.bundles.get_mut(id.0)) {
-                (Ok(sa), Some(bundle)) => {
+                (Some(sa), Some(bundle)) => {
                     state.counters.raise(Happened::AddSa);
                     bundle.sas.push(sa);
                 }

@@ -27,14 +27,11 @@ const NO_NEXT_HEADER: u8 = 59;
 impl<B: PacketBuf> DataPlane<B> {
     /// A packet wants to leave by an interface.
     pub fn outbound(&mut self, cx: &mut Cx<'_, B>, on: InterfaceId, packet: B) -> Verdict<B> {
-        let flow = match flow_of(packet.packet()) {
-            Ok(flow) => flow,
-            Err(_) => {
-                return Verdict::Drop {
-                    why: DropReason::Malformed,
-                    packet,
-                };
-            }
+        let Ok(flow) = flow_of(packet.packet()) else {
+            return Verdict::Drop {
+                why: DropReason::Malformed,
+                packet,
+            };
         };
         let policy = match self.state.search(on, Direction::Out, &flow) {
             Found::Untouched => return self.state.transmit(on, packet),
@@ -84,14 +81,11 @@ impl<B: PacketBuf> DataPlane<B> {
 
     /// A packet arrived by an interface.
     pub fn inbound(&mut self, _: &mut Cx<'_, B>, on: InterfaceId, packet: B) -> Verdict<B> {
-        let flow = match flow_of(packet.packet()) {
-            Ok(flow) => flow,
-            Err(_) => {
-                return Verdict::Drop {
-                    why: DropReason::Malformed,
-                    packet,
-                };
-            }
+        let Ok(flow) = flow_of(packet.packet()) else {
+            return Verdict::Drop {
+                why: DropReason::Malformed,
+                packet,
+            };
         };
         if flow.protocol == 50 && self.state.local.contains(&flow.destination) {
             return self.state.open(on, packet);

@@ -1,7 +1,8 @@
 //! Two planes with software engines, wired by hand.
 #![allow(unreachable_pub, dead_code, reason = "shared by several test programs")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
-use hw_offload::testing::SeededEntropy;
+pub use hw_offload::testing::{SeededEntropy, hex};
 use hw_offload::*;
 use ipsec_core::model::*;
 use ipsec_core::net::{InterfaceId, Net, Route};
@@ -17,14 +18,6 @@ impl Buffers<Buf> for NoBuffers {
     }
 
     fn give(&mut self, _: Buf) {}
-}
-
-pub fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits
-        .chunks_exact(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
 }
 
 /// A router with one plane and one engine.

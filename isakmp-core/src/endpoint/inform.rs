@@ -62,11 +62,11 @@ impl Endpoint {
                     };
                     self.push(Action::Report(report));
                 }
-                Ok(Payload::Delete(delete)) if delete.protocol == 1 => {
-                    if delete.spis().any(|spi| spi == own_cookies) {
-                        // What stands behind it is no longer protected by anything.
-                        return self.remove_sa(env, id, false, true);
-                    }
+                Ok(Payload::Delete(delete))
+                    if delete.protocol == 1 && delete.spis().any(|spi| spi == own_cookies) =>
+                {
+                    // What stands behind it is no longer protected by anything.
+                    return self.remove_sa(env, id, false, true);
                 }
                 Ok(Payload::Delete(delete)) => {
                     let Some(protocol) = Protocol::from_doi_number(delete.protocol) else {

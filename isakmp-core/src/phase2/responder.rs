@@ -21,6 +21,10 @@ use crate::wire::{HEADER, Identification, PayloadType, Payloads};
 
 /// Where the responder stands.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few in a table of fixed size: a box would be one more allocation and no gain"
+)]
 pub(crate) enum Responder {
     /// SPIs are being reserved.
     Reserving(Offer, Ticket),

@@ -11,7 +11,7 @@ pub use payload::{
     Delete, Identification, IdentityFault, Notify, NotifyType, Payload, PayloadType, Payloads, Raw,
     Writer,
 };
-pub use sa::{Proposal, SaBody, Transform};
+pub use sa::{Proposal, Proposed, SaBody, Transform};
 
 /// Why bytes are not a message. Nothing is known of the sender then, so it is only counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

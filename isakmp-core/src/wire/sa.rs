@@ -44,6 +44,9 @@ pub struct Transform<'a> {
     pub attributes: Attributes<'a>,
 }
 
+/// A proposal to write: number, protocol, SPI, and transforms of id and attributes.
+pub type Proposed<'a> = (u8, u8, &'a [u8], Vec<(u8, Vec<Attribute<'a>>)>);
+
 impl<'a> SaBody<'a> {
     /// Checks DOI, situation, every length, and that there is at least one transform in every
     /// proposal.
@@ -85,7 +88,7 @@ impl<'a> SaBody<'a> {
     /// Writes a body: each proposal as number, protocol, SPI, and transforms of id and
     /// attributes, which are numbered from 1.
     #[must_use]
-    pub fn write(proposals: &[(u8, u8, &[u8], Vec<(u8, Vec<Attribute<'_>>)>)]) -> Vec<u8> {
+    pub fn write(proposals: &[Proposed<'_>]) -> Vec<u8> {
         let mut body = DOI_AND_SITUATION.to_vec();
         for (index, (number, protocol, spi, transforms)) in proposals.iter().enumerate() {
             let mut inner = Vec::new();
