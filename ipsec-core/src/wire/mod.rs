@@ -1,7 +1,9 @@
 //! Checked views of the headers that the data plane reads and writes.
 
 pub mod checksum;
+pub mod datagram;
 pub mod esp;
+pub mod extension;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
