@@ -6,9 +6,9 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// SAs of the data plane, both directions of one protocol counted once.
-    pub sas: u16,
+    pub sas: u32,
     /// Packets in the hands of the engine at once.
-    pub packets_in_flight: u16,
+    pub packets_in_flight: u32,
     /// Packets held per policy while an SA is negotiated.
     pub held_per_policy: u8,
     /// Entries of the flow cache.

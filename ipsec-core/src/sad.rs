@@ -226,7 +226,7 @@ pub(crate) struct Sad {
 }
 
 impl Sad {
-    pub(crate) const fn new(limit: u16) -> Self {
+    pub(crate) const fn new(limit: u32) -> Self {
         Self {
             sas: Slab::new(limit),
             bundles: Slab::new(limit),

@@ -75,7 +75,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             let later = |given: &crate::parse::Given| matches!(given.name, "COUNTER" | "COUNTERS");
             refuse_later(Module::Ipsec, command, later)?;
             let plane = look.device.plane();
-            match command.small::<u16>("SA") {
+            match command.number("SA") {
                 None => Ok(Plan::Print(show::sas(plane))),
                 Some(number) => show::sa(plane, number)
                     .map(Plan::Print)

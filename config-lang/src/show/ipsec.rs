@@ -254,7 +254,7 @@ pub(crate) fn sas(plane: &PlaneState) -> String {
     screen.text
 }
 
-pub(crate) fn sa(plane: &PlaneState, number: u16) -> Option<String> {
+pub(crate) fn sa(plane: &PlaneState, number: u32) -> Option<String> {
     let (_, sa) = plane.sa_by_number(number)?;
     let bundle = plane.bundle(sa.bundle)?;
     let policy = plane.policy(bundle.policy);

@@ -223,9 +223,7 @@ impl<B: PacketBuf> DataPlane<B> {
         ticket: hw_offload::Ticket,
         result: Result<ChannelId, OpenFault>,
     ) {
-        let Some((id, half)) = of_ticket(ticket) else {
-            return;
-        };
+        let (id, half) = of_ticket(ticket);
         let state = &mut self.state;
         let bundle = state.sad.sas.get(id.0).map(|sa| sa.bundle);
         let alive = bundle

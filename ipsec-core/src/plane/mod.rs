@@ -253,10 +253,10 @@ impl<B: PacketBuf> DataPlane<B> {
         let half = |n: u128| u64::try_from(n & u128::from(u64::MAX)).unwrap_or(0);
         let state = PlaneState {
             enabled: false,
-            policies: Slab::new(u16::MAX),
+            policies: Slab::new(u32::MAX),
             spd: Spd::new(limits.flow_cache, [half(seed), half(seed >> 64)]),
             sad: Sad::new(limits.sas),
-            in_flight: Slab::new(limits.packets_in_flight),
+            in_flight: Slab::reserved(limits.packets_in_flight),
             events: VecDeque::new(),
             agenda: BTreeSet::new(),
             local: Vec::new(),
@@ -346,8 +346,9 @@ impl PlaneState {
 
     /// The SA in that slot: the number that a user sees.
     #[must_use]
-    pub fn sa_by_number(&self, number: u16) -> Option<(SaId, &Sa)> {
-        self.sas().find(|(id, _)| id.0.slot == number)
+    pub fn sa_by_number(&self, number: u32) -> Option<(SaId, &Sa)> {
+        let (id, sa) = self.sad.sas.in_slot(number)?;
+        Some((SaId(id), sa))
     }
 
     /// Every SA, by number.
@@ -374,18 +375,20 @@ impl PlaneState {
     }
 }
 
-/// A request for a channel is named by the SA and the direction.
+/// A request for a channel is named by the SA and the direction; a slot has 31 bits.
 fn ticket_of(sa: SaId, half: Half) -> Ticket {
-    Ticket(u64::from(sa.0.to_u32()) << 1 | u64::from(half == Half::Outbound))
+    let Id { slot, generation } = sa.0;
+    let half = u64::from(half == Half::Outbound);
+    Ticket(u64::from(generation) << 32 | u64::from(slot) << 1 | half)
 }
 
-fn of_ticket(ticket: Ticket) -> Option<(SaId, Half)> {
+const fn of_ticket(ticket: Ticket) -> (SaId, Half) {
     let half = if ticket.0 & 1 == 1 {
         Half::Outbound
     } else {
         Half::Inbound
     };
-    u32::try_from(ticket.0 >> 1)
-        .ok()
-        .map(|number| (SaId(Id::from_u32(number)), half))
+    let Id { slot, generation } = Id::from_u64(ticket.0);
+    let slot = slot >> 1;
+    (SaId(Id { slot, generation }), half)
 }

@@ -144,9 +144,7 @@ impl<B: PacketBuf> DataPlane<B> {
             buffer: packet,
             ..
         } = done;
-        let flight = u32::try_from(ticket.0)
-            .ok()
-            .and_then(|number| self.state.in_flight.remove(Id::from_u32(number)));
+        let flight = self.state.in_flight.remove(Id::from_u64(ticket.0));
         let Some(flight) = flight else {
             return Verdict::Drop {
                 why: DropReason::SaGone,
@@ -205,9 +203,7 @@ impl<B: PacketBuf> DataPlane<B> {
             buffer: packet,
             ..
         } = job.job;
-        let flight = u32::try_from(ticket.0)
-            .ok()
-            .and_then(|number| self.state.in_flight.remove(Id::from_u32(number)));
+        let flight = self.state.in_flight.remove(Id::from_u64(ticket.0));
         if let Some(flight) = flight {
             let happened = match op {
                 Op::Seal => Happened::EncryptionFailImm,
@@ -490,7 +486,7 @@ impl PlaneState {
         }
         self.raise_sa(id, Happened::EncryptionStart);
         Verdict::Compute(PacketJob {
-            ticket: Ticket(ticket.to_u32().into()),
+            ticket: Ticket(ticket.to_u64()),
             channel,
             op: Op::Seal,
             iv: iv_span,
@@ -600,7 +596,7 @@ impl PlaneState {
         };
         self.raise_sa(id, Happened::DecryptionStart);
         Verdict::Compute(PacketJob {
-            ticket: Ticket(ticket.to_u32().into()),
+            ticket: Ticket(ticket.to_u64()),
             channel,
             op: Op::Open,
             iv,
