@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod datagram;
+pub mod ecn;
 pub mod esp;
 pub mod extension;
 pub mod icmp;
