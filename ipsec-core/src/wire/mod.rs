@@ -10,6 +10,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod mutable;
 pub mod udp;
+pub mod udp_encap;
 
 use core::net::IpAddr;
 
