@@ -9,6 +9,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod mutable;
+pub mod repair;
 pub mod udp;
 pub mod udp_encap;
 
