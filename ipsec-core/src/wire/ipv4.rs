@@ -215,3 +215,32 @@ pub fn write_checksum(header: &mut [u8]) {
         field.copy_from_slice(&sum.to_be_bytes());
     }
 }
+
+/// Length of the option that `options` begin with: 1 for end of list and no operation.
+///
+/// # Errors
+/// [`Malformed::Length`] when its length byte is missing or too small; that the option lies within
+/// `options` is for the caller to check.
+pub fn option_len(options: &[u8]) -> Result<usize, Malformed> {
+    match options {
+        [0 | 1, ..] => Ok(1),
+        [_, len, ..] if *len >= 2 => Ok(usize::from(*len)),
+        _ => Err(Malformed::Length),
+    }
+}
+
+/// The final destination that a source route option names, unless the route is used up.
+///
+/// # Errors
+/// [`Malformed::Length`] when it is no list of addresses.
+pub fn source_route(option: &[u8]) -> Result<Option<[u8; 4]>, Malformed> {
+    let [_, _, pointer, route @ ..] = option else {
+        return Err(Malformed::Length);
+    };
+    let (addresses, odd) = route.as_chunks::<4>();
+    if !odd.is_empty() {
+        return Err(Malformed::Length);
+    }
+    let arrived = usize::from(*pointer) > option.len();
+    Ok(addresses.last().filter(|_| !arrived).copied())
+}
