@@ -11,7 +11,7 @@ use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::wire::udp::Udp;
-use ipsec_core::{Instant, Limits, Outgoing, WallClock};
+use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
 use isakmp_core::Path;
 use isakmp_core::device::{Device, DeviceReport, Port};
 
@@ -20,7 +20,6 @@ use crate::packets;
 /// Packets in the simulator.
 pub type Buf = Headroom<BytesMut>;
 
-const HEADROOM: usize = 128;
 const ROOM: usize = 2048;
 
 /// What a device did to the world.
@@ -46,7 +45,7 @@ pub struct World {
 
 impl Buffers<Buf> for World {
     fn take(&mut self, len: usize) -> Option<Buf> {
-        if len > ROOM - HEADROOM {
+        if len > ROOM - HEADROOM - TAILROOM {
             return None;
         }
         self.outstanding += 1;
