@@ -267,9 +267,8 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
     refuse_later(Module::Ipsec, command, |given| {
         matches!(
             given.name,
-            "IPROUTETEMPLATE" | "UDPPORT" | "SASELECTORFROMPKT" | "SABUNDLE"
-        ) || matches!(given.name, "UDPTUNNEL" | "UDPHEARTBEAT" | "RESPONDBADSPI")
-            && given.value == Value::Bool(true)
+            "IPROUTETEMPLATE" | "SASELECTORFROMPKT" | "SABUNDLE"
+        ) || given.name == "RESPONDBADSPI" && given.value == Value::Bool(true)
     })?;
     let mut record = match (
         command.spec.verb,
@@ -356,6 +355,10 @@ fn fill(record: &mut PolicyConfig, command: &Parsed) {
             ("ISAKMPPOLICY", value) => record.isakmp_policy = text_of(value),
             ("SRCINTERFACE", Value::Text(t)) => record.src_interface = Some(InterfaceName::new(t)),
             ("USEPFSKEY", Value::Bool(on)) => record.use_pfs = Some(*on),
+            ("UDPTUNNEL", Value::Bool(on)) => record.udp_tunnel = Some(*on),
+            ("UDPHEARTBEAT", Value::Bool(on)) => record.udp_heartbeat = Some(*on),
+            ("UDPPORT", value) => record.udp_port = number_of(value),
+            ("RESPONDBADSPI", Value::Bool(on)) => record.respond_bad_spi = Some(*on),
             _ => {}
         }
     }
