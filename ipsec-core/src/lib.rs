@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod counters;
+mod fragment;
 pub mod limits;
 pub mod model;
 pub mod net;
