@@ -12,6 +12,7 @@ extern crate alloc;
 mod ah;
 pub mod counters;
 mod esp;
+mod fragment;
 pub mod limits;
 pub mod model;
 pub mod net;
@@ -27,7 +28,8 @@ mod tunnel;
 mod verdict;
 pub mod wire;
 
-pub use limits::Limits;
+pub use fragment::{Reassembled, Reassembly};
+pub use limits::{HeldFragments, Limits, ReassemblyLimits};
 pub use path::{Encap, HEARTBEAT_EVERY, KEEPALIVE_AFTER, Path, PathId};
 pub use plane::{
     Cx, DataPlane, HEADROOM, InstallFault, PlaneEvent, PlaneState, Policy, RemoveWhy,

@@ -78,9 +78,6 @@ reasons! {
     /// A fragment where whole datagrams are needed.
     Fragment: "IPsec works on whole datagrams, and this is a fragment",
         "lower the MTU of the sender's interface";
-    /// A fragment that cannot become part of a datagram.
-    BadFragment: "the fragment overlaps others, came too late or is one of too many",
-        "lower the MTU of the sender's interface; overlapping fragments are an attack";
     /// Headers that AH does not know how to cover.
     Uncovered: "the packet has header options that AH cannot cover",
         "do not send such options through AH";
@@ -104,14 +101,26 @@ reasons! {
         "compare the bundle specifications of both routers";
     /// The policy asks for no IPsec.
     PolicyAction: "the SA's policy does not ask for IPsec", "nothing, if the policy was changed";
-    /// Congestion experienced, and no way to tell.
-    Congestion: "the tunnel met congestion, which this packet can show by its loss only", "nothing";
     /// A keepalive.
     Keepalive: "the packet only keeps a NAT's mapping alive", "nothing";
     /// A heartbeat.
     Heartbeat: "the packet is a heartbeat of the UDP tunnel", "nothing";
     /// A believed report about the path MTU.
     PathMtu: "the packet told of a smaller path MTU, which was noted", "nothing";
+    /// Bytes of a datagram came twice, and not as a mere repetition.
+    FragmentOverlap: "a fragment overlaps others of its datagram, or disagrees about its length",
+        "such fragments are an attack or a fault of the sender";
+    /// A first fragment that shows no ports.
+    FragmentTiny: "a first fragment does not hold the headers that it must",
+        "such fragments are an attack or a fault of the sender";
+    /// The same fragment again.
+    FragmentRepeated: "the fragment was received before", "nothing";
+    /// Reassembly is full, or the datagram too long for it.
+    FragmentsTooMany: "the fragments of the datagram need more room than there is",
+        "lower the MTU of the sender's interface";
+    /// Congestion was met, and only loss can tell.
+    Congested: "congestion was met by a packet whose transport does not know ECN",
+        "nothing; the network is overloaded";
     /// Too large and must not be fragmented.
     TooBig: "the packet does not fit the MTU and must not be fragmented",
         "the sender has been told; lower its MTU if it does not listen";

@@ -177,7 +177,7 @@ impl PlaneState {
             };
             packet.shrink_back(packet.packet().len() - len);
             if ecn::decapsulate(packet.packet_mut(), tos).is_err() {
-                return dropped(DropReason::Congestion, packet);
+                return dropped(DropReason::Congested, packet);
             }
             decapsulated = true;
         } else {
