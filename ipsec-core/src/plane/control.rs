@@ -703,11 +703,9 @@ impl PlaneState {
                     other.selector == own.selector && (!anybody || other.path == own.path)
                 })
         };
-        owner
-            .ways
-            .beside(&owner.selector, &own.selector)
-            .filter(same)
-            .collect()
+        let mut beside = owner.ways.beside(&owner.selector, &own.selector);
+        beside.retain(same);
+        beside
     }
 
     /// Unlists SAs and has their channels closed: our SPIs, and how many channels.
