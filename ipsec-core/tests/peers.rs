@@ -85,7 +85,7 @@ fn destination(packet: &[u8]) -> std::net::IpAddr {
 #[test]
 fn any_number_of_peers() {
     let mut a = server(&[ESP], |policy| {
-        policy.raddress = Some(selector("10.0.0.0/8"))
+        policy.raddress = Some(selector("10.0.0.0/8"));
     });
     let mut clients = Vec::new();
     for n in 1..=40_u8 {
@@ -551,7 +551,7 @@ fn the_udp_tunnel() {
             sealed[20..24],
             [2746_u16.to_be_bytes(), 3456_u16.to_be_bytes()].concat()
         );
-        assert_eq!(sealed[28..].starts_with(framing.header()), true);
+        assert!(sealed[28..].starts_with(framing.header()));
         assert_eq!(b.deliver(&sealed), clear);
         let back = udp_packet(HOST_B, HOST_A, 20);
         let sealed = b.send(&back);

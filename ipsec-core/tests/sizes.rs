@@ -337,7 +337,7 @@ fn fragments_elsewhere_are_left_alone() {
     for piece in &pieces {
         let buffer = filled(piece);
         let verdict = a.call(|plane, cx| plane.outbound(cx, LAN, buffer));
-        assert_eq!(datagrams(verdict), [piece.clone()]);
+        assert_eq!(datagrams(verdict)[..], [&piece[..]]);
         let buffer = filled(piece);
         let verdict = b.call(|plane, cx| plane.inbound(cx, LAN, buffer));
         assert_eq!(delivered(verdict), *piece);

@@ -10,6 +10,8 @@ mod hold;
 mod inbound;
 mod outbound;
 mod policy;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod too_big;
 mod ways;
