@@ -313,7 +313,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("ICMPTYPE", Kind::Enum(&["NDALL"])),
             may(
                 "IPROUTETEMPLATE",
@@ -449,7 +449,7 @@ pub const COMMANDS: &[Spec] = &[
                 "DHEXPONENTLENGTH",
                 Kind::Int {
                     min: 160,
-                    max: 1023,
+                    max: 2047,
                     clamp: false,
                     words: &[],
                 },
@@ -486,7 +486,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
             may(
                 "HEARTBEATMODE",
@@ -1093,7 +1093,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("ICMPTYPE", Kind::Enum(&["NDALL"])),
             may(
                 "IPROUTETEMPLATE",
@@ -1239,7 +1239,7 @@ pub const COMMANDS: &[Spec] = &[
                 "DHEXPONENTLENGTH",
                 Kind::Int {
                     min: 160,
-                    max: 1023,
+                    max: 2047,
                     clamp: false,
                     words: &[],
                 },
@@ -1276,7 +1276,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
             may(
                 "HEARTBEATMODE",
