@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod counters;
+mod fragment;
 pub mod limits;
 pub mod model;
 pub mod net;
@@ -23,7 +24,8 @@ mod time;
 mod verdict;
 pub mod wire;
 
-pub use limits::Limits;
+pub use fragment::{Reassembled, Reassembly};
+pub use limits::{HeldFragments, Limits, ReassemblyLimits};
 pub use plane::{
     Cx, DataPlane, InstallFault, PlaneEvent, PlaneState, Policy, RemoveWhy, RemovedBundle,
     ReserveFault, Reserved,

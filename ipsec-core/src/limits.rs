@@ -19,6 +19,8 @@ pub struct Limits {
     pub replaced_linger: Duration,
     /// How long to wait before a failed renewal is tried again.
     pub rekey_retry: Duration,
+    /// Fragments that wait for the rest of their datagram.
+    pub reassembly: ReassemblyLimits,
     /// Phase 1 exchanges whose initiator has not proved its address.
     pub half_open: u16,
     /// The same, per address.
@@ -51,6 +53,7 @@ impl Default for Limits {
             bundles_per_policy: 4,
             replaced_linger: Duration::from_secs(10),
             rekey_retry: Duration::from_secs(30),
+            reassembly: ReassemblyLimits::default(),
             half_open: 1024,
             half_open_per_address: 5,
             isakmp_sas: 1024,
@@ -61,6 +64,47 @@ impl Default for Limits {
             public_budget: 64,
             log_lines: 1024,
             keys: 1024,
+        }
+    }
+}
+
+/// How much may wait in front of reassembly. What does not fit pushes out the oldest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReassemblyLimits {
+    /// From everyone.
+    pub in_all: HeldFragments,
+    /// From one source: an IPv4 address or an IPv6 prefix of 64 bits. Also the most that a single
+    /// datagram may need.
+    pub per_source: HeldFragments,
+    /// How long a datagram may take to arrive.
+    pub time: Duration,
+}
+
+/// An amount of waiting fragments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldFragments {
+    /// Datagrams of which fragments wait.
+    pub datagrams: u16,
+    /// The fragments; each keeps a buffer of the caller's.
+    pub fragments: u16,
+    /// Bytes of payload.
+    pub bytes: u32,
+}
+
+impl Default for ReassemblyLimits {
+    fn default() -> Self {
+        Self {
+            in_all: HeldFragments {
+                datagrams: 64,
+                fragments: 256,
+                bytes: 256 * 1024,
+            },
+            per_source: HeldFragments {
+                datagrams: 16,
+                fragments: 64,
+                bytes: 64 * 1024,
+            },
+            time: Duration::from_secs(30),
         }
     }
 }

@@ -77,6 +77,20 @@ reasons! {
     Dummy: "the packet is a dummy", "nothing";
     /// An encrypted fragment.
     Fragment: "an IPsec packet arrived in fragments", "lower the MTU of the sender's interface";
+    /// Bytes of a datagram came twice, and not as a mere repetition.
+    FragmentOverlap: "a fragment overlaps others of its datagram, or disagrees about its length",
+        "such fragments are an attack or a fault of the sender";
+    /// A first fragment that shows no ports.
+    FragmentTiny: "a first fragment does not hold the headers that it must",
+        "such fragments are an attack or a fault of the sender";
+    /// The same fragment again.
+    FragmentRepeated: "the fragment was received before", "nothing";
+    /// Reassembly is full, or the datagram too long for it.
+    FragmentsTooMany: "the fragments of the datagram need more room than there is",
+        "lower the MTU of the sender's interface";
+    /// Congestion was met, and only loss can tell.
+    Congested: "congestion was met by a packet whose transport does not know ECN",
+        "nothing; the network is overloaded";
     /// Too large and must not be fragmented.
     TooBig: "the packet does not fit the MTU and must not be fragmented",
         "the sender has been told; lower its MTU if it does not listen";

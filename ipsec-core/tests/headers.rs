@@ -10,6 +10,7 @@ use datagrams::{chain, v4, v6};
 use ipsec_core::wire::Malformed;
 use ipsec_core::wire::datagram::{Datagram, Fragment, finish};
 use ipsec_core::wire::extension::Place;
+use ipsec_core::wire::mutable::normalise;
 use ipsec_core::wire::{ipv4, ipv6};
 use proptest::prelude::*;
 
@@ -141,6 +142,39 @@ proptest! {
             let place = datagram.place();
             prop_assert_eq!(datagram.headers().len() + datagram.payload().len(), datagram.total_len());
             prop_assert_eq!(bytes[place.next_at], place.next);
+        }
+    }
+
+    #[test]
+    fn what_ah_covers_is_covered_alike_at_both_ends(
+        mut bytes in prop::collection::vec(any::<u8>(), 20..60),
+        kinds in prop::collection::vec(prop::sample::select(vec![0_u8, 43, 60]), 0..4),
+        is_v6: bool,
+        on_the_way: [u8; 4],
+    ) {
+        let changes: &[usize] = if is_v6 {
+            let (first, chain) = chain(&kinds, 51);
+            bytes = v6(first, &chain);
+            // The lower half of the traffic class and of the flow label, and the hop limit.
+            &[1, 2, 3, 7]
+        } else {
+            bytes.truncate(bytes.len() / 4 * 4);
+            bytes[0] = 0x40 + u8::try_from(bytes.len() / 4).unwrap();
+            &[1, 6, 8, 11]
+        };
+        let mut sent = vec![0; bytes.len()];
+        let result = normalise(&bytes, &mut sent);
+        let mut arrived = bytes.clone();
+        for (at, change) in changes.iter().zip(on_the_way) {
+            arrived[*at] ^= change;
+        }
+        let mut received = vec![0; bytes.len()];
+        prop_assert_eq!(normalise(&arrived, &mut received), result);
+        if result.is_ok() {
+            prop_assert_eq!(&received, &sent);
+            let mut again = vec![0; bytes.len()];
+            prop_assert_eq!(normalise(&sent, &mut again), Ok(()));
+            prop_assert_eq!(again, sent, "nothing is left to take out");
         }
     }
 }

@@ -134,10 +134,28 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// [`Malformed`] as [`Chain::step`] says.
     pub fn ipsec_at(mut self) -> Result<Place, Malformed> {
+        let place = self.walk()?;
+        Ok(if matches!(self.place.next, 50 | 51) {
+            self.place
+        } else {
+            place
+        })
+    }
+
+    /// Walks to the end and gives the place where the source puts a fragment header: behind all
+    /// that routers read (RFC 8200 §4.5).
+    ///
+    /// # Errors
+    /// [`Malformed`] as [`Chain::step`] says.
+    pub fn fragment_at(mut self) -> Result<Place, Malformed> {
+        self.walk()
+    }
+
+    /// Walks to the end; where only destination options follow that the last receiver reads.
+    fn walk(&mut self) -> Result<Place, Malformed> {
         let mut place = self.place;
         while let Some(extension) = self.step()? {
-            let stays = extension.kind != DESTINATION_OPTIONS;
-            if stays || matches!(self.place.next, 50 | 51) {
+            if extension.kind != DESTINATION_OPTIONS {
                 place = self.place;
             }
         }

@@ -244,3 +244,28 @@ pub fn source_route(option: &[u8]) -> Result<Option<[u8; 4]>, Malformed> {
     let arrived = usize::from(*pointer) > option.len();
     Ok(addresses.last().filter(|_| !arrived).copied())
 }
+
+/// Takes those options out of a header that only the first fragment carries (RFC 791 §3.1: the
+/// upper bit of their type is clear). The header's new length, which its first byte says, too;
+/// the checksum is not made anew. None for a header that is too short.
+pub fn keep_copied_options(header: &mut [u8]) -> Option<usize> {
+    let (fixed, options) = header.split_first_chunk_mut::<HEADER>()?;
+    let (mut kept, mut at) = (0, 0);
+    while let Some([kind, ..]) = options.get(at..) {
+        let copied = kind & 0x80 != 0;
+        let len = options.get(at..).map(option_len)?.unwrap_or(0);
+        // At the list's end, or where it is broken, nothing more is kept.
+        if *kind == 0 || len == 0 || at + len > options.len() {
+            break;
+        }
+        if copied {
+            options.copy_within(at..at + len, kept);
+            kept += len;
+        }
+        at += len;
+    }
+    let padded = kept.next_multiple_of(4);
+    options.get_mut(kept..padded)?.fill(0);
+    fixed[0] = 0x40 | u8::try_from((HEADER + padded) / 4).ok()?;
+    Some(HEADER + padded)
+}

@@ -39,8 +39,10 @@ pub struct UpperLayer<'a> {
 /// A fragment header (RFC 8200 §4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragmentHeader {
-    /// Where it stands, and what follows its 8 bytes.
+    /// Where it stands.
     pub place: Place,
+    /// What follows its 8 bytes.
+    pub next: u8,
     /// Where the fragment's bytes belong, in bytes.
     pub offset: usize,
     /// Whether more fragments follow.
@@ -129,10 +131,11 @@ impl<'a> Ipv6<'a> {
             if extension.kind == FRAGMENT {
                 let header = self.bytes.get(extension.at..);
                 let header = header.and_then(|rest| rest.first_chunk::<FRAGMENT_HEADER>());
-                let [_, _, high, low, id @ ..] = *header.ok_or(Malformed::Short)?;
+                let [next, _, high, low, id @ ..] = *header.ok_or(Malformed::Short)?;
                 let field = u16::from_be_bytes([high, low]);
                 return Ok(Some(FragmentHeader {
                     place,
+                    next,
                     offset: usize::from(field & 0xfff8),
                     more: field & 1 != 0,
                     id: u32::from_be_bytes(id),
