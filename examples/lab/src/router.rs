@@ -10,7 +10,7 @@ use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, Publ
 use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
-use ipsec_core::{Instant, Limits, Outgoing, WallClock};
+use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
 use isakmp_core::Path;
 use isakmp_core::device::{Device, DeviceReport, Port};
 
@@ -19,7 +19,6 @@ use crate::packets;
 /// Packets in the simulator.
 pub type Buf = Headroom<BytesMut>;
 
-const HEADROOM: usize = 128;
 const ROOM: usize = 2048;
 
 /// What a device did to the world.
@@ -45,7 +44,7 @@ pub struct World {
 
 impl Buffers<Buf> for World {
     fn take(&mut self, len: usize) -> Option<Buf> {
-        if len > ROOM - HEADROOM {
+        if len > ROOM - HEADROOM - TAILROOM {
             return None;
         }
         self.outstanding += 1;
