@@ -9,8 +9,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use hw_offload::{KeyKind, KeyRing};
 use ipsec_core::model::{AddressSelector, HashAlg, IpsecConfig, cipher_word};
-use ipsec_core::net::Net;
-use isakmp_core::config::{Backoff, IsakmpConfig};
+use isakmp_core::config::IsakmpConfig;
 use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_word;
 
@@ -60,7 +59,7 @@ pub(crate) fn mask(length: u8) -> Ipv4Addr {
 #[must_use]
 pub fn all(state: &State) -> String {
     let mut out = String::new();
-    ip(&state.net, state.ip_enabled, &mut out);
+    ip(state, &mut out);
     keys(&state.keys, &mut out);
     let ipsec_on = "ENABLE IPSEC\n";
     let ipsec = ipsec(&state.ipsec);
@@ -93,37 +92,54 @@ pub fn all(state: &State) -> String {
     out
 }
 
-fn ip(net: &Net, enabled: bool, out: &mut String) {
-    if enabled {
+fn ip(state: &State, out: &mut String) {
+    if state.ip_enabled {
         out.push_str("ENABLE IP\n");
     }
+    if state.ipv6_enabled {
+        out.push_str("ENABLE IPV6\n");
+    }
+    let net = &state.net;
     for (_, interface) in net.interfaces() {
-        let line = |address: IpAddr, length: u8, out: &mut String| {
-            Line::new("ADD IP")
-                .with("INTERFACE", Some(&interface.name))
-                .with("IPADDRESS", Some(address))
-                .with("MASK", address.is_ipv4().then(|| mask(length)))
-                .end(out);
+        let unnumbered = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32)];
+        let addresses = if interface.addresses.is_empty() {
+            &unnumbered[..]
+        } else {
+            &interface.addresses
         };
-        if interface.addresses.is_empty() {
-            line(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32, out);
-        }
-        for (address, length) in &interface.addresses {
-            line(*address, *length, out);
+        for (address, length) in addresses {
+            let v4 = address.is_ipv4();
+            let value = if v4 {
+                address.to_string()
+            } else {
+                format!("{address}/{length}")
+            };
+            Line::new(if v4 { "ADD IP" } else { "ADD IPV6" })
+                .with("INTERFACE", Some(&interface.name))
+                .with("IPADDRESS", Some(value))
+                .with("MASK", v4.then(|| mask(*length)))
+                .end(out);
         }
     }
     for route in net.routes() {
         let (destination, length) = route.destination;
-        let hop = route.next_hop.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Line::new("ADD IP")
-            .with("ROUTE", Some(destination))
-            .with("MASK", (length > 0).then(|| mask(length)))
-            .with(
-                "INTERFACE",
-                net.get(route.interface).map(|interface| &interface.name),
-            )
-            .with("NEXTHOP", Some(hop))
-            .end(out);
+        let interface = net.get(route.interface).map(|interface| &interface.name);
+        match destination {
+            IpAddr::V4(_) => Line::new("ADD IP")
+                .with("ROUTE", Some(destination))
+                .with("MASK", (length > 0).then(|| mask(length)))
+                .with("INTERFACE", interface)
+                .with(
+                    "NEXTHOP",
+                    Some(route.next_hop.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+                )
+                .end(out),
+            IpAddr::V6(_) => Line::new("ADD IPV6")
+                .with("ROUTE", Some(format!("{destination}/{length}")))
+                .with("INTERFACE", interface)
+                .with("NEXTHOP", route.next_hop)
+                .end(out),
+        }
     }
 }
 
@@ -245,31 +261,56 @@ fn address(selector: AddressSelector) -> String {
 pub fn isakmp(config: &IsakmpConfig) -> String {
     let mut out = String::new();
     for policy in &config.policies {
-        let backoff = policy.msg_backoff.map(|backoff| match backoff {
-            Backoff::Incremental => "INCREMENTAL",
-            Backoff::None => "NONE",
-        });
+        let password = policy
+            .xauth_password
+            .as_ref()
+            .map(|password| quoted(String::from_utf8_lossy(password.0.expose())));
         Line::new("CREATE ISAKMP")
             .with("POLICY", Some(quoted(&policy.name)))
             .with("PEER", Some(&policy.peer))
-            .with("KEY", policy.key)
-            .with("ENCALG", policy.encalg.map(cipher_word))
-            .with("HASHALG", policy.hashalg.map(hash_word))
-            .with("GROUP", policy.group.map(hw_offload::DhGroup::number))
-            .with("DHEXPONENTLENGTH", policy.dh_exponent_length)
-            .with("EXPIRYSECONDS", policy.expiry_seconds)
-            .with("LOCALID", policy.local_id.as_ref().map(quoted))
-            .with("REMOTEID", policy.remote_id.as_ref().map(quoted))
-            .with("SENDNOTIFY", truth(policy.send_notify))
-            .with("SENDDELETES", truth(policy.send_deletes))
+            .with("IPVERSION", policy.version)
+            .with("AUTHTYPE", policy.auth_type)
             .with("DELETEDELAY", policy.delete_delay)
-            .with("MSGTIMEOUT", policy.msg_timeout)
+            .with("DHEXPONENTLENGTH", policy.dh_exponent_length)
+            .with("DPDIDLETIMEOUT", policy.dpd_idle_timeout)
+            .with("DPDMODE", policy.dpd_mode)
+            .with("ENCALG", policy.encalg.map(cipher_word))
+            .with("EXPIRYKBYTES", policy.expiry_kbytes)
+            .with("EXPIRYSECONDS", policy.expiry_seconds)
+            .with("GROUP", policy.group.map(hw_offload::DhGroup::number))
+            .with("HASHALG", policy.hashalg.map(hash_word))
+            .with("HEARTBEATMODE", policy.heartbeat_mode)
+            .with("HYBRIDXAUTH", truth(policy.hybrid_xauth))
+            .with("KEY", policy.key)
+            .with("LOCALID", policy.local_id.as_ref().map(quoted))
+            .with("LOCALRSAKEY", policy.local_rsa_key)
+            .with("MODE", policy.mode)
+            .with("MSGBACKOFF", policy.msg_backoff)
             .with("MSGRETRYLIMIT", policy.msg_retry_limit)
-            .with("MSGBACKOFF", backoff)
+            .with("MSGTIMEOUT", policy.msg_timeout)
+            .with("NATTRAVERSAL", truth(policy.nat_traversal))
+            .with("PHASE2XCHGLIMIT", policy.phase2_limit)
+            .with("POLICYFILENAME", policy.policy_file.as_ref().map(quoted))
+            .with("PRENEGOTIATE", truth(policy.prenegotiate))
+            .with("REMOTEID", policy.remote_id.as_ref().map(quoted))
+            .with("REKEY", truth(policy.rekey))
+            .with("RETRYIKEATTEMPTS", policy.retry_ike_attempts)
+            .with("SENDDELETES", truth(policy.send_deletes))
+            .with("SENDNOTIFY", truth(policy.send_notify))
+            .with("SENDIDALWAYS", truth(policy.send_id_always))
+            .with("SETCOMMITBIT", truth(policy.set_commit_bit))
+            .with("SRCINTERFACE", policy.src_interface.as_ref())
+            .with("XAUTH", policy.xauth)
+            .with("XAUTHNAME", policy.xauth_name.as_ref().map(quoted))
+            .with("XAUTHPASSWORD", password)
+            .with("XAUTHTYPE", policy.xauth_type)
             .end(&mut out);
     }
     if config.enabled {
         Line::new("ENABLE ISAKMP")
+            .with("LOCALRSAKEY", config.local_rsa_key)
+            .with("POLICYSERVERENABLED", truth(config.policy_server))
+            .with("POLICYFILENAME", config.policy_file.as_ref().map(quoted))
             .with("UDPPORT", config.udp_port)
             .end(&mut out);
     }

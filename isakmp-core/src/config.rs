@@ -1,18 +1,161 @@
 //! The ISAKMP configuration as written.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
-use hw_offload::{Cipher, DhGroup, Hash, KeyNumber, KeyRing};
-use ipsec_core::model::{ConfigFault, Name, PeerAddress};
+use hw_offload::{Cipher, DhGroup, Hash, KeyKind, KeyNumber, KeyRing, Secret};
+use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Lifetime, Name, PeerAddress};
+use ipsec_core::words;
 
-/// MSGBACKOFF.
+words! {
+    /// AUTHTYPE: how the peer proves who it is.
+    AuthType {
+        /// With a key that both sides know.
+        PreShared = "PRESHARED",
+        /// With an RSA signature.
+        RsaSig = "RSASIG",
+    }
+}
+
+words! {
+    /// MODE: the exchange of phase 1.
+    Phase1Mode {
+        /// Six messages, identities enciphered.
+        Main = "MAIN",
+        /// Three messages, identities in clear.
+        Aggressive = "AGGRESSIVE",
+    }
+}
+
+words! {
+    /// MSGBACKOFF.
+    Backoff {
+        /// Longer and longer waits.
+        Incremental = "INCREMENTAL",
+        /// Equal waits.
+        None = "NONE",
+    }
+}
+
+words! {
+    /// HEARTBEATMODE.
+    HeartbeatMode {
+        /// Both.
+        Both = "BOTH",
+        /// Neither.
+        None = "NONE",
+        /// Heartbeats are expected.
+        Receive = "RECEIVE",
+        /// Heartbeats are sent.
+        Send = "SEND",
+    }
+}
+
+impl HeartbeatMode {
+    /// Whether heartbeats are sent.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::Both | Self::Send)
+    }
+
+    /// Whether heartbeats are expected.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::Both | Self::Receive)
+    }
+}
+
+words! {
+    /// DPDMODE.
+    DpdMode {
+        /// R-U-THERE is sent and answered.
+        Both = "BOTH",
+        /// Dead peer detection is off.
+        None = "NONE",
+        /// R-U-THERE is answered only.
+        Receive = "RECEIVE",
+    }
+}
+
+words! {
+    /// XAUTH: which part of extended authentication this router plays.
+    Xauth {
+        /// Answers the request.
+        Client = "CLIENT",
+        /// Sends the request.
+        Server = "SERVER",
+        /// Not used.
+        None = "NONE",
+    }
+}
+
+words! {
+    /// XAUTHTYPE.
+    XauthType {
+        /// Name and password, by the user database.
+        Generic = "GENERIC",
+        /// By a RADIUS server.
+        Radius = "RADIUS",
+    }
+}
+
+/// PHASE2XCHGLIMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backoff {
-    /// Longer and longer waits.
-    Incremental,
-    /// Equal waits.
+pub enum ExchangeLimit {
+    /// No limit.
     None,
+    /// So many phase 2 exchanges under one ISAKMP SA.
+    Exchanges(u16),
+}
+
+impl ExchangeLimit {
+    /// The number that the screens show: 4294967295 without a limit.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::None => u32::MAX,
+            Self::Exchanges(n) => n as u32,
+        }
+    }
+}
+
+impl fmt::Display for ExchangeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.pad("NONE"),
+            Self::Exchanges(n) => n.fmt(f),
+        }
+    }
+}
+
+/// RETRYIKEATTEMPTS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retries {
+    /// So many, 0 to 16.
+    Times(u8),
+    /// Until it works, for at most 24 hours.
+    Continuous,
+}
+
+impl fmt::Display for Retries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times(n) => n.fmt(f),
+            Self::Continuous => f.pad("CONTINUOUS"),
+        }
+    }
+}
+
+/// XAUTHPASSWORD. It is copied with the record it belongs to, every copy is zeroed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct XauthPassword(pub Secret);
+
+impl Clone for XauthPassword {
+    fn clone(&self) -> Self {
+        Self(self.0.duplicate())
+    }
 }
 
 /// CREATE ISAKMP POLICY.
@@ -22,34 +165,78 @@ pub struct IsakmpPolicyConfig {
     pub name: Name,
     /// PEER.
     pub peer: PeerAddress,
-    /// KEY.
-    pub key: Option<u16>,
-    /// ENCALG.
-    pub encalg: Option<Cipher>,
-    /// HASHALG.
-    pub hashalg: Option<Hash>,
-    /// GROUP.
-    pub group: Option<DhGroup>,
-    /// DHEXPONENTLENGTH in bits.
-    pub dh_exponent_length: Option<u16>,
-    /// EXPIRYSECONDS.
-    pub expiry_seconds: Option<u32>,
-    /// LOCALID.
-    pub local_id: Option<Name>,
-    /// REMOTEID.
-    pub remote_id: Option<Name>,
-    /// SENDNOTIFY.
-    pub send_notify: Option<bool>,
-    /// SENDDELETES.
-    pub send_deletes: Option<bool>,
+    /// IPVERSION.
+    pub version: Option<IpVersion>,
+    /// AUTHTYPE.
+    pub auth_type: Option<AuthType>,
     /// DELETEDELAY in seconds.
     pub delete_delay: Option<u16>,
-    /// MSGTIMEOUT in seconds.
-    pub msg_timeout: Option<u16>,
-    /// MSGRETRYLIMIT.
-    pub msg_retry_limit: Option<u16>,
+    /// DHEXPONENTLENGTH in bits.
+    pub dh_exponent_length: Option<u16>,
+    /// DPDIDLETIMEOUT in seconds.
+    pub dpd_idle_timeout: Option<u32>,
+    /// DPDMODE.
+    pub dpd_mode: Option<DpdMode>,
+    /// ENCALG.
+    pub encalg: Option<Cipher>,
+    /// EXPIRYKBYTES.
+    pub expiry_kbytes: Option<u32>,
+    /// EXPIRYSECONDS.
+    pub expiry_seconds: Option<u32>,
+    /// GROUP.
+    pub group: Option<DhGroup>,
+    /// HASHALG.
+    pub hashalg: Option<Hash>,
+    /// HEARTBEATMODE.
+    pub heartbeat_mode: Option<HeartbeatMode>,
+    /// HYBRIDXAUTH.
+    pub hybrid_xauth: Option<bool>,
+    /// KEY.
+    pub key: Option<u16>,
+    /// LOCALID.
+    pub local_id: Option<Name>,
+    /// LOCALRSAKEY.
+    pub local_rsa_key: Option<u16>,
+    /// MODE.
+    pub mode: Option<Phase1Mode>,
     /// MSGBACKOFF.
     pub msg_backoff: Option<Backoff>,
+    /// MSGRETRYLIMIT.
+    pub msg_retry_limit: Option<u16>,
+    /// MSGTIMEOUT in seconds.
+    pub msg_timeout: Option<u32>,
+    /// NATTRAVERSAL.
+    pub nat_traversal: Option<bool>,
+    /// PHASE2XCHGLIMIT.
+    pub phase2_limit: Option<ExchangeLimit>,
+    /// POLICYFILENAME.
+    pub policy_file: Option<String>,
+    /// PRENEGOTIATE.
+    pub prenegotiate: Option<bool>,
+    /// REMOTEID.
+    pub remote_id: Option<Name>,
+    /// REKEY.
+    pub rekey: Option<bool>,
+    /// RETRYIKEATTEMPTS.
+    pub retry_ike_attempts: Option<Retries>,
+    /// SENDDELETES.
+    pub send_deletes: Option<bool>,
+    /// SENDNOTIFY.
+    pub send_notify: Option<bool>,
+    /// SENDIDALWAYS.
+    pub send_id_always: Option<bool>,
+    /// SETCOMMITBIT.
+    pub set_commit_bit: Option<bool>,
+    /// SRCINTERFACE.
+    pub src_interface: Option<InterfaceName>,
+    /// XAUTH.
+    pub xauth: Option<Xauth>,
+    /// XAUTHNAME, in the case typed.
+    pub xauth_name: Option<String>,
+    /// XAUTHPASSWORD.
+    pub xauth_password: Option<XauthPassword>,
+    /// XAUTHTYPE.
+    pub xauth_type: Option<XauthType>,
 }
 
 impl IsakmpPolicyConfig {
@@ -59,20 +246,42 @@ impl IsakmpPolicyConfig {
         Self {
             name,
             peer,
-            key: None,
-            encalg: None,
-            hashalg: None,
-            group: None,
-            dh_exponent_length: None,
-            expiry_seconds: None,
-            local_id: None,
-            remote_id: None,
-            send_notify: None,
-            send_deletes: None,
+            version: None,
+            auth_type: None,
             delete_delay: None,
-            msg_timeout: None,
-            msg_retry_limit: None,
+            dh_exponent_length: None,
+            dpd_idle_timeout: None,
+            dpd_mode: None,
+            encalg: None,
+            expiry_kbytes: None,
+            expiry_seconds: None,
+            group: None,
+            hashalg: None,
+            heartbeat_mode: None,
+            hybrid_xauth: None,
+            key: None,
+            local_id: None,
+            local_rsa_key: None,
+            mode: None,
             msg_backoff: None,
+            msg_retry_limit: None,
+            msg_timeout: None,
+            nat_traversal: None,
+            phase2_limit: None,
+            policy_file: None,
+            prenegotiate: None,
+            remote_id: None,
+            rekey: None,
+            retry_ike_attempts: None,
+            send_deletes: None,
+            send_notify: None,
+            send_id_always: None,
+            set_commit_bit: None,
+            src_interface: None,
+            xauth: None,
+            xauth_name: None,
+            xauth_password: None,
+            xauth_type: None,
         }
     }
 
@@ -100,6 +309,33 @@ impl IsakmpPolicyConfig {
         self.dh_exponent_length.unwrap_or(160)
     }
 
+    /// AUTHTYPE in force.
+    #[must_use]
+    pub fn auth_type(&self) -> AuthType {
+        self.auth_type.unwrap_or(AuthType::PreShared)
+    }
+
+    /// MODE in force.
+    #[must_use]
+    pub fn mode(&self) -> Phase1Mode {
+        self.mode.unwrap_or(Phase1Mode::Main)
+    }
+
+    /// IPVERSION in force.
+    #[must_use]
+    pub fn version(&self) -> IpVersion {
+        self.version.unwrap_or(IpVersion::V4)
+    }
+
+    /// Hard limit of the ISAKMP SA.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            seconds: self.seconds(),
+            kbytes: self.expiry_kbytes,
+        }
+    }
+
     /// Hard limit of the ISAKMP SA in seconds.
     #[must_use]
     pub fn seconds(&self) -> u32 {
@@ -118,6 +354,89 @@ impl IsakmpPolicyConfig {
         self.send_deletes.unwrap_or(false)
     }
 
+    /// Whether quick mode names its selectors even where they could be left out.
+    #[must_use]
+    pub fn always_sends_ids(&self) -> bool {
+        self.send_id_always.unwrap_or(false)
+    }
+
+    /// Whether quick mode asks the peer to wait for CONNECTED.
+    #[must_use]
+    pub fn commits(&self) -> bool {
+        self.set_commit_bit.unwrap_or(false)
+    }
+
+    /// Whether NAT traversal is offered.
+    #[must_use]
+    pub fn traverses_nat(&self) -> bool {
+        self.nat_traversal.unwrap_or(false)
+    }
+
+    /// DPDMODE in force.
+    #[must_use]
+    pub fn dpd(&self) -> DpdMode {
+        self.dpd_mode.unwrap_or(DpdMode::None)
+    }
+
+    /// How long a peer may be silent before it is asked.
+    #[must_use]
+    pub fn dpd_idle(&self) -> Duration {
+        Duration::from_secs(self.dpd_idle_timeout.unwrap_or(20).into())
+    }
+
+    /// HEARTBEATMODE in force.
+    #[must_use]
+    pub fn heartbeat(&self) -> HeartbeatMode {
+        self.heartbeat_mode.unwrap_or(HeartbeatMode::None)
+    }
+
+    /// XAUTH in force.
+    #[must_use]
+    pub fn xauth(&self) -> Xauth {
+        self.xauth.unwrap_or(Xauth::None)
+    }
+
+    /// XAUTHTYPE in force.
+    #[must_use]
+    pub fn xauth_type(&self) -> XauthType {
+        self.xauth_type.unwrap_or(XauthType::Generic)
+    }
+
+    /// Whether the XAUTH client proves itself by XAUTH alone.
+    #[must_use]
+    pub fn hybrid(&self) -> bool {
+        self.hybrid_xauth.unwrap_or(false)
+    }
+
+    /// PHASE2XCHGLIMIT in force.
+    #[must_use]
+    pub fn phase2_limit(&self) -> ExchangeLimit {
+        self.phase2_limit.unwrap_or(ExchangeLimit::None)
+    }
+
+    /// Whether phase 1 begins when ISAKMP is enabled.
+    #[must_use]
+    pub fn prenegotiates(&self) -> bool {
+        self.prenegotiate.unwrap_or(false)
+    }
+
+    /// Whether the responder rekey extension is on.
+    #[must_use]
+    pub fn extends(&self) -> bool {
+        self.rekey.unwrap_or(false)
+    }
+
+    /// RETRYIKEATTEMPTS in force: it has no effect for peers without a fixed address.
+    #[must_use]
+    pub fn retries(&self) -> Retries {
+        match self.peer {
+            PeerAddress::Address(_) | PeerAddress::Host(_) => {
+                self.retry_ike_attempts.unwrap_or(Retries::Times(0))
+            }
+            PeerAddress::Any | PeerAddress::Dynamic => Retries::Times(0),
+        }
+    }
+
     /// How long a finished exchange is kept for the peer's retransmissions.
     #[must_use]
     pub fn delete_delay(&self) -> Duration {
@@ -132,7 +451,7 @@ impl IsakmpPolicyConfig {
 
     /// MSGTIMEOUT in force, in seconds.
     #[must_use]
-    pub fn timeout(&self) -> u16 {
+    pub fn timeout(&self) -> u32 {
         self.msg_timeout.unwrap_or(4)
     }
 
@@ -154,41 +473,112 @@ impl IsakmpPolicyConfig {
         Duration::from_secs(t * factor)
     }
 
-    /// The rules between its parameters.
+    /// The own RSA key: LOCALRSAKEY here, else that of ENABLE ISAKMP.
+    #[must_use]
+    pub fn local_rsa_key(&self, module: &IsakmpConfig) -> Option<KeyNumber> {
+        self.local_rsa_key.or(module.local_rsa_key).map(KeyNumber)
+    }
+
+    /// The rules between its parameters and what they name.
     ///
     /// # Errors
     /// [`ConfigFault`].
-    pub fn check(&self, keys: &KeyRing) -> Result<(), ConfigFault> {
-        let Some(number) = self.key else {
-            let when = "with AUTHTYPE=PRESHARED";
-            return Err(ConfigFault::Required {
-                parameter: "KEY",
-                when,
-            });
-        };
-        if keys.get(KeyNumber(number)).is_none() {
-            return Err(ConfigFault::NoSuch {
-                what: "ENCO KEY",
-                number,
-            });
+    pub fn check(&self, module: &IsakmpConfig, keys: &KeyRing) -> Result<(), ConfigFault> {
+        match self.auth_type() {
+            AuthType::PreShared => {
+                let number = self.key.ok_or(ConfigFault::Required {
+                    parameter: "KEY",
+                    when: "with AUTHTYPE=PRESHARED",
+                })?;
+                check_key(keys, "KEY", number, "AUTHTYPE=PRESHARED", KeyKind::General)?;
+                if self.hybrid() {
+                    return Err(ConfigFault::OnlyWith {
+                        parameter: "HYBRIDXAUTH",
+                        when: "with AUTHTYPE=RSASIG",
+                    });
+                }
+            }
+            AuthType::RsaSig => {
+                self.local_rsa_key(module).ok_or(ConfigFault::Required {
+                    parameter: "LOCALRSAKEY",
+                    when: "with AUTHTYPE=RSASIG, here or for ENABLE ISAKMP",
+                })?;
+                return Err(ConfigFault::NotYet("AUTHTYPE=RSASIG"));
+            }
         }
+        self.check_peer()?;
+        if self.extends() && self.expiry_kbytes.is_some() {
+            return Err(ConfigFault::Conflict(
+                "REKEY and EXPIRYKBYTES cannot be used together",
+            ));
+        }
+        let source = self.src_interface.as_ref().map(InterfaceName::as_str);
+        if source.is_some_and(|name| name.starts_with("local")) {
+            return Err(ConfigFault::Conflict(
+                "SRCINTERFACE takes no local IP interface",
+            ));
+        }
+        if self.exponent_bits() >= self.group().bits() {
+            return Err(ConfigFault::Conflict(match self.group() {
+                DhGroup::Modp512 => "DHEXPONENTLENGTH is at most 511 for GROUP=0",
+                DhGroup::Modp768 => "DHEXPONENTLENGTH is at most 767 for GROUP=1",
+                DhGroup::Modp1024 => "DHEXPONENTLENGTH is at most 1023 for GROUP=2",
+                DhGroup::Modp1536 => "DHEXPONENTLENGTH is at most 1535 for GROUP=5",
+                DhGroup::Modp2048 => "DHEXPONENTLENGTH is at most 2047 for GROUP=14",
+            }));
+        }
+        Ok(())
+    }
+
+    fn check_peer(&self) -> Result<(), ConfigFault> {
         match self.peer {
-            PeerAddress::Address(_) => {}
+            PeerAddress::Address(address) => {
+                if address.is_ipv4() != (self.version() == IpVersion::V4) {
+                    return Err(ConfigFault::Conflict(
+                        "PEER is not of the policy's IPVERSION",
+                    ));
+                }
+            }
+            PeerAddress::Host(_) => return Err(ConfigFault::NotYet("PEER by host name")),
             PeerAddress::Any => return Err(ConfigFault::NotYet("PEER=ANY")),
             PeerAddress::Dynamic => {
                 return Err(ConfigFault::Conflict(
                     "PEER takes an address, a host name or ANY",
                 ));
             }
-            PeerAddress::Host(_) => return Err(ConfigFault::NotYet("PEER by host name")),
         }
-        if self.exponent_bits() >= self.group().bits() {
-            return Err(ConfigFault::Conflict(
-                "DHEXPONENTLENGTH is at most 511 for GROUP=0, 767 for GROUP=1, 1023 for GROUP=2",
-            ));
+        if self.extends() && self.peer != PeerAddress::Any {
+            return Err(ConfigFault::OnlyWith {
+                parameter: "REKEY",
+                when: "with PEER=ANY",
+            });
         }
         Ok(())
     }
+}
+
+/// Whether the key that a parameter names is there and of its kind.
+fn check_key(
+    keys: &KeyRing,
+    parameter: &'static str,
+    number: u16,
+    needs: &'static str,
+    kind: KeyKind,
+) -> Result<(), ConfigFault> {
+    let key = keys.get(KeyNumber(number)).ok_or(ConfigFault::NoSuch {
+        what: "ENCO KEY",
+        number,
+    })?;
+    if key.kind == kind {
+        return Ok(());
+    }
+    Err(ConfigFault::KeyKind {
+        parameter,
+        number,
+        needs,
+        kind: kind.word(),
+        have: key.kind.word(),
+    })
 }
 
 /// Everything configured for ISAKMP, in the order of creation.
@@ -198,6 +588,12 @@ pub struct IsakmpConfig {
     pub enabled: bool,
     /// ENABLE ISAKMP UDPPORT.
     pub udp_port: Option<u16>,
+    /// ENABLE ISAKMP LOCALRSAKEY.
+    pub local_rsa_key: Option<u16>,
+    /// ENABLE ISAKMP POLICYSERVERENABLED.
+    pub policy_server: Option<bool>,
+    /// ENABLE ISAKMP POLICYFILENAME.
+    pub policy_file: Option<String>,
     /// The policies.
     pub policies: Vec<IsakmpPolicyConfig>,
 }
@@ -207,6 +603,16 @@ impl IsakmpConfig {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.udp_port.unwrap_or(500)
+    }
+
+    /// The policy file for a peer of that policy, if files are served at all.
+    #[must_use]
+    pub fn policy_file<'a>(&'a self, policy: &'a IsakmpPolicyConfig) -> Option<&'a str> {
+        let file = policy
+            .policy_file
+            .as_deref()
+            .or(self.policy_file.as_deref());
+        file.filter(|_| self.policy_server == Some(true))
     }
 
     /// A policy by its name.

@@ -80,7 +80,7 @@ impl Side {
             remote_id: (peer == "63.12.66.122").then(|| Name::new("client")),
             ..IsakmpPolicyConfig::new(Name::new("i"), peer_address.clone())
         };
-        policy.check(&keys).unwrap();
+        policy.check(&IsakmpConfig::default(), &keys).unwrap();
         let net = |text: &str| AddressSelector::Prefix(text.parse().unwrap(), 24);
         let ipsec = IpsecConfig {
             enabled: true,

@@ -4,9 +4,13 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
-use hw_offload::{DhGroup, Engines, Hash};
-use ipsec_core::model::{ConfigFault, Name, PeerAddress};
-use isakmp_core::config::{Backoff, IsakmpConfig, IsakmpPolicyConfig};
+use hw_offload::{DhGroup, Engines, Secret};
+use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Name, PeerAddress};
+use isakmp_core::config::{
+    AuthType, Backoff, DpdMode, ExchangeLimit, HeartbeatMode, IsakmpConfig, IsakmpPolicyConfig,
+    Phase1Mode, Retries, Xauth, XauthPassword, XauthType,
+};
+use isakmp_core::negotiate::phase1::hash_of_word;
 
 use super::{Look, Plan, not_yet_command, refuse_later};
 use crate::message::{Message, Module};
@@ -22,16 +26,14 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
     let config = state.isakmp.clone();
     match (command.spec.verb, command.spec.object) {
         ("ENABLE", ["ISAKMP"]) => {
-            refuse_later(Module::Isakmp, command, |given| match given.name {
-                "UDPPORT" => false,
-                "POLICYSERVERENABLED" => given.value == Value::Bool(true),
-                _ => true,
-            })?;
-            let udp_port = command.small("UDPPORT").or(config.udp_port);
+            let text = |name| command.text(name).map(String::from);
             let config = IsakmpConfig {
                 enabled: true,
-                udp_port,
-                ..config
+                udp_port: command.small("UDPPORT").or(config.udp_port),
+                local_rsa_key: command.small("LOCALRSAKEY").or(config.local_rsa_key),
+                policy_server: command.bool("POLICYSERVERENABLED").or(config.policy_server),
+                policy_file: text("POLICYFILENAME").or(config.policy_file),
+                policies: config.policies,
             };
             Ok(Plan::Isakmp(Box::new(config), None))
         }
@@ -57,38 +59,18 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
     }
 }
 
-/// Values that mean that a feature of a later version is off.
-fn is_off(given: &Given) -> bool {
-    match (&given.value, given.name) {
-        (Value::Bool(on), _) => !on,
-        (Value::Word("NONE"), _) => true,
-        (Value::Word(word), "MODE") => *word == "MAIN",
-        (Value::Word(word), "AUTHTYPE") => *word == "PRESHARED",
-        (Value::Number(n), "RETRYIKEATTEMPTS") => *n == 0,
+/// What this version keeps and shows but does not act on yet.
+fn is_later(given: &Given) -> bool {
+    match (given.name, &given.value) {
+        ("NATTRAVERSAL" | "REKEY" | "PRENEGOTIATE" | "SETCOMMITBIT", Value::Bool(on)) => *on,
+        ("DPDMODE" | "HEARTBEATMODE" | "XAUTH", Value::Word(word)) => *word != "NONE",
+        ("MODE", Value::Word(word)) => *word == "AGGRESSIVE",
+        ("RETRYIKEATTEMPTS", Value::Number(n)) => *n > 0,
+        ("RETRYIKEATTEMPTS", Value::Word(_)) | ("EXPIRYKBYTES" | "SRCINTERFACE", _) => true,
+        ("PHASE2XCHGLIMIT", Value::Number(_)) => true,
         _ => false,
     }
 }
-
-/// The parameters that this version acts on.
-const BUILT: [&str; 17] = [
-    "POLICY",
-    "PEER",
-    "KEY",
-    "ENCALG",
-    "HASHALG",
-    "GROUP",
-    "DHEXPONENTLENGTH",
-    "EXPIRYSECONDS",
-    "LOCALID",
-    "REMOTEID",
-    "SENDNOTIFY",
-    "SENDDELETES",
-    "DELETEDELAY",
-    "MSGTIMEOUT",
-    "MSGRETRYLIMIT",
-    "MSGBACKOFF",
-    "DPDIDLETIMEOUT",
-];
 
 fn policy<E: Engines>(
     look: &Look<'_, E>,
@@ -101,9 +83,7 @@ fn policy<E: Engines>(
         .iter()
         .position(|policy| policy.name == *name);
     let changed = Some(Name::new(name)).filter(|_| place.is_some());
-    refuse_later(Module::Isakmp, command, |given| {
-        !BUILT.contains(&given.name) && !is_off(given)
-    })?;
+    refuse_later(Module::Isakmp, command, is_later)?;
     let peer = match command.get("PEER").map(|given| &given.value) {
         Some(Value::Address(address)) => Some(PeerAddress::Address(*address)),
         Some(Value::Text(text)) => Some(PeerAddress::Host(Name::new(text))),
@@ -139,7 +119,8 @@ fn policy<E: Engines>(
         record.peer = peer;
     }
     fill(&mut record, command);
-    record.check(&look.device.state().keys).map_err(|fault| {
+    let state = look.device.state();
+    record.check(&config, &state.keys).map_err(|fault| {
         let number = if matches!(fault, ConfigFault::NotYet(_)) {
             99
         } else {
@@ -157,41 +138,85 @@ fn policy<E: Engines>(
 /// Overlays a record with what was given.
 fn fill(record: &mut IsakmpPolicyConfig, command: &Parsed) {
     for given in &command.given {
-        match (given.name, &given.value) {
-            ("KEY", Value::Number(n)) => record.key = u16::try_from(*n).ok(),
-            ("ENCALG", Value::Word(word)) => record.encalg = super::ipsec::cipher(word),
-            ("HASHALG", Value::Word(word)) => {
-                record.hashalg = Some(if *word == "MD5" {
-                    Hash::Md5
-                } else {
-                    Hash::Sha1
-                });
-            }
-            ("GROUP", Value::Word(word)) => {
-                record.group = word.parse().ok().and_then(DhGroup::from_number);
-            }
-            ("DHEXPONENTLENGTH", Value::Number(n)) => {
-                record.dh_exponent_length = u16::try_from(*n).ok();
-            }
-            ("EXPIRYSECONDS", Value::Number(n)) => record.expiry_seconds = Some(*n),
-            ("LOCALID", Value::Text(text)) => record.local_id = Some(Name::new(text)),
-            ("REMOTEID", Value::Text(text)) => record.remote_id = Some(Name::new(text)),
-            ("SENDNOTIFY", Value::Bool(on)) => record.send_notify = Some(*on),
-            ("SENDDELETES", Value::Bool(on)) => record.send_deletes = Some(*on),
-            ("DELETEDELAY", Value::Number(n)) => record.delete_delay = u16::try_from(*n).ok(),
-            ("MSGTIMEOUT", Value::Number(n)) => {
-                record.msg_timeout = Some(u16::try_from(*n).unwrap_or(u16::MAX));
-            }
-            ("MSGRETRYLIMIT", Value::Number(n)) => record.msg_retry_limit = u16::try_from(*n).ok(),
-            ("MSGBACKOFF", Value::Word(word)) => {
-                let none = *word == "NONE";
-                record.msg_backoff = Some(if none {
-                    Backoff::None
-                } else {
-                    Backoff::Incremental
-                });
-            }
-            _ => {}
+        match &given.value {
+            Value::Number(number) => fill_number(record, given.name, *number),
+            Value::Word(word) => fill_word(record, given.name, word),
+            Value::Bool(on) => fill_bool(record, given.name, *on),
+            Value::Text(text) => fill_text(record, given.name, text),
+            Value::Address(_)
+            | Value::Selector(_)
+            | Value::Mask(_)
+            | Value::Bundle(_)
+            | Value::Flag => {}
         }
+    }
+}
+
+fn fill_number(record: &mut IsakmpPolicyConfig, name: &str, number: u32) {
+    // The grammar's bounds are those of the fields.
+    let small = u16::try_from(number).ok();
+    match name {
+        "DELETEDELAY" => record.delete_delay = small,
+        "DHEXPONENTLENGTH" => record.dh_exponent_length = small,
+        "DPDIDLETIMEOUT" => record.dpd_idle_timeout = Some(number),
+        "EXPIRYKBYTES" => record.expiry_kbytes = Some(number),
+        "EXPIRYSECONDS" => record.expiry_seconds = Some(number),
+        "KEY" => record.key = small,
+        "LOCALRSAKEY" => record.local_rsa_key = small,
+        "MSGRETRYLIMIT" => record.msg_retry_limit = small,
+        "MSGTIMEOUT" => record.msg_timeout = Some(number),
+        "PHASE2XCHGLIMIT" => record.phase2_limit = small.map(ExchangeLimit::Exchanges),
+        "RETRYIKEATTEMPTS" => {
+            record.retry_ike_attempts = u8::try_from(number).ok().map(Retries::Times);
+        }
+        _ => {}
+    }
+}
+
+fn fill_word(record: &mut IsakmpPolicyConfig, name: &str, word: &str) {
+    match name {
+        "IPVERSION" => record.version = IpVersion::from_word(word),
+        "AUTHTYPE" => record.auth_type = AuthType::from_word(word),
+        "DPDMODE" => record.dpd_mode = DpdMode::from_word(word),
+        "ENCALG" => record.encalg = super::ipsec::cipher(word),
+        "GROUP" => record.group = word.parse().ok().and_then(DhGroup::from_number),
+        "HASHALG" => record.hashalg = hash_of_word(word),
+        "HEARTBEATMODE" => record.heartbeat_mode = HeartbeatMode::from_word(word),
+        "MODE" => record.mode = Phase1Mode::from_word(word),
+        "MSGBACKOFF" => record.msg_backoff = Backoff::from_word(word),
+        "PHASE2XCHGLIMIT" => record.phase2_limit = Some(ExchangeLimit::None),
+        "RETRYIKEATTEMPTS" => record.retry_ike_attempts = Some(Retries::Continuous),
+        "XAUTH" => record.xauth = Xauth::from_word(word),
+        "XAUTHTYPE" => record.xauth_type = XauthType::from_word(word),
+        _ => {}
+    }
+}
+
+fn fill_bool(record: &mut IsakmpPolicyConfig, name: &str, on: bool) {
+    let field = match name {
+        "HYBRIDXAUTH" => &mut record.hybrid_xauth,
+        "NATTRAVERSAL" => &mut record.nat_traversal,
+        "PRENEGOTIATE" => &mut record.prenegotiate,
+        "REKEY" => &mut record.rekey,
+        "SENDDELETES" => &mut record.send_deletes,
+        "SENDNOTIFY" => &mut record.send_notify,
+        "SENDIDALWAYS" => &mut record.send_id_always,
+        "SETCOMMITBIT" => &mut record.set_commit_bit,
+        _ => return,
+    };
+    *field = Some(on);
+}
+
+fn fill_text(record: &mut IsakmpPolicyConfig, name: &str, text: &str) {
+    match name {
+        "LOCALID" => record.local_id = Some(Name::new(text)),
+        "POLICYFILENAME" => record.policy_file = Some(String::from(text)),
+        "REMOTEID" => record.remote_id = Some(Name::new(text)),
+        "SRCINTERFACE" => record.src_interface = Some(InterfaceName::new(text)),
+        "XAUTHNAME" => record.xauth_name = Some(String::from(text)),
+        "XAUTHPASSWORD" => {
+            record.xauth_password = Some(XauthPassword(Secret::copy_of(text.as_bytes())));
+        }
+        _ => {}
     }
 }

@@ -90,6 +90,23 @@ pub const COMMANDS: &[Spec] = &[
     },
     Spec {
         verb: "ADD",
+        object: &["IPV6", "INTERFACE"],
+        params: &[
+            must("INTERFACE", Kind::Interface),
+            must("IPADDRESS", Kind::Ipv6Prefix),
+        ],
+    },
+    Spec {
+        verb: "ADD",
+        object: &["IPV6", "ROUTE"],
+        params: &[
+            must("ROUTE", Kind::Ipv6Prefix),
+            must("INTERFACE", Kind::Interface),
+            may("NEXTHOP", Kind::Ipv6),
+        ],
+    },
+    Spec {
+        verb: "ADD",
         object: &["USER"],
         params: &[
             must(
@@ -296,7 +313,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("ICMPTYPE", Kind::Enum(&["NDALL"])),
             may(
                 "IPROUTETEMPLATE",
@@ -432,7 +449,7 @@ pub const COMMANDS: &[Spec] = &[
                 "DHEXPONENTLENGTH",
                 Kind::Int {
                     min: 160,
-                    max: 1023,
+                    max: 2047,
                     clamp: false,
                     words: &[],
                 },
@@ -469,7 +486,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
             may(
                 "HEARTBEATMODE",
@@ -730,6 +747,11 @@ pub const COMMANDS: &[Spec] = &[
     Spec {
         verb: "ENABLE",
         object: &["IP"],
+        params: &[],
+    },
+    Spec {
+        verb: "ENABLE",
+        object: &["IPV6"],
         params: &[],
     },
     Spec {
@@ -1071,7 +1093,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("ICMPTYPE", Kind::Enum(&["NDALL"])),
             may(
                 "IPROUTETEMPLATE",
@@ -1217,7 +1239,7 @@ pub const COMMANDS: &[Spec] = &[
                 "DHEXPONENTLENGTH",
                 Kind::Int {
                     min: 160,
-                    max: 1023,
+                    max: 2047,
                     clamp: false,
                     words: &[],
                 },
@@ -1254,7 +1276,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
             may(
                 "HEARTBEATMODE",

@@ -11,7 +11,7 @@ use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_word;
 use isakmp_core::{Endpoint, IsakmpSa};
 
-use super::{Screen, truth};
+use super::{Screen, or_dash, truth};
 
 pub(crate) fn isakmp(state: &State) -> String {
     let mut screen = Screen::new(40);
@@ -25,9 +25,14 @@ pub(crate) fn isakmp(state: &State) -> String {
     screen.field(0, "UDP Port", state.isakmp.port());
     screen.field(0, "Debug Flag", "00000000");
     screen.field(0, "Global Debug Device", 0);
-    screen.field(0, "Local RSA Key", "-");
-    screen.field(0, "VPN Client Policy Server Enabled", truth(false));
-    screen.line("VPN Client Policy File Name ............");
+    let rsa_key = or_dash(state.isakmp.local_rsa_key);
+    screen.field(0, "Local RSA Key", rsa_key);
+    let serves = state.isakmp.policy_server.unwrap_or(false);
+    screen.field(0, "VPN Client Policy Server Enabled", truth(serves));
+    match &state.isakmp.policy_file {
+        Some(file) => screen.field(0, "VPN Client Policy File Name", file),
+        None => screen.line("VPN Client Policy File Name ............"),
+    }
     screen.text
 }
 
@@ -72,6 +77,8 @@ const fn group_text(group: DhGroup) -> &'static str {
         DhGroup::Modp512 => "MODP512",
         DhGroup::Modp768 => "MODP768",
         DhGroup::Modp1024 => "MODP1024",
+        DhGroup::Modp1536 => "MODP1536",
+        DhGroup::Modp2048 => "MODP2048",
     }
 }
 

@@ -131,6 +131,20 @@ pub enum ConfigFault {
         /// The length it has.
         len: usize,
     },
+    /// A key of the wrong kind.
+    #[error("{parameter}={number}: {needs} needs a {kind} key, the key is {have}")]
+    KeyKind {
+        /// The parameter that names it.
+        parameter: &'static str,
+        /// The key's number.
+        number: u16,
+        /// What it is for.
+        needs: &'static str,
+        /// The kind it must be.
+        kind: &'static str,
+        /// The kind it is.
+        have: &'static str,
+    },
     /// KEYMANAGEMENT of two records differ.
     #[error("{first} has KEYMANAGEMENT={one} and {second} has KEYMANAGEMENT={other}")]
     KeyManagement {

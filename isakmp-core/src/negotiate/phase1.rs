@@ -241,6 +241,12 @@ pub const fn hash_word(hash: Hash) -> &'static str {
     }
 }
 
+/// The hash of a word of the command language.
+#[must_use]
+pub fn hash_of_word(word: &str) -> Option<Hash> {
+    Hash::ALL.into_iter().find(|hash| hash_word(*hash) == word)
+}
+
 /// A responder answers with the offered transform's own number.
 fn renumber(mut body: Vec<u8>, spi_len: usize, number: u8) -> Vec<u8> {
     // DOI, situation, proposal header, SPI, transform header up to the number.
