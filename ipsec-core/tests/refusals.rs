@@ -454,6 +454,20 @@ fn threat_d1_replays() {
     }
 }
 
+/// The responder receives before it sends: what came early does not come again.
+#[test]
+fn threat_d1_early_packets_are_not_replayed() {
+    let (mut a, mut b) = isakmp_pair(&[ESP], (A, B), (LAN_A, LAN_B), |router, _| {
+        router.config.sa_specs[0].anti_replay = Some(true);
+    });
+    let mut early = Vec::new();
+    Agreement::new(&[ESP], A, B, (LAN_A, LAN_B)).install_with(&mut a, &mut b, |a, b| {
+        early = a.send(&clear());
+        assert_eq!(b.deliver(&early), clear());
+    });
+    assert_eq!(why(b.inbound(&early)), DropReason::Replayed);
+}
+
 /// A forged packet with a sequence number far ahead does not move the window.
 #[test]
 fn threat_d1_a_forged_jump_moves_nothing() {

@@ -598,6 +598,16 @@ impl Agreement {
 
     /// Carries the negotiation out; the bundles on both sides.
     pub fn install(&self, a: &mut Router, b: &mut Router) -> (BundleId, BundleId) {
+        self.install_with(a, b, |_, _| {})
+    }
+
+    /// The same, with something that happens while `a` sends already and `b` only receives.
+    pub fn install_with(
+        &self,
+        a: &mut Router,
+        b: &mut Router,
+        early: impl FnOnce(&mut Router, &mut Router),
+    ) -> (BundleId, BundleId) {
         let protocols: Vec<Protocol> = self.specs.iter().map(|spec| spec.protocol).collect();
         let reserve = |router: &mut Router, policy: &str, ends| {
             let id = router.policy_id(policy);
@@ -656,6 +666,7 @@ impl Agreement {
         install(b, &at_b, Half::Inbound, false, &at_b);
         install(a, &at_a, Half::Inbound, true, &at_a);
         install(a, &at_a, Half::Outbound, true, &at_b);
+        early(a, b);
         install(b, &at_b, Half::Outbound, false, &at_a);
         for (router, reserved) in [(a, &at_a), (b, &at_b)] {
             assert_eq!(
