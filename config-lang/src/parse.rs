@@ -470,3 +470,21 @@ fn selector(text: &str) -> Option<AddressSelector> {
     let len = len.parse::<u8>().ok()?;
     (address.is_ipv6() && len <= 128).then_some(AddressSelector::Prefix(address, len))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_key_can_be_written_in_hexadecimal() {
+        let line = |bytes| {
+            format!(
+                "CREATE ENCO KEY=1 TYPE=GENERAL VALUE=0x{}",
+                "5a".repeat(bytes)
+            )
+        };
+        assert!(parse(&line(1024)).is_ok());
+        let refused = parse(&line(1025)).map_err(|error| error.kind);
+        assert_eq!(refused, Err(ParseFault::Range));
+    }
+}
