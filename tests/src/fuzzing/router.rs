@@ -1,9 +1,13 @@
 //! One router without security and with small capacities, and what must hold of it at any time.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use hw_offload::KeyRecord;
 use hw_offload::testing::{InsecureEngine, InsecurePrimitives, InsecurePublic, TestEngines};
 use ipsec_core::{Instant, Limits};
+use isakmp_core::device::State;
 use lab::{Buf, Output, Router};
 
 /// Engines without security.
@@ -62,13 +66,51 @@ pub(super) fn factory() -> Router<Engines> {
 }
 
 /// A router that has executed a script which must hold.
-pub(super) fn configured(script: &str) -> Router<Engines> {
+pub(super) fn configured(script: &'static str) -> Router<Engines> {
     let mut router = factory();
-    let findings = router.run_script(Instant::ZERO, script);
-    assert!(findings.is_empty(), "{findings:?}");
+    configure(&mut router, script);
     router.settle_wan();
     settle(&mut router, Instant::ZERO);
     router
+}
+
+/// Gives a router the configuration that a script makes. Each script is executed once in a thread:
+/// a thousand executions a second are for what comes after it.
+pub(super) fn configure(router: &mut Router<Engines>, script: &'static str) {
+    thread_local! {
+        static MADE: RefCell<BTreeMap<&'static str, Router<Engines>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    MADE.with_borrow_mut(|made| {
+        let template = made.entry(script).or_insert_with(|| {
+            let mut router = factory();
+            let findings = router.run_script(Instant::ZERO, script);
+            assert!(findings.is_empty(), "{findings:?}");
+            let mut copy = factory();
+            copy_state(router.device.state(), &mut copy);
+            let dump = |router: &Router<Engines>| config_lang::dump::all(router.device.state());
+            assert_eq!(dump(&router), dump(&copy), "something is not copied");
+            router
+        });
+        copy_state(template.device.state(), router);
+    });
+}
+
+fn copy_state(from: &State, router: &mut Router<Engines>) {
+    let to = router.device.state_mut();
+    to.ipsec = from.ipsec.clone();
+    to.isakmp = from.isakmp.clone();
+    to.net = from.net.clone();
+    to.ip_enabled = from.ip_enabled;
+    for (number, key) in from.keys.iter() {
+        let copy = KeyRecord {
+            kind: key.kind,
+            value: key.value.duplicate(),
+            description: key.description.clone(),
+            address: key.address,
+        };
+        to.keys.create(number, copy).expect("the number is free");
+    }
+    router.device.reconfigure(Instant::ZERO);
 }
 
 /// Lets the router work until it rests; what it did to the world, without what it told.
