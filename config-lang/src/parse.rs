@@ -112,6 +112,10 @@ pub fn parse(line: &str) -> Result<Option<Parsed>, ParseError> {
                 "a parameter name is expected here".into(),
             );
         }
+        Err(LexFault::InnerQuote(at)) => {
+            let message = "a quote stands around a whole value or nowhere";
+            return fault(ParseFault::Syntax, at, message.into());
+        }
     };
     let Some((first, rest)) = tokens.split_first() else {
         return Ok(None);
