@@ -15,8 +15,13 @@ fn folder(name: &str) -> PathBuf {
 
 /// The files of a folder in the order of their names.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect()
+        })
+        .unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
     files.sort();
     files
 }
