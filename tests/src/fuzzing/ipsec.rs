@@ -63,7 +63,7 @@ enum From {
     Lan,
 }
 
-/// A sequence of packets at a router with [`TUNNELS`].
+/// A sequence of packets at a router with three tunnels under manual keys.
 pub fn esp_in(data: &[u8]) {
     let mut input = Input::new(data);
     let mut router = configured(TUNNELS);
