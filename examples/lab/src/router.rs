@@ -125,9 +125,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
     /// A router as it leaves the factory.
     #[must_use]
     pub fn new(engines: E, seed: u64) -> Self {
-        let limits = Limits::default();
+        Self::with_limits(&Limits::default(), engines, seed)
+    }
+
+    /// The same with other capacities.
+    #[must_use]
+    pub fn with_limits(limits: &Limits, engines: E, seed: u64) -> Self {
         Self {
-            device: Device::new(&limits, engines, WallClock::default(), [7; 16]),
+            device: Device::new(limits, engines, WallClock::default(), [7; 16]),
             world: World::default(),
             host: MemoryHost::default(),
             entropy: SeededEntropy::new(seed),
@@ -221,7 +226,8 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Ok(flow) = flow_of(packet) else { return };
         let route = self.device.state().net.route(flow.destination);
         let on = route.map(|(on, _)| on).or(self.world.wan);
-        let (Some(on), Some(buffer)) = (on, self.fill(packet)) else {
+        let Some(on) = on else { return };
+        let Some(buffer) = self.fill(packet) else {
             return;
         };
         let Self {
