@@ -144,11 +144,21 @@ pub enum DhGroup {
     Modp768,
     /// Oakley group 2 (RFC 2409 §6.2): 1024 bits.
     Modp1024,
+    /// Group 5 (RFC 3526 §2): 1536 bits. Not a group of the manual.
+    Modp1536,
+    /// Group 14 (RFC 3526 §3): 2048 bits. Not a group of the manual.
+    Modp2048,
 }
 
 impl DhGroup {
     /// Every group, weakest first.
-    pub const ALL: [Self; 3] = [Self::Modp512, Self::Modp768, Self::Modp1024];
+    pub const ALL: [Self; 5] = [
+        Self::Modp512,
+        Self::Modp768,
+        Self::Modp1024,
+        Self::Modp1536,
+        Self::Modp2048,
+    ];
 
     /// The number that the command language and the wire use.
     #[must_use]
@@ -157,6 +167,8 @@ impl DhGroup {
             Self::Modp512 => 0,
             Self::Modp768 => 1,
             Self::Modp1024 => 2,
+            Self::Modp1536 => 5,
+            Self::Modp2048 => 14,
         }
     }
 
@@ -167,6 +179,8 @@ impl DhGroup {
             0 => Some(Self::Modp512),
             1 => Some(Self::Modp768),
             2 => Some(Self::Modp1024),
+            5 => Some(Self::Modp1536),
+            14 => Some(Self::Modp2048),
             _ => None,
         }
     }
@@ -178,11 +192,7 @@ impl DhGroup {
         reason = "the length of numbers of the group, not of a collection"
     )]
     pub const fn len(self) -> usize {
-        match self {
-            Self::Modp512 => 64,
-            Self::Modp768 => 96,
-            Self::Modp1024 => 128,
-        }
+        self.bits() as usize / 8
     }
 
     /// Length of the prime in bits.
@@ -192,6 +202,8 @@ impl DhGroup {
             Self::Modp512 => 512,
             Self::Modp768 => 768,
             Self::Modp1024 => 1024,
+            Self::Modp1536 => 1536,
+            Self::Modp2048 => 2048,
         }
     }
 }

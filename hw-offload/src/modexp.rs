@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{CtAssign, CtEq, U512, U768, U1024, Uint};
+use crypto_bigint::{CtAssign, CtEq, U512, U768, U1024, U1536, U2048, Uint};
 use zeroize::Zeroize;
 
 use crate::algorithm::DhGroup;
@@ -37,9 +37,31 @@ const PRIME_1024: U1024 = U1024::from_be_hex(concat!(
     "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF",
 ));
 
+const PRIME_1536: U1536 = U1536::from_be_hex(concat!(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74",
+    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437",
+    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED",
+    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05",
+    "98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB",
+    "9ED529077096966D670C354E4ABC9804F1746C08CA237327FFFFFFFFFFFFFFFF",
+));
+
+const PRIME_2048: U2048 = U2048::from_be_hex(concat!(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74",
+    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437",
+    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED",
+    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05",
+    "98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB",
+    "9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B",
+    "E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718",
+    "3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF",
+));
+
 static PARAMS_512: FixedMontyParams<{ U512::LIMBS }> = params(PRIME_512);
 static PARAMS_768: FixedMontyParams<{ U768::LIMBS }> = params(PRIME_768);
 static PARAMS_1024: FixedMontyParams<{ U1024::LIMBS }> = params(PRIME_1024);
+static PARAMS_1536: FixedMontyParams<{ U1536::LIMBS }> = params(PRIME_1536);
+static PARAMS_2048: FixedMontyParams<{ U2048::LIMBS }> = params(PRIME_2048);
 
 const fn params<const L: usize>(prime: Uint<L>) -> FixedMontyParams<L> {
     match prime.to_odd().into_option_copied() {
@@ -55,6 +77,8 @@ pub fn prime(group: DhGroup) -> Vec<u8> {
         DhGroup::Modp512 => PRIME_512.to_be_bytes().as_ref().to_vec(),
         DhGroup::Modp768 => PRIME_768.to_be_bytes().as_ref().to_vec(),
         DhGroup::Modp1024 => PRIME_1024.to_be_bytes().as_ref().to_vec(),
+        DhGroup::Modp1536 => PRIME_1536.to_be_bytes().as_ref().to_vec(),
+        DhGroup::Modp2048 => PRIME_2048.to_be_bytes().as_ref().to_vec(),
     }
 }
 
@@ -78,6 +102,8 @@ pub(crate) enum Power {
     P512(Box<Windows<{ U512::LIMBS }>>),
     P768(Box<Windows<{ U768::LIMBS }>>),
     P1024(Box<Windows<{ U1024::LIMBS }>>),
+    P1536(Box<Windows<{ U1536::LIMBS }>>),
+    P2048(Box<Windows<{ U2048::LIMBS }>>),
 }
 
 impl Power {
@@ -88,6 +114,8 @@ impl Power {
             DhGroup::Modp512 => Self::P512(Box::new(Windows::new(&PARAMS_512, base, exponent))),
             DhGroup::Modp768 => Self::P768(Box::new(Windows::new(&PARAMS_768, base, exponent))),
             DhGroup::Modp1024 => Self::P1024(Box::new(Windows::new(&PARAMS_1024, base, exponent))),
+            DhGroup::Modp1536 => Self::P1536(Box::new(Windows::new(&PARAMS_1536, base, exponent))),
+            DhGroup::Modp2048 => Self::P2048(Box::new(Windows::new(&PARAMS_2048, base, exponent))),
         }
     }
 
@@ -98,6 +126,8 @@ impl Power {
             Self::P512(windows) => windows.step(budget),
             Self::P768(windows) => windows.step(budget),
             Self::P1024(windows) => windows.step(budget),
+            Self::P1536(windows) => windows.step(budget),
+            Self::P2048(windows) => windows.step(budget),
         }
     }
 }

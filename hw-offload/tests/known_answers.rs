@@ -220,6 +220,50 @@ fn threat_b6_bad_public_values() {
     }
 }
 
+/// Every prime is p = 2^n - 2^(n-64) - 1 + 2^64 (floor(2^(n-130) pi) + c), as RFC 2409 §6 and
+/// RFC 3526 define them, with pi from Machin's formula. Group 0 has the same shape.
+#[test]
+fn primes_follow_their_formula() {
+    use num_bigint::BigUint;
+    let arctan_of_inverse = |x: u32, one: &BigUint| {
+        let (mut power, mut sum) = (one / x, BigUint::ZERO);
+        let mut minus = BigUint::ZERO;
+        for n in (1_u32..).step_by(2) {
+            let part = &power / n;
+            if power == BigUint::ZERO {
+                break;
+            }
+            if n % 4 == 1 {
+                sum += part;
+            } else {
+                minus += part;
+            }
+            power /= x * x;
+        }
+        sum - minus
+    };
+    let guard = 64;
+    let floor_of_pi = |bits: u32| {
+        let one = BigUint::from(1_u8) << (bits + guard);
+        let pi = (arctan_of_inverse(5, &one) * 4_u8 - arctan_of_inverse(239, &one)) * 4_u8;
+        pi >> guard
+    };
+    let constants: [(DhGroup, u32); 5] = [
+        (DhGroup::Modp512, 131),
+        (DhGroup::Modp768, 149_686),
+        (DhGroup::Modp1024, 129_093),
+        (DhGroup::Modp1536, 741_804),
+        (DhGroup::Modp2048, 124_476),
+    ];
+    assert_eq!(constants.map(|(group, _)| group), DhGroup::ALL);
+    for (group, c) in constants {
+        let n = u32::from(group.bits());
+        let two = |power: u32| BigUint::from(1_u8) << power;
+        let p = two(n) - two(n - 64) - 1_u8 + two(64) * (floor_of_pi(n - 130) + c);
+        assert_eq!(BigUint::from_bytes_be(&prime(group)), p, "{group:?}");
+    }
+}
+
 /// Every group's power equals num-bigint's, for random bases and exponents of every length.
 #[test]
 fn powers_equal_num_bigint() {

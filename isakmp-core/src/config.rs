@@ -519,9 +519,13 @@ impl IsakmpPolicyConfig {
             ));
         }
         if self.exponent_bits() >= self.group().bits() {
-            return Err(ConfigFault::Conflict(
-                "DHEXPONENTLENGTH is at most 511 for GROUP=0, 767 for GROUP=1, 1023 for GROUP=2",
-            ));
+            return Err(ConfigFault::Conflict(match self.group() {
+                DhGroup::Modp512 => "DHEXPONENTLENGTH is at most 511 for GROUP=0",
+                DhGroup::Modp768 => "DHEXPONENTLENGTH is at most 767 for GROUP=1",
+                DhGroup::Modp1024 => "DHEXPONENTLENGTH is at most 1023 for GROUP=2",
+                DhGroup::Modp1536 => "DHEXPONENTLENGTH is at most 1535 for GROUP=5",
+                DhGroup::Modp2048 => "DHEXPONENTLENGTH is at most 2047 for GROUP=14",
+            }));
         }
         Ok(())
     }

@@ -296,7 +296,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("ICMPTYPE", Kind::Enum(&["NDALL"])),
             may(
                 "IPROUTETEMPLATE",
@@ -432,7 +432,7 @@ pub const COMMANDS: &[Spec] = &[
                 "DHEXPONENTLENGTH",
                 Kind::Int {
                     min: 160,
-                    max: 1023,
+                    max: 2047,
                     clamp: false,
                     words: &[],
                 },
@@ -469,7 +469,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
             may(
                 "HEARTBEATMODE",
@@ -1071,7 +1071,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("ICMPTYPE", Kind::Enum(&["NDALL"])),
             may(
                 "IPROUTETEMPLATE",
@@ -1217,7 +1217,7 @@ pub const COMMANDS: &[Spec] = &[
                 "DHEXPONENTLENGTH",
                 Kind::Int {
                     min: 160,
-                    max: 1023,
+                    max: 2047,
                     clamp: false,
                     words: &[],
                 },
@@ -1254,7 +1254,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("GROUP", Kind::Enum(&["0", "1", "2"])),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
             may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
             may(
                 "HEARTBEATMODE",

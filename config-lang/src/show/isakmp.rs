@@ -77,6 +77,8 @@ const fn group_text(group: DhGroup) -> &'static str {
         DhGroup::Modp512 => "MODP512",
         DhGroup::Modp768 => "MODP768",
         DhGroup::Modp1024 => "MODP1024",
+        DhGroup::Modp1536 => "MODP1536",
+        DhGroup::Modp2048 => "MODP2048",
     }
 }
 
