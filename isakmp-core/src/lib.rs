@@ -15,12 +15,14 @@ mod conversation;
 pub mod device;
 mod endpoint;
 pub mod keys;
+pub mod natt;
 pub mod negotiate;
 mod out;
 mod phase1;
 mod phase2;
 pub mod reason;
 mod sa;
+pub mod vendor;
 pub mod wire;
 
 pub use ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
