@@ -127,6 +127,7 @@ impl Endpoint {
             .unwrap_or(bytes);
         let digest = fingerprint(env.primitives, whole);
         let incoming = Incoming {
+            path,
             header: &header,
             body,
             digest,

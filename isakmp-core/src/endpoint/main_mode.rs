@@ -10,9 +10,12 @@ use ipsec_core::{Id, Instant};
 use super::Endpoint;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Report};
+use crate::config::IsakmpPolicyConfig;
 use crate::negotiate::phase1::Phase1;
 use crate::out::Out;
-use crate::phase1::{Common, Exchange, Incoming, Initiator, Responder, Step, Up, conversation};
+use crate::phase1::{
+    Common, Exchange, Extensions, Incoming, Initiator, Responder, Step, Up, conversation,
+};
 use crate::reason::{Mismatch, Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
 use crate::wire::{Cookie, ExchangeType, NotifyType, Payload, PayloadType, Payloads};
@@ -53,6 +56,7 @@ impl Endpoint {
             sa_body: Vec::new(),
             first_contact,
             began: env.now,
+            extensions: Extensions::default(),
             suspicion: None,
             told: None,
         };
@@ -90,12 +94,15 @@ impl Endpoint {
         }
         let found = self.phase1.iter().find(|(_, exchange)| {
             let (initiator, responder) = exchange.common.cookies;
-            exchange.common.talk.path.peer == path.peer
-                && initiator == header.initiator
-                && (responder == header.responder
+            let same_way = exchange.common.talk.path.peer == path.peer;
+            // With NAT traversal the peer may come from another port, which its proof confirms.
+            let may_move =
+                header.flags.encrypted() && exchange.common.extensions.nat.version.is_some();
+            initiator == header.initiator
+                && (responder == header.responder && (same_way || may_move)
                     // The responder's answer to our first message, or its first message again.
-                    || responder == Cookie::ZERO
-                    || header.responder == Cookie::ZERO)
+                    || same_way && responder == Cookie::ZERO
+                    || same_way && header.responder == Cookie::ZERO)
         });
         let Some(id) = found.map(|(id, _)| id) else {
             if header.responder == Cookie::ZERO {
@@ -130,12 +137,7 @@ impl Endpoint {
             self.counters.unknown += 1;
             return;
         }
-        let Incoming {
-            header,
-            body,
-            digest,
-        } = incoming;
-        let step = exchange.receive(env, &mut out, header, body, digest);
+        let step = exchange.receive(env, &mut out, incoming);
         self.after_phase1(env, id, step);
     }
 
@@ -146,8 +148,8 @@ impl Endpoint {
             self.counters.strangers += 1;
             return;
         };
-        let (agreed, answer, sa_body, types) = match admit_first(&policy_offer(&policy), &incoming)
-        {
+        let admitted = admit_first(&policy, &incoming);
+        let (agreed, answer, sa_body, extensions, types) = match admitted {
             Ok(admitted) => admitted,
             Err(reason) => {
                 self.push(Action::Report(Report::Failed {
@@ -178,6 +180,7 @@ impl Endpoint {
             sa_body,
             first_contact: self.is_first_contact(peer),
             began: env.now,
+            extensions,
             suspicion: None,
             told: None,
         };
@@ -343,7 +346,7 @@ impl Endpoint {
 }
 
 /// Replies are kept as long as the peer may ask for them, unless DELETEDELAY is 0.
-pub(super) fn keep_time(policy: &crate::config::IsakmpPolicyConfig) -> Duration {
+pub(super) fn keep_time(policy: &IsakmpPolicyConfig) -> Duration {
     if policy.delete_delay() == Duration::ZERO {
         return Duration::ZERO;
     }
@@ -351,14 +354,10 @@ pub(super) fn keep_time(policy: &crate::config::IsakmpPolicyConfig) -> Duration 
     retries.max(policy.delete_delay())
 }
 
-fn policy_offer(policy: &crate::config::IsakmpPolicyConfig) -> Phase1 {
-    Phase1::of(policy)
-}
-
-type Admitted = (Phase1, Vec<u8>, Vec<u8>, Vec<PayloadType>);
+type Admitted = (Phase1, Vec<u8>, Vec<u8>, Extensions, Vec<PayloadType>);
 
 /// Message 1: an SA payload with an acceptable transform.
-fn admit_first(own: &Phase1, incoming: &Incoming<'_>) -> Result<Admitted, Reason> {
+fn admit_first(policy: &IsakmpPolicyConfig, incoming: &Incoming<'_>) -> Result<Admitted, Reason> {
     let refuse = |subject| Reason::new(ExchangeType::Main, 1, subject, Whose::Ours);
     let malformed = |_| refuse(Subject::Malformed);
     let payloads = Payloads::parse(incoming.header.next, incoming.body).map_err(malformed)?;
@@ -372,9 +371,10 @@ fn admit_first(own: &Phase1, incoming: &Incoming<'_>) -> Result<Admitted, Reason
     let Payload::Sa(offer) = Payload::parse(sa).map_err(malformed)? else {
         return Err(refuse(Subject::Malformed));
     };
-    let (agreed, answer) = own
+    let (agreed, answer) = Phase1::of(policy)
         .choose(&offer)
         .map_err(|mismatch: Option<Mismatch>| refuse(Subject::NoProposal).with(mismatch))?;
     let types = payloads.all().iter().map(|raw| raw.kind).collect();
-    Ok((agreed, answer, sa.body.to_vec(), types))
+    let extensions = Extensions::admit(policy, &payloads);
+    Ok((agreed, answer, sa.body.to_vec(), extensions, types))
 }

@@ -10,6 +10,7 @@
 //!                  <-  HDR*, ID, HASH     6
 //! ```
 
+mod extensions;
 mod initiator;
 mod responder;
 
@@ -20,6 +21,7 @@ use hw_offload::{DhGroup, Digest, Entropy, KeyNumber, Primitives, Secret, Ticket
 use ipsec_core::Instant;
 use ipsec_core::model::{Name, Role};
 
+pub(crate) use extensions::Extensions;
 pub(crate) use initiator::Initiator;
 pub(crate) use responder::Responder;
 
@@ -71,6 +73,7 @@ pub(crate) struct Common {
     pub(crate) first_contact: bool,
     /// When the exchange began: what was established later is not older than it.
     pub(crate) began: Instant,
+    pub(crate) extensions: Extensions,
     pub(crate) suspicion: Option<Reason>,
     pub(crate) told: Option<NotifyType>,
 }
@@ -142,15 +145,8 @@ impl Exchange {
         &mut self,
         env: &mut Env<'_>,
         out: &mut Out<'_>,
-        header: &Header,
-        body: &[u8],
-        digest: Digest,
+        incoming: Incoming<'_>,
     ) -> Step {
-        let incoming = Incoming {
-            header,
-            body,
-            digest,
-        };
         let result = match &mut self.role {
             RoleState::Initiator(state) => state.receive(&mut self.common, env, out, incoming),
             RoleState::Responder(state) => state.receive(&mut self.common, env, out, incoming),
@@ -224,6 +220,7 @@ impl Exchange {
 
 /// A message with its fingerprint.
 pub(crate) struct Incoming<'a> {
+    pub(crate) path: Path,
     pub(crate) header: &'a Header,
     pub(crate) body: &'a [u8],
     pub(crate) digest: Digest,
@@ -418,7 +415,10 @@ pub(crate) fn admit_proof(
     // Authentic from here on.
     let identity =
         Identification::parse(id.body).map_err(|_| ignored(message, Subject::Malformed))?;
-    let port_fits = matches!((identity.protocol, identity.port), (0, 0) | (17, 0 | 500));
+    let port_fits = matches!(
+        (identity.protocol, identity.port),
+        (0, 0) | (17, 0 | 500 | 4500)
+    );
     if !port_fits || !common.expects(&identity) {
         return Err(fatal(message, Subject::Identity));
     }

@@ -70,6 +70,7 @@ impl Responder {
     ) -> Self {
         let mut writer = Writer::new();
         writer.push(PayloadType::SA, answer);
+        common.extensions.push_answer(&mut writer);
         common.send_clear(out, env.now, 2, &writer, false);
         Self::SaSent(agreed)
     }
@@ -103,6 +104,13 @@ impl Responder {
                 let (Some(x), Some(nonce)) = (x, nonce(env.entropy)) else {
                     return Err(fatal(3, Subject::Entropy));
                 };
+                common.extensions.discover_in(
+                    env.primitives,
+                    agreed.hash,
+                    common.cookies,
+                    incoming.path,
+                    &incoming,
+                );
                 common
                     .talk
                     .accepted(out, incoming.digest, 3, keys.types, length);
@@ -142,6 +150,10 @@ impl Responder {
                     env.primitives,
                     &incoming,
                 )?;
+                if common.extensions.nat.found.any() {
+                    // Authentic, so that is where the initiator is now.
+                    common.talk.path = incoming.path;
+                }
                 common
                     .talk
                     .accepted(out, incoming.digest, 5, proven.types, length);
@@ -237,6 +249,13 @@ impl Responder {
         writer
             .push(PayloadType::KE, &public)
             .push(PayloadType::NONCE, &nonce);
+        common.extensions.push_discovery(
+            &mut writer,
+            env.primitives,
+            agreed.hash,
+            common.cookies,
+            common.talk.path,
+        );
         common.send_clear(out, env.now, 4, &writer, true);
         out.report(crate::ask::Report::Phase1Key {
             initiator: common.cookies.0,
