@@ -45,7 +45,7 @@ pub struct IsakmpPolicyConfig {
     /// DELETEDELAY in seconds.
     pub delete_delay: Option<u16>,
     /// MSGTIMEOUT in seconds.
-    pub msg_timeout: Option<u16>,
+    pub msg_timeout: Option<u32>,
     /// MSGRETRYLIMIT.
     pub msg_retry_limit: Option<u16>,
     /// MSGBACKOFF.
@@ -132,7 +132,7 @@ impl IsakmpPolicyConfig {
 
     /// MSGTIMEOUT in force, in seconds.
     #[must_use]
-    pub fn timeout(&self) -> u16 {
+    pub fn timeout(&self) -> u32 {
         self.msg_timeout.unwrap_or(4)
     }
 
@@ -213,6 +213,22 @@ impl IsakmpConfig {
     #[must_use]
     pub fn policy(&self, name: &str) -> Option<&IsakmpPolicyConfig> {
         self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// The policy towards a peer: the one that the IPsec policy names with ISAKMPPOLICY, which must
+    /// be for that peer, else the first that names its address.
+    #[must_use]
+    pub fn policy_towards(
+        &self,
+        peer: core::net::IpAddr,
+        named: Option<&Name>,
+    ) -> Option<&IsakmpPolicyConfig> {
+        match named {
+            Some(name) => self
+                .policy(name.as_str())
+                .filter(|policy| policy.peer == PeerAddress::Address(peer)),
+            None => self.policy_for(peer),
+        }
     }
 
     /// The policy for a peer: the first that names its address.

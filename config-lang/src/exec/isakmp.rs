@@ -179,9 +179,7 @@ fn fill(record: &mut IsakmpPolicyConfig, command: &Parsed) {
             ("SENDNOTIFY", Value::Bool(on)) => record.send_notify = Some(*on),
             ("SENDDELETES", Value::Bool(on)) => record.send_deletes = Some(*on),
             ("DELETEDELAY", Value::Number(n)) => record.delete_delay = u16::try_from(*n).ok(),
-            ("MSGTIMEOUT", Value::Number(n)) => {
-                record.msg_timeout = Some(u16::try_from(*n).unwrap_or(u16::MAX));
-            }
+            ("MSGTIMEOUT", Value::Number(n)) => record.msg_timeout = Some(*n),
             ("MSGRETRYLIMIT", Value::Number(n)) => record.msg_retry_limit = u16::try_from(*n).ok(),
             ("MSGBACKOFF", Value::Word(word)) => {
                 let none = *word == "NONE";
