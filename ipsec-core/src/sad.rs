@@ -128,6 +128,8 @@ pub struct Bundle {
     pub soft_seconds: u32,
     /// Bytes carried, both directions, before encapsulation.
     pub bytes: u64,
+    /// When an authentic packet last arrived on it.
+    pub heard: Option<Instant>,
     /// Our end of the tunnel.
     pub local: IpAddr,
     /// The peer's end of the tunnel.
@@ -191,6 +193,7 @@ impl Bundle {
             since: now,
             soft_seconds: 0,
             bytes: 0,
+            heard: None,
             local,
             peer,
             selector,

@@ -473,6 +473,14 @@ impl IsakmpPolicyConfig {
         Duration::from_secs(t * factor)
     }
 
+    /// How long a message is waited for in all, its retransmissions included.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        (1..=self.retry_limit().saturating_add(1))
+            .map(|n| self.wait(n))
+            .sum()
+    }
+
     /// The own RSA key: LOCALRSAKEY here, else that of ENABLE ISAKMP.
     #[must_use]
     pub fn local_rsa_key(&self, module: &IsakmpConfig) -> Option<KeyNumber> {

@@ -8,6 +8,7 @@ use ipsec_core::Instant;
 
 use crate::ask::{Action, Path, Report};
 use crate::config::IsakmpPolicyConfig;
+use crate::fragment;
 use crate::out::Out;
 use crate::wire::{ExchangeType, PayloadType};
 
@@ -31,6 +32,10 @@ pub(crate) struct Conversation {
     repeats: u16,
     resend_at: Option<Instant>,
     received: Option<Digest>,
+    /// What goes with the last message.
+    trailing: Vec<u8>,
+    /// Whether the peer takes long messages in fragments.
+    pub(crate) fragments: bool,
 }
 
 /// What time did to a conversation.
@@ -53,6 +58,8 @@ impl Conversation {
             repeats: 0,
             resend_at: None,
             received: None,
+            trailing: Vec::new(),
+            fragments: false,
         }
     }
 
@@ -136,10 +143,34 @@ impl Conversation {
             length: self.sent.len(),
             again,
         });
-        out.push(Action::Send {
-            path: self.path,
-            bytes: self.sent.clone(),
-        });
+        let path = self.path;
+        for bytes in self.datagrams() {
+            out.push(Action::Send { path, bytes });
+        }
+    }
+
+    /// Sends a message of another kind that belongs to the last one, whenever that is sent.
+    pub(crate) fn follow(&mut self, out: &mut Out<'_>, bytes: Vec<u8>) {
+        let path = self.path;
+        self.trailing.clone_from(&bytes);
+        out.push(Action::Send { path, bytes });
+    }
+
+    /// The last message, in fragments where it is long, and what follows it.
+    fn datagrams(&self) -> Vec<Vec<u8>> {
+        // The exchange's number tells the fragments of one message from those of another.
+        let [_, _, a, b] = self.number.to_be_bytes();
+        let identifier = u16::from_be_bytes([a, b]).wrapping_add(self.message.into());
+        let pieces = if self.fragments {
+            fragment::cut(identifier, &self.sent)
+        } else {
+            None
+        };
+        let mut datagrams = pieces.unwrap_or_else(|| alloc::vec![self.sent.clone()]);
+        if !self.trailing.is_empty() {
+            datagrams.push(self.trailing.clone());
+        }
+        datagrams
     }
 
     /// Sends again if it is time to; gives up when all retransmissions are spent.
@@ -163,7 +194,8 @@ impl Conversation {
     }
 
     /// The last message and the one that it answered, for those who must keep them.
-    pub(crate) fn into_reply(self) -> Option<(Digest, Vec<u8>)> {
-        Some((self.received?, self.sent))
+    pub(crate) fn into_reply(self) -> Option<(Digest, Vec<Vec<u8>>)> {
+        let datagrams = self.datagrams();
+        Some((self.received?, datagrams))
     }
 }

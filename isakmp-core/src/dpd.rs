@@ -130,6 +130,7 @@ pub struct Dpd {
     /// The sequence number of the next R-U-THERE.
     tx: u32,
     rx: Option<u32>,
+    number: u32,
     answers: (Instant, u8),
 }
 
@@ -147,6 +148,7 @@ impl Dpd {
             idle: policy.dpd_idle(),
             tx: first & 0x7fff_ffff,
             rx: None,
+            number: 0,
             answers: (now, 0),
         }
     }
@@ -173,14 +175,19 @@ impl Dpd {
         }
     }
 
-    /// The state of the informational exchange that asks the peer, if there is one.
+    /// The informational exchange that asks the peer, if there is one: its number and state.
     #[must_use]
-    pub const fn exchange_state(&self) -> Option<&'static str> {
+    pub const fn exchange(&self) -> Option<(u32, &'static str)> {
         match (self.checking, self.state) {
-            (Some(_), _) => Some("SEND_RUT"),
-            (None, State::Querying(_)) => Some("WAIT_RUTA"),
-            (None, State::Active | State::Dead) => None,
+            (Some(_), State::Querying(_)) => Some((self.number, "SEND_RUT")),
+            (None, State::Querying(_)) => Some((self.number, "WAIT_RUTA")),
+            (_, State::Active | State::Dead) => None,
         }
+    }
+
+    /// The exchange that asks has this number.
+    pub(crate) const fn named(&mut self, number: u32) {
+        self.number = number;
     }
 
     /// R-U-THERE messages sent since the peer was heard last.

@@ -1,24 +1,33 @@
 //! All exchanges and ISAKMP SAs of a device: calls go in, ordered actions come out.
 
+mod fragments;
 mod inform;
+mod liveness;
 mod main_mode;
 mod quick_mode;
+mod transaction;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hw_offload::Ticket;
-use ipsec_core::model::{Name, Role};
+use hw_offload::{Digest, Ticket};
+use ipsec_core::model::{Name, Protocol, Role, Spi};
 use ipsec_core::{BundleId, Id, Instant, Limits, Slab};
 
-use crate::ask::{Acquire, Action, Answer, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Env, Path, Phase, Report};
 use crate::conversation::fingerprint;
+use crate::fragment::Reassembly;
+use crate::guard::Guard;
+use crate::heartbeat::HeartbeatCodec;
+use crate::keys::Cookies;
+use crate::natt;
 use crate::out::Out;
 use crate::phase1::{self, Incoming};
 use crate::phase2;
 use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Cookie, ExchangeType, Header, Identification};
+use crate::transaction as transaction_exchange;
+use crate::wire::{Cookie, ExchangeType, Header, Identification, PayloadType};
 
 /// A bundle that was negotiated and still lives.
 #[derive(Clone, Debug)]
@@ -28,6 +37,10 @@ struct Child {
     identity: Identification,
     peer: IpAddr,
     since: Instant,
+    /// Our SPIs, which a Delete payload names.
+    inbound: Vec<(Protocol, Spi)>,
+    /// Its life.
+    seconds: u32,
 }
 
 /// A request that waits for an ISAKMP SA or for its turn.
@@ -54,6 +67,14 @@ pub struct IsakmpCounters {
     pub evicted: u64,
     /// Messages sent.
     pub sent: u64,
+    /// Authentic messages by a way on which their sender has no business.
+    pub bad_port: u64,
+    /// Messages on the old port after the move to that of NAT traversal.
+    pub old_port: u64,
+    /// R-U-THERE and R-U-THERE-ACK whose sequence numbers are wrong, or too many of them.
+    pub dpd_refused: u64,
+    /// Heartbeats that are not newer than the last.
+    pub heartbeats_refused: u64,
 }
 
 /// An exchange as SHOW ISAKMP EXCHANGE lists it.
@@ -61,8 +82,10 @@ pub struct IsakmpCounters {
 pub struct ExchangeView {
     /// Its number.
     pub number: u32,
-    /// 1 or 2.
-    pub phase: u8,
+    /// Its type.
+    pub kind: ExchangeType,
+    /// Its phase.
+    pub phase: Phase,
     /// The peer.
     pub peer: IpAddr,
     /// The state's name.
@@ -76,6 +99,11 @@ pub struct Endpoint {
     sas: Slab<IsakmpSa>,
     phase1: Slab<phase1::Exchange>,
     quick: Slab<phase2::Exchange>,
+    transactions: Slab<transaction_exchange::Exchange>,
+    guard: Guard,
+    heartbeat: HeartbeatCodec,
+    /// Messages in fragments, by the cookies in front of them.
+    reassemblies: VecDeque<(Cookies, Reassembly)>,
     waiting: Vec<Waiting>,
     children: Vec<Child>,
     actions: VecDeque<Action>,
@@ -96,6 +124,10 @@ impl Endpoint {
             sas: Slab::new(limits.isakmp_sas),
             phase1: Slab::new(exchanges),
             quick: Slab::new(exchanges),
+            transactions: Slab::new(limits.isakmp_sas),
+            guard: Guard::default(),
+            heartbeat: HeartbeatCodec::default(),
+            reassemblies: VecDeque::new(),
             waiting: Vec::new(),
             children: Vec::new(),
             actions: VecDeque::new(),
@@ -119,6 +151,21 @@ impl Endpoint {
             self.counters.malformed += 1;
             return;
         };
+        if header.next == PayloadType::FRAGMENT {
+            if let Some(whole) = self.reassemble(env.now, path, &header, body) {
+                self.message(env, path, &whole);
+            }
+            return;
+        }
+        self.message(env, path, bytes);
+    }
+
+    /// A whole message.
+    fn message(&mut self, env: &mut Env<'_>, path: Path, bytes: &[u8]) {
+        let Ok((header, body)) = Header::parse(bytes) else {
+            self.counters.malformed += 1;
+            return;
+        };
         if header.initiator == Cookie::ZERO || header.initiator == header.responder {
             self.counters.malformed += 1;
             return;
@@ -135,12 +182,12 @@ impl Endpoint {
         };
         match header.exchange {
             ExchangeType::Main => self.main_mode(env, path, incoming),
-            ExchangeType::Quick => self.quick_mode(env, incoming),
+            ExchangeType::Quick => self.quick_mode(env, path, incoming),
+            ExchangeType::Transaction => self.transaction(env, path, &incoming),
             ExchangeType::Informational => self.informational(env, path, &incoming),
-            ExchangeType::Aggressive
-            | ExchangeType::Transaction
-            | ExchangeType::NewGroup
-            | ExchangeType::Other(_) => self.counters.unknown += 1,
+            ExchangeType::Aggressive | ExchangeType::NewGroup | ExchangeType::Other(_) => {
+                self.counters.unknown += 1
+            }
         }
     }
 
@@ -206,9 +253,33 @@ impl Endpoint {
                 Err(back) => answer = back,
             }
         }
-        if let Answer::Reserved(Ok(reserved)) = answer {
+        let ids: Vec<Id> = self.transactions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(exchange) = self.transactions.get_mut(id) else {
+                continue;
+            };
+            let Some(sa) = self.sas.get_mut(exchange.common.sa.0) else {
+                continue;
+            };
+            let mut out = Out {
+                actions: &mut self.actions,
+                tickets: &mut self.tickets,
+            };
+            match exchange.answer(sa, &mut self.guard, env, &mut out, ticket, answer) {
+                Ok(step) => return self.after_transaction(env, id, step),
+                Err(back) => answer = back,
+            }
+        }
+        match answer {
             // Nobody waits for it any more.
-            self.push(Action::Release(reserved.bundle));
+            Answer::Reserved(Ok(reserved)) => self.push(Action::Release(reserved.bundle)),
+            Answer::LastHeard(last) => {
+                self.heard_last(env, ticket, last);
+            }
+            Answer::Public(_)
+            | Answer::Reserved(Err(_))
+            | Answer::Installed(_)
+            | Answer::Xauth(_) => {}
         }
     }
 
@@ -246,7 +317,7 @@ impl Endpoint {
         let due: Vec<Id> = self
             .sas
             .iter()
-            .filter(|(_, sa)| sa.deadline() <= now)
+            .filter(|(_, sa)| sa.deadline().is_some_and(|at| at <= now))
             .map(|(id, _)| id)
             .collect();
         for id in due {
@@ -254,7 +325,9 @@ impl Endpoint {
                 continue;
             };
             if sa.hard_at() <= now {
-                self.remove_sa(env, IsakmpSaId(id), true, false);
+                if !self.may_extend(IsakmpSaId(id)) {
+                    self.remove_sa(env, IsakmpSaId(id), true, false);
+                }
             } else {
                 sa.renewing = true;
                 let (local, peer) = (sa.path.local.ip(), sa.path.peer.ip());
@@ -266,6 +339,8 @@ impl Endpoint {
                 }
             }
         }
+        self.transaction_timers(env);
+        self.liveness_timers(env);
         self.start_waiting(env);
     }
 
@@ -286,7 +361,11 @@ impl Endpoint {
             .quick
             .iter()
             .filter_map(|(_, quick)| quick.common.talk.deadline());
-        let sas = self.sas.iter().map(|(_, sa)| sa.deadline());
+        let sas = self.sas.iter().filter_map(|(_, sa)| {
+            let own = sa.deadline().into_iter();
+            own.chain(Self::liveness_deadline(sa)).min()
+        });
+        let transactions = self.transactions.iter().filter_map(|(_, t)| t.deadline());
         // One whose turn has come waits for an exchange; one without any hope is taken up now.
         let waiting = self.waiting.iter().filter_map(|waiting| {
             let peer = waiting.acquire.peer;
@@ -295,7 +374,8 @@ impl Endpoint {
             }
             (!self.is_under_way(peer)).then_some(now)
         });
-        exchanges.chain(quick).chain(sas).chain(waiting).min()
+        let begun = exchanges.chain(quick).chain(transactions);
+        begun.chain(sas).chain(waiting).min()
     }
 
     /// The next thing to do.
@@ -365,17 +445,41 @@ impl Endpoint {
     pub fn exchanges(&self) -> impl Iterator<Item = ExchangeView> {
         let phase1 = self.phase1.iter().map(|(_, exchange)| ExchangeView {
             number: exchange.common.talk.number,
-            phase: 1,
+            kind: ExchangeType::Main,
+            phase: Phase::One,
             peer: exchange.common.talk.path.peer.ip(),
             state: exchange.state(),
         });
         let quick = self.quick.iter().map(|(_, quick)| ExchangeView {
             number: quick.common.talk.number,
-            phase: 2,
+            kind: ExchangeType::Quick,
+            phase: Phase::Two,
             peer: quick.common.talk.path.peer.ip(),
             state: quick.state(),
         });
-        phase1.chain(quick)
+        let transactions = self.transactions.iter().map(|(_, exchange)| ExchangeView {
+            number: exchange.common.talk.number,
+            kind: ExchangeType::Transaction,
+            phase: Phase::OneAndHalf,
+            peer: exchange.common.talk.path.peer.ip(),
+            state: exchange.state(),
+        });
+        let probes = self.sas.iter().filter_map(|(_, sa)| {
+            let (number, state) = sa.watch.dpd.exchange()?;
+            Some(ExchangeView {
+                number,
+                kind: ExchangeType::Informational,
+                phase: Phase::Two,
+                peer: sa.path.peer.ip(),
+                state,
+            })
+        });
+        phase1.chain(transactions).chain(quick).chain(probes)
+    }
+
+    /// Replaces the form of the ISAKMP heartbeat.
+    pub const fn set_heartbeat_codec(&mut self, codec: HeartbeatCodec) {
+        self.heartbeat = codec;
     }
 
     /// Requests that wait for a peer.
@@ -402,7 +506,7 @@ impl Endpoint {
         self.exchanges
     }
 
-    fn started(&mut self, exchange: u32, phase: u8, role: Role, peer: IpAddr) {
+    fn started(&mut self, exchange: u32, phase: Phase, role: Role, peer: IpAddr) {
         self.push(Action::Report(Report::Started {
             exchange,
             phase,
@@ -415,7 +519,10 @@ impl Endpoint {
     fn usable_sa(&self, peer: IpAddr) -> Option<IsakmpSaId> {
         self.sas
             .iter()
-            .filter(|(_, sa)| sa.path.peer.ip() == peer && !sa.replaced && !sa.is_spent())
+            .filter(|(_, sa)| {
+                let takes_new = !sa.replaced && !sa.is_spent() && sa.xauth.finished;
+                takes_new && sa.path.peer.ip() == peer
+            })
             .max_by_key(|(_, sa)| (sa.since, sa.number))
             .map(|(id, _)| IsakmpSaId(id))
     }
@@ -428,8 +535,40 @@ impl Endpoint {
             .map(|(id, _)| IsakmpSaId(id))
     }
 
-    /// Whether phase 1 with a peer is on its way, begun by either side.
+    /// The SA that a message of a later exchange names, unless it comes by the port that both
+    /// sides have left.
+    fn sa_by(&mut self, header: &Header, path: Path) -> Option<IsakmpSaId> {
+        let id = self.sa_of(header)?;
+        let moved = self.sas.get(id.0)?.path.local.port() == natt::PORT;
+        if moved && path.local.port() != natt::PORT {
+            self.counters.old_port += 1;
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Answers a message that was answered before, as it was. False if it was not.
+    fn repeat(&mut self, now: Instant, id: IsakmpSaId, message: &Digest) -> bool {
+        let Some(sa) = self.sas.get(id.0) else {
+            return false;
+        };
+        let path = sa.path;
+        let Some(replies) = sa.replies_to(message, now) else {
+            return false;
+        };
+        self.counters.duplicates += 1;
+        for bytes in replies {
+            self.push(Action::Send { path, bytes });
+        }
+        true
+    }
+
+    /// Whether an SA with a peer is on its way, begun by either side.
     fn is_under_way(&self, peer: IpAddr) -> bool {
+        let authenticating = |sa: &IsakmpSa| sa.path.peer.ip() == peer && !sa.xauth.finished;
+        if self.sas.iter().any(|(_, sa)| authenticating(sa)) {
+            return true;
+        }
         self.phase1
             .iter()
             .any(|(_, exchange)| exchange.common.talk.path.peer.ip() == peer && exchange.proven())
@@ -457,6 +596,10 @@ impl Endpoint {
             .collect();
         for id in quick {
             self.drop_quick(id);
+        }
+        let transaction = self.transactions.iter().find(|(_, t)| t.common.sa == id);
+        if let Some(place) = transaction.map(|(place, _)| place) {
+            self.transactions.remove(place);
         }
         if let Some(sa) = self.sas.remove(id.0) {
             let number = u16::try_from(sa.number).unwrap_or(u16::MAX);

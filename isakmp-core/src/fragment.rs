@@ -41,6 +41,13 @@ struct Message {
 }
 
 impl Reassembly {
+    /// Whether there is something that may still become whole.
+    pub(crate) fn is_alive(&self, now: Instant) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|message| message.until > now)
+    }
+
     /// Takes a fragment; returns the message that it completes. Of two with one number the first
     /// is kept. A fragment of another message begins anew, since a peer sends one at a time.
     pub(crate) fn take(

@@ -127,6 +127,15 @@ subjects! {
     /// No permit policy for ISAKMP itself.
     Forbidden = 19, "an IPsec policy of the interface forbids ISAKMP messages",
         "create a PERMIT policy with LPORT=500 RPORT=500 TRANSPORT=UDP before the IPSEC policies";
+    /// Extended authentication refused the user.
+    Xauth = 21, "extended authentication (XAUTH) did not accept the user",
+        "compare XAUTHNAME and XAUTHPASSWORD with the users of the other side";
+    /// The peer does not ask for extended authentication.
+    NoXauth = 22, "the peer does not ask for extended authentication (XAUTH)",
+        "use XAUTH=CLIENT only with a peer that has XAUTH=SERVER";
+    /// Something under an SA whose user is not known yet.
+    XauthFirst = 23, "the peer went on before extended authentication (XAUTH) was over",
+        "look at the peer's XAUTH parameters";
     /// Reflection of our own messages.
     Reflected = 20, "the peer returned this router's own values", "somebody interferes";
 }

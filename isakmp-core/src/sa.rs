@@ -3,14 +3,22 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use hw_offload::{Digest, Primitives, Secret};
-use ipsec_core::model::{Lifetime, Name, Role};
+use hw_offload::{Digest, Entropy, Primitives, Secret};
+use ipsec_core::model::{Lifetime, Name, PeerAddress, Role};
 use ipsec_core::{Id, Instant};
 
 use crate::ask::Path;
 use crate::config::IsakmpPolicyConfig;
+use crate::conversation::Conversation;
+use crate::dpd::Dpd;
+use crate::heartbeat::Heartbeat;
 use crate::keys::{Cookies, Iv, Skeyid};
+use crate::natt::NatState;
 use crate::negotiate::phase1::Phase1;
+use crate::reason::Subject;
+use crate::rekey::Extension;
+use crate::transaction::XauthView;
+use crate::vendor::PeerFeatures;
 use crate::wire::{
     ExchangeType, Flags, Header, Identification, MessageId, PayloadType, Payloads, Writer,
 };
@@ -60,11 +68,49 @@ impl Session {
     }
 }
 
+/// What the extensions that phase 1 agreed on keep for an ISAKMP SA.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// What both sides speak.
+    pub features: PeerFeatures,
+    /// NAT traversal.
+    pub nat: NatState,
+    /// Dead peer detection.
+    pub dpd: Dpd,
+    /// The ISAKMP heartbeat.
+    pub heartbeat: Heartbeat,
+    /// The responder's rekey extension.
+    pub(crate) extension: Extension,
+}
+
+/// The states of an ISAKMP SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsakmpSaState {
+    /// In use.
+    Active,
+    /// Beyond its hard limit.
+    Expired,
+    /// Extended authentication is not over.
+    DoingXauth,
+}
+
+impl IsakmpSaState {
+    /// The word of the screens.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Expired => "EXPIRED",
+            Self::DoingXauth => "DOING_XAUTH",
+        }
+    }
+}
+
 /// A reply that answers one message, whenever it comes again.
 #[derive(Debug)]
 struct Reply {
     to: Digest,
-    bytes: Vec<u8>,
+    datagrams: Vec<Vec<u8>>,
     until: Instant,
 }
 
@@ -82,6 +128,12 @@ pub struct IsakmpSa {
     pub policy: IsakmpPolicyConfig,
     /// The peer's authenticated identity.
     pub identity: Identification,
+    /// The user whom extended authentication accepted.
+    pub user: Option<Vec<u8>>,
+    /// How far extended authentication is.
+    pub xauth: XauthView,
+    /// What the extensions of phase 1 keep.
+    pub watch: Watch,
     /// When it was established.
     pub since: Instant,
     /// Hard limit.
@@ -118,6 +170,7 @@ impl IsakmpSa {
         identity: Identification,
         number: u32,
         (since, soft_seconds): (Instant, u32),
+        watch: Watch,
     ) -> Self {
         let lifetime = Lifetime {
             seconds: session.agreed.seconds,
@@ -131,6 +184,9 @@ impl IsakmpSa {
             path,
             policy,
             identity,
+            user: None,
+            xauth: XauthView::default(),
+            watch,
             since,
             lifetime,
             soft_seconds,
@@ -157,10 +213,23 @@ impl IsakmpSa {
         &self.policy.name
     }
 
-    /// When it is deleted.
+    /// Its state.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> IsakmpSaState {
+        if !self.xauth.finished {
+            IsakmpSaState::DoingXauth
+        } else if self.hard_at() <= now {
+            IsakmpSaState::Expired
+        } else {
+            IsakmpSaState::Active
+        }
+    }
+
+    /// When it is deleted, unless traffic extends its life.
     #[must_use]
     pub fn hard_at(&self) -> Instant {
-        self.since + self.lifetime.hard()
+        let own = self.since + self.lifetime.hard();
+        self.watch.extension.until().unwrap_or(own)
     }
 
     /// The negotiation of a successor failed: another is tried in a while.
@@ -169,12 +238,25 @@ impl IsakmpSa {
         self.renew_at = now + RENEW_AGAIN;
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        if self.renewing || self.replaced {
+    /// When it is renewed or deleted; nothing while its extension is being decided.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.watch.extension.is_checking() {
+            return None;
+        }
+        // Whoever waits for peers cannot renew; the peer does, or traffic extends the life.
+        let waits = matches!(self.policy.peer, PeerAddress::Any);
+        Some(if self.renewing || self.replaced || waits {
             self.hard_at()
         } else {
             self.renew_at.min(self.hard_at())
-        }
+        })
+    }
+
+    /// The conversation of an exchange under this SA.
+    pub(crate) const fn conversation(&self, number: u32, kind: ExchangeType) -> Conversation {
+        let mut talk = Conversation::new(number, kind, self.path);
+        talk.fragments = self.watch.features.fragments;
+        talk
     }
 
     /// The header of a message of an exchange under this SA.
@@ -259,25 +341,56 @@ impl IsakmpSa {
     }
 
     /// Keeps the last message of a finished exchange until nobody will ask for it again.
-    pub(crate) fn keep_reply(&mut self, to: Digest, bytes: Vec<u8>, now: Instant, until: Instant) {
+    pub(crate) fn keep_reply(
+        &mut self,
+        to: Digest,
+        datagrams: Vec<Vec<u8>>,
+        now: Instant,
+        until: Instant,
+    ) {
         self.replies.retain(|reply| reply.until > now);
         if self.replies.len() >= REPLIES {
             self.replies.remove(0);
         }
-        self.replies.push(Reply { to, bytes, until });
+        self.replies.push(Reply {
+            to,
+            datagrams,
+            until,
+        });
     }
 
     /// The reply to a message that was answered before.
-    pub(crate) fn reply_to(&self, message: &Digest, now: Instant) -> Option<&[u8]> {
+    pub(crate) fn replies_to(&self, message: &Digest, now: Instant) -> Option<Vec<Vec<u8>>> {
         self.replies
             .iter()
             .find(|r| r.to == *message && r.until > now)
-            .map(|r| &r.bytes[..])
+            .map(|r| r.datagrams.clone())
     }
 
     /// Whether a message id was used before, which no honest peer does again.
     pub(crate) fn is_used(&self, id: MessageId) -> bool {
         self.used.contains(&id)
+    }
+
+    /// A random message id that was not used under this SA, remembered from here on.
+    pub(crate) fn new_message_id(
+        &mut self,
+        entropy: &mut dyn Entropy,
+    ) -> Result<MessageId, Subject> {
+        if self.is_spent() {
+            return Err(Subject::Full);
+        }
+        // A collision is rare; many in a row mean a broken source.
+        for _ in 0..16 {
+            let mut bytes = [0; 4];
+            entropy.fill(&mut bytes).map_err(|_| Subject::Entropy)?;
+            let message_id = MessageId(u32::from_be_bytes(bytes));
+            if message_id.0 != 0 && !self.is_used(message_id) {
+                self.remember(message_id);
+                return Ok(message_id);
+            }
+        }
+        Err(Subject::Entropy)
     }
 
     /// Whether it takes no other exchange: too many ids are used to remember one more.

@@ -5,13 +5,16 @@ use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use config_lang::Finding;
 use hw_offload::testing::SeededEntropy;
 use hw_offload::{Engines, SoftEngines};
 use ipsec_core::Instant;
 use ipsec_core::model::{Action, PeerAddress};
 use ipsec_core::wire::ipv4::Ipv4;
-use isakmp_core::device::DeviceReport;
+use isakmp_core::Answer;
+use isakmp_core::device::{DeviceReport, PortAsk};
 
+use crate::nat::NatBox;
 use crate::packets::{echo_request, is_echo_reply};
 use crate::pcap::Pcap;
 use crate::router::{Buf, Output, Router, first_host};
@@ -87,6 +90,9 @@ pub type Road = Box<dyn FnMut(Side, u64, &[u8]) -> Vec<(Duration, Vec<u8>)>>;
 /// Is told of every packet that a router hands to the hosts behind it.
 pub type Watch = Box<dyn FnMut(Side, &[u8])>;
 
+/// Whoever answers what a device asks of the world; without an answer the question stays open.
+pub type Oracle = Box<dyn FnMut(Side, PortAsk) -> Option<Answer>>;
+
 /// Two routers in one process.
 pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     /// The first router.
@@ -109,6 +115,10 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub clear: u64,
     /// Somebody on the road.
     pub road: Option<Road>,
+    /// Boxes that translate addresses in front of A and B.
+    pub nat: [Option<NatBox>; 2],
+    /// Somebody who knows what a router does not.
+    pub oracle: Option<Oracle>,
     /// Somebody behind the routers.
     pub watch: Option<Watch>,
     crossed: u64,
@@ -142,6 +152,8 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             esp: 0,
             clear: 0,
             road: None,
+            nat: [None, None],
+            oracle: None,
             watch: None,
             crossed: 0,
             ping_ids: 0,
@@ -250,6 +262,21 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         });
     }
 
+    /// A router loses all that it learnt, and begins anew with its configuration.
+    pub fn restart(&mut self, side: Side, engines: E, config: &str) -> Vec<Finding> {
+        let (seed, now) = (self.random.next_u64(), self.now);
+        let before = self.router(side).wan_address();
+        let router = self.router(side);
+        *router = Router::new(engines, seed);
+        let findings = router.run_script(now, config);
+        router.settle_wan();
+        if let (None, Some(address)) = (router.wan_address(), before) {
+            router.set_wan_address(now, address);
+        }
+        self.deadlines[side as usize] = Some(now);
+        findings
+    }
+
     /// Runs until every ping is answered or the time has come. True if all were answered.
     pub fn run(&mut self, until: Instant) -> bool {
         loop {
@@ -290,8 +317,14 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             && *at <= now
             && let Some(Reverse((_, _, side, packet))) = self.queue.pop()
         {
-            self.router(side).receive(now, &packet);
-            self.turn(side);
+            let packet = match &mut self.nat[side as usize] {
+                Some(nat) => nat.inward(now, &packet),
+                None => Some(packet),
+            };
+            if let Some(packet) = packet {
+                self.router(side).receive(now, &packet);
+                self.turn(side);
+            }
         }
         for place in 0..self.pings.len() {
             let ping = &mut self.pings[place];
@@ -340,13 +373,34 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 side,
                 report,
             }),
+            Output::Ask(ticket, ask) => {
+                let answer = self.oracle.as_mut().and_then(|oracle| oracle(side, ask));
+                if let Some(answer) = answer {
+                    self.router(side).answer(now, ticket, answer);
+                }
+            }
             Output::Wan(packet) => {
+                let packet = match &mut self.nat[side as usize] {
+                    Some(nat) => nat.outward(now, &packet),
+                    None => Some(packet),
+                };
+                let Some(packet) = packet else { return };
                 self.capture
                     .add(now, &packet)
                     .expect("memory takes everything");
                 match Ipv4::parse(&packet) {
                     Ok(ip) if ip.protocol() == 50 => self.esp += 1,
-                    Ok(ip) if ip.protocol() == 17 && ip.payload().starts_with(&[1, 244]) => {}
+                    Ok(ip) if ip.protocol() == 17 => match ip.payload() {
+                        // ISAKMP, and on the port of NAT traversal also ESP and keepalives; a
+                        // NAT box may have changed one of the ports.
+                        [1, 244, ..] | [_, _, 1, 244, ..] => {}
+                        [17, 148, ..] | [_, _, 17, 148, ..] => {
+                            let udp = ip.payload().get(8..).unwrap_or(&[]);
+                            let esp = udp.len() > 4 && !udp.starts_with(&[0; 4]);
+                            self.esp += u64::from(esp);
+                        }
+                        _ => self.clear += 1,
+                    },
                     _ => self.clear += 1,
                 }
                 let number = self.crossed;

@@ -6,14 +6,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use bytes::BytesMut;
 use config_lang::{Finding, Host, Surroundings, run_script};
 use hw_offload::testing::SeededEntropy;
-use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine};
+use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
 use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::wire::udp::Udp;
 use ipsec_core::{Instant, Limits, Outgoing, WallClock};
-use isakmp_core::Path;
-use isakmp_core::device::{Device, DeviceReport, Port};
+use isakmp_core::device::{Device, DeviceReport, Port, PortAsk};
+use isakmp_core::natt;
+use isakmp_core::{Answer, Path};
 
 use crate::packets;
 
@@ -32,6 +33,8 @@ pub enum Output {
     Lan(Vec<u8>),
     /// Something to tell.
     Report(DeviceReport),
+    /// A question for somebody else.
+    Ask(Ticket, PortAsk),
 }
 
 /// A port that collects what a device does, and the storage of its packets.
@@ -87,6 +90,10 @@ impl Port<Buf> for World {
         if let Some(packet) = packets::udp(path.local, path.peer, bytes) {
             self.outputs.push(Output::Wan(packet));
         }
+    }
+
+    fn ask(&mut self, ticket: Ticket, ask: PortAsk) {
+        self.outputs.push(Output::Ask(ticket, ask));
     }
 
     fn report(&mut self, report: DeviceReport) {
@@ -242,7 +249,11 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         if let Some((ip, udp)) = isakmp {
             let state = self.device.state();
             let own = state.net.is_local(IpAddr::V4(ip.destination()));
-            if own && udp.destination == state.isakmp.port() {
+            // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest
+            // is for the data plane.
+            let floated =
+                udp.destination == natt::PORT && udp.payload.starts_with(&natt::NON_ESP_MARKER);
+            if own && (udp.destination == state.isakmp.port() || floated) {
                 let path = Path {
                     local: (ip.destination(), udp.destination).into(),
                     peer: (ip.source(), udp.source).into(),
@@ -266,6 +277,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             ..
         } = self;
         device.inbound(now, entropy, world, on, buffer);
+    }
+
+    /// Gives the device the answer to a question of its own.
+    pub fn answer(&mut self, now: Instant, ticket: Ticket, answer: Answer) {
+        let Self {
+            device, entropy, ..
+        } = self;
+        device.answer(now, entropy, ticket, answer);
     }
 
     /// Lets the device do what is due; returns the next deadline.

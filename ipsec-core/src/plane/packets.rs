@@ -629,6 +629,9 @@ impl PlaneState {
         }
         let (bundle_id, iv_len, icv_len) = (sa.bundle, sa.cipher.iv_len(), sa.mac.icv_len());
         let short_block = sa.cipher.has_short_block();
+        if let Some(bundle) = self.sad.bundles.get_mut(bundle_id.0) {
+            bundle.heard = Some(now);
+        }
         self.retire_older(now, bundle_id);
         let Ok(outer) = Ipv4::parse(packet.packet()) else {
             return drop(DropReason::Malformed, packet);

@@ -26,10 +26,13 @@ pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use state::State;
 pub use users::{PasswordHash, Privilege, User, Users};
 
-use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Ask, Env, LostBy, Path, Report};
+use crate::config::XauthType;
 use crate::endpoint::Endpoint;
+use crate::natt;
 use crate::reason::{Reason, Subject, Whose};
 use crate::wire::ExchangeType;
+use crate::xauth::XauthStep;
 
 /// The world around a device. A leaf: it never calls back in.
 pub trait Port<B>: Buffers<B> {
@@ -39,8 +42,17 @@ pub trait Port<B>: Buffers<B> {
     fn deliver(&mut self, on: InterfaceId, packet: B);
     /// Send an ISAKMP message by UDP.
     fn datagram(&mut self, path: Path, bytes: &[u8]);
+    /// Find out something that the device does not know; the answer goes to [`Device::answer`].
+    fn ask(&mut self, ticket: Ticket, ask: PortAsk);
     /// Be told.
     fn report(&mut self, report: DeviceReport);
+}
+
+/// What a device asks of the world.
+#[derive(Debug)]
+pub enum PortAsk {
+    /// Ask a RADIUS server about a user: [`Answer::Xauth`].
+    Radius(XauthStep),
 }
 
 /// What a device tells.
@@ -208,6 +220,18 @@ impl<E: Engines> Device<E> {
         }
     }
 
+    /// The answer to a [`PortAsk`]. A late or foreign one has no effect.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        ticket: Ticket,
+        answer: Answer,
+    ) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
+    }
+
     /// A packet wants to leave by an interface.
     pub fn outbound(
         &mut self,
@@ -294,6 +318,13 @@ impl<E: Engines> Device<E> {
                 if action != model::Action::Permit {
                     return self.forbidden(port, path, Direction::In);
                 }
+                // On the port of NAT traversal ISAKMP has a mark in front of it.
+                let bytes = if path.local.port() == natt::PORT {
+                    bytes.strip_prefix(&natt::NON_ESP_MARKER)
+                } else {
+                    Some(bytes)
+                };
+                let Some(bytes) = bytes else { return };
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.datagram(&mut env, path, bytes);
             }
@@ -475,6 +506,7 @@ impl<E: Engines> Device<E> {
                         RemoveWhy::Replaced => "replaced",
                         RemoveWhy::PeerDeleted
                         | RemoveWhy::PeerRestarted
+                        | RemoveWhy::PeerLost
                         | RemoveWhy::Configuration
                         | RemoveWhy::NegotiationFailed
                         | RemoveWhy::EngineFailed => "removed",
@@ -501,7 +533,7 @@ impl<E: Engines> Device<E> {
         };
         match action {
             Action::Send { path, bytes } => self.send(port, path, &bytes),
-            Action::Ask { ticket, ask } => self.ask(now, entropy, ticket, ask),
+            Action::Ask { ticket, ask } => self.ask(now, entropy, port, ticket, ask),
             Action::Release(bundle) => self.plane.release(bundle, RemoveWhy::NegotiationFailed),
             Action::Failed(name) => {
                 if let Some((id, _)) = self.plane.state().policy_by_name(name.as_str()) {
@@ -515,6 +547,13 @@ impl<E: Engines> Device<E> {
             } => {
                 self.plane.delete_by_spi(peer, protocol, spi);
             }
+            Action::PeerLost(bundles) => {
+                for bundle in bundles {
+                    self.plane.release(bundle, RemoveWhy::PeerLost);
+                }
+            }
+            // The data plane has one way to a peer so far, that of its policy.
+            Action::Moved { .. } => {}
             Action::PeerRestarted(bundles) => {
                 for bundle in bundles {
                     self.plane.release(bundle, RemoveWhy::PeerRestarted);
@@ -531,7 +570,14 @@ impl<E: Engines> Device<E> {
         true
     }
 
-    fn ask(&mut self, now: Instant, entropy: &mut dyn Entropy, ticket: Ticket, ask: Ask) {
+    fn ask(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        ticket: Ticket,
+        ask: Ask,
+    ) {
         let answer = match ask {
             Ask::Public(job) => {
                 // The job carries the endpoint's ticket.
@@ -562,6 +608,20 @@ impl<E: Engines> Device<E> {
                 }
                 Err(fault) => Answer::Installed(Err(fault)),
             },
+            Ask::LastHeard(bundles) => {
+                let state = self.plane.state();
+                let heard = |id: &BundleId| state.bundle(*id)?.heard;
+                Answer::LastHeard(bundles.iter().filter_map(heard).max())
+            }
+            Ask::Xauth(step) => {
+                let policy = self.state.isakmp.policy(step.policy.as_str());
+                let radius = policy.is_some_and(|p| p.xauth_type() == XauthType::Radius);
+                if radius {
+                    return port.ask(ticket, PortAsk::Radius(step));
+                }
+                let primitives = self.engines.primitives();
+                Answer::Xauth(self.state.users.authenticate(primitives, &step))
+            }
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);
@@ -573,7 +633,9 @@ impl<E: Engines> Device<E> {
             let flow = udp(path.local, path.peer);
             self.plane.check(on, Direction::Out, &flow) == model::Action::Permit
         });
-        if allowed {
+        if allowed && path.local.port() == natt::PORT {
+            port.datagram(path, &[&natt::NON_ESP_MARKER, bytes].concat());
+        } else if allowed {
             port.datagram(path, bytes);
         } else {
             self.forbidden(port, path, Direction::Out);
@@ -746,6 +808,17 @@ impl<E: Engines> Device<E> {
             Report::SaGone { sa, peer, by_peer } => {
                 let who = if *by_peer { " by the peer" } else { "" };
                 format!("ISAKMP SA {sa} with peer {peer} deleted{who}")
+            }
+            Report::PeerLost { sa, peer, by } => {
+                let how = match by {
+                    LostBy::Dpd => "does not answer R-U-THERE",
+                    LostBy::Heartbeat => "sends no heartbeat any more",
+                    LostBy::Idle => "sends nothing any more",
+                };
+                format!("ISAKMP SA {sa}: peer {peer} {how}, all SAs with it deleted")
+            }
+            Report::PeerMoved { sa, from, to } => {
+                format!("ISAKMP SA {sa}: peer moved from {from} to {to}")
             }
             Report::Message { .. } | Report::Phase1Key { .. } => return,
         };

@@ -26,8 +26,12 @@ impl Endpoint {
     /// A message of an informational exchange.
     pub(super) fn informational(&mut self, env: &mut Env<'_>, path: Path, incoming: &Incoming<'_>) {
         let header = incoming.header;
-        let Some(id) = self.sa_of(header).filter(|_| header.flags.encrypted()) else {
+        if !header.flags.encrypted() {
             return self.unauthenticated(path, incoming);
+        }
+        let Some(id) = self.sa_by(header, path) else {
+            self.counters.unknown += 1;
+            return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };
         if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
@@ -51,9 +55,13 @@ impl Endpoint {
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(header.message_id);
         }
+        self.seen(env.now, id, path);
         for raw in payloads.all() {
             match Payload::parse(*raw) {
                 Ok(Payload::Notify(notify)) => {
+                    if self.liveness_notify(env, id, &notify) {
+                        continue;
+                    }
                     let (kind, exchange) = (notify.kind, 0);
                     let authentic = true;
                     let report = Report::Notified {
@@ -253,7 +261,12 @@ impl Endpoint {
         self.inform(env, id, (PayloadType::D, Delete::body(1, &[&cookies])));
     }
 
-    fn inform(&mut self, env: &mut Env<'_>, id: IsakmpSaId, payload: (PayloadType, Vec<u8>)) {
+    pub(super) fn inform(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        payload: (PayloadType, Vec<u8>),
+    ) {
         let Ok(message_id) = self.new_message_id(env, id) else {
             return;
         };

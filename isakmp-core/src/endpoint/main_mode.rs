@@ -9,15 +9,18 @@ use ipsec_core::{Id, Instant};
 
 use super::Endpoint;
 use crate::admission;
-use crate::ask::{Action, Env, Path, Report};
+use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::IsakmpPolicyConfig;
+use crate::dpd::Dpd;
+use crate::heartbeat::Heartbeat;
 use crate::negotiate::phase1::Phase1;
 use crate::out::Out;
 use crate::phase1::{
     Common, Exchange, Extensions, Incoming, Initiator, Responder, Step, Up, conversation,
 };
 use crate::reason::{Mismatch, Reason, Subject, Whose};
-use crate::sa::{IsakmpSa, IsakmpSaId};
+use crate::rekey::Extension;
+use crate::sa::{IsakmpSa, IsakmpSaId, Watch};
 use crate::wire::{
     Cookie, ExchangeType, Identification, NotifyType, Payload, PayloadType, Payloads,
 };
@@ -68,7 +71,7 @@ impl Endpoint {
             suspicion: None,
             told: None,
         };
-        self.started(number, 1, Role::Initiator, peer);
+        self.started(number, Phase::One, Role::Initiator, peer);
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
@@ -89,7 +92,7 @@ impl Endpoint {
     }
 
     /// Requests that neither an SA nor an exchange can serve have failed.
-    fn fail_hopeless(&mut self, peer: IpAddr) {
+    pub(super) fn fail_hopeless(&mut self, peer: IpAddr) {
         if self.usable_sa(peer).is_none() && !self.is_under_way(peer) {
             self.fail_waiting(|acquire| acquire.peer == peer);
         }
@@ -122,14 +125,11 @@ impl Endpoint {
             if header.responder == Cookie::ZERO {
                 return self.first_message(env, path, incoming);
             }
-            let sa = self.sa_of(header).and_then(|id| self.sas.get(id.0));
-            match sa.and_then(|sa| Some((sa.path, sa.reply_to(&incoming.digest, env.now)?))) {
-                Some((path, reply)) => {
-                    self.counters.duplicates += 1;
-                    let bytes = reply.to_vec();
-                    self.push(Action::Send { path, bytes });
-                }
-                None => self.counters.unknown += 1,
+            if !self
+                .sa_of(header)
+                .is_some_and(|id| self.repeat(env.now, id, &incoming.digest))
+            {
+                self.counters.unknown += 1;
             }
             return;
         };
@@ -198,7 +198,8 @@ impl Endpoint {
             suspicion: None,
             told: None,
         };
-        self.started(number, 1, Role::Responder, peer);
+        common.talk.fragments = extensions.features.fragments;
+        self.started(number, Phase::One, Role::Responder, peer);
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
@@ -288,7 +289,7 @@ impl Endpoint {
         }
         self.push(Action::Report(Report::Completed {
             exchange: common.talk.number,
-            phase: 1,
+            phase: Phase::One,
         }));
         self.numbers = self.numbers.wrapping_add(1);
         let number = self.numbers;
@@ -316,6 +317,7 @@ impl Endpoint {
         let times = (env.now, life.soft_seconds(role, jitter));
         let keep = env.now + keep_time(&common.policy);
         let policy = common.policy;
+        let watch = watch(env, &policy, common.extensions);
         let mut sa = IsakmpSa::new(
             up.session,
             common.cookies,
@@ -325,17 +327,19 @@ impl Endpoint {
             identity,
             number,
             times,
+            watch,
         );
         if role == Role::Responder
             && let Some((to, bytes)) = common.talk.into_reply()
         {
             sa.keep_reply(to, bytes, env.now, keep);
         }
-        if self.sas.insert(sa).is_err() {
+        let Ok(id) = self.sas.insert(sa) else {
             let reason = Reason::new(ExchangeType::Main, 0, Subject::Full, Whose::Ours);
             self.cannot_start(peer, reason);
             return;
-        }
+        };
+        self.start_xauth(env, IsakmpSaId(id));
         if role == Role::Responder {
             // The initiator most likely has something to negotiate, perhaps the same.
             for waiting in self.waiting.iter_mut().filter(|w| w.acquire.peer == peer) {
@@ -395,13 +399,30 @@ impl Endpoint {
     }
 }
 
+/// What the extensions keep for an SA that comes up now.
+fn watch(env: &mut Env<'_>, policy: &IsakmpPolicyConfig, extensions: Extensions) -> Watch {
+    let Extensions { features, nat } = extensions;
+    let mut first = [0; 4];
+    // A source of randomness that fails now has no part in what DPD is for.
+    if features.dpd && env.entropy.fill(&mut first).is_err() {
+        first = [0; 4];
+    }
+    let first = u32::from_be_bytes(first);
+    Watch {
+        features,
+        nat,
+        dpd: Dpd::new(policy, features.dpd, first, env.now),
+        heartbeat: Heartbeat::new(policy, features.heartbeat, env.now),
+        extension: Extension::default(),
+    }
+}
+
 /// Replies are kept as long as the peer may ask for them, unless DELETEDELAY is 0.
 pub(super) fn keep_time(policy: &IsakmpPolicyConfig) -> Duration {
     if policy.delete_delay() == Duration::ZERO {
         return Duration::ZERO;
     }
-    let retries: Duration = (1..=policy.retry_limit() + 1).map(|n| policy.wait(n)).sum();
-    retries.max(policy.delete_delay())
+    policy.patience().max(policy.delete_delay())
 }
 
 type Admitted = (Phase1, Vec<u8>, Vec<u8>, Extensions, Vec<PayloadType>);

@@ -4,8 +4,7 @@ use ipsec_core::model::{Protocol, Role, Spi};
 use ipsec_core::{Id, RemoveWhy, RemovedBundle};
 
 use super::{Child, Endpoint};
-use crate::ask::{Acquire, Action, Env, Report};
-use crate::conversation::Conversation;
+use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
 use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::phase2::{Common, Exchange, Step, Trouble, admit, responder_offer};
@@ -67,7 +66,7 @@ impl Endpoint {
         let number = self.next_exchange();
         let Some(sa) = self.sas.get(id.0) else { return };
         let common = Common {
-            talk: Conversation::new(number, ExchangeType::Quick, sa.path),
+            talk: sa.conversation(number, ExchangeType::Quick),
             sa: id,
             message_id,
             iv: sa.iv(env.primitives, message_id),
@@ -76,10 +75,11 @@ impl Endpoint {
             role: Role::Initiator,
             bundle: None,
             proposed: None,
+            agreed: Default::default(),
             suspicion: None,
         };
         let peer = sa.path.peer.ip();
-        self.started(number, 2, Role::Initiator, peer);
+        self.started(number, Phase::Two, Role::Initiator, peer);
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
@@ -110,26 +110,13 @@ impl Endpoint {
         id: IsakmpSaId,
     ) -> Result<MessageId, Subject> {
         let sa = self.sas.get_mut(id.0).ok_or(Subject::Full)?;
-        if sa.is_spent() {
-            return Err(Subject::Full);
-        }
-        // A collision is rare; many in a row mean a broken source.
-        for _ in 0..16 {
-            let mut bytes = [0; 4];
-            env.entropy.fill(&mut bytes).map_err(|_| Subject::Entropy)?;
-            let message_id = MessageId(u32::from_be_bytes(bytes));
-            if message_id.0 != 0 && !sa.is_used(message_id) {
-                sa.remember(message_id);
-                return Ok(message_id);
-            }
-        }
-        Err(Subject::Entropy)
+        sa.new_message_id(env.entropy)
     }
 
     /// A message of quick mode.
-    pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
+    pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
         let header = incoming.header;
-        let Some(id) = self.sa_of(header) else {
+        let Some(id) = self.sa_by(header, path) else {
             self.counters.unknown += 1;
             return;
         };
@@ -138,12 +125,10 @@ impl Endpoint {
             .iter()
             .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
         let Some(place) = found.map(|(place, _)| place) else {
-            let Some(sa) = self.sas.get(id.0) else { return };
-            if let Some(reply) = sa.reply_to(&incoming.digest, env.now) {
-                self.counters.duplicates += 1;
-                let (path, bytes) = (sa.path, reply.to_vec());
-                return self.push(Action::Send { path, bytes });
+            if self.repeat(env.now, id, &incoming.digest) {
+                return;
             }
+            let Some(sa) = self.sas.get(id.0) else { return };
             if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
                 self.counters.unknown += 1;
                 return;
@@ -163,6 +148,10 @@ impl Endpoint {
             return;
         }
         let step = quick.receive(sa, env, &mut out, &incoming);
+        if quick.common.talk.is_duplicate(&incoming.digest) {
+            // It was accepted, hence authentic.
+            self.seen(env.now, id, path);
+        }
         self.after_quick(env, place, step);
     }
 
@@ -180,13 +169,16 @@ impl Endpoint {
             }
         };
         // Authentic from here on: the message id is spent.
-        let full = Reason::new(ExchangeType::Quick, 1, Subject::Full, Whose::Ours);
-        let offer = if self.quick.is_full() {
-            Err(full)
+        self.seen(env.now, id, incoming.path);
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let refuse = |subject| Err(Reason::new(ExchangeType::Quick, 1, subject, Whose::Ours));
+        let offer = if !sa.xauth.finished {
+            refuse(Subject::XauthFirst)
+        } else if self.quick.is_full() {
+            refuse(Subject::Full)
         } else {
             responder_offer(sa, env, &opened)
         };
-        let (path, isakmp_policy) = (sa.path, sa.policy.clone());
         let (offer, policy) = match offer {
             Ok(admitted) => admitted,
             Err(reason) => {
@@ -194,19 +186,21 @@ impl Endpoint {
             }
         };
         let number = self.next_exchange();
+        let Some(sa) = self.sas.get(id.0) else { return };
         let mut common = Common {
-            talk: Conversation::new(number, ExchangeType::Quick, path),
+            talk: sa.conversation(number, ExchangeType::Quick),
             sa: id,
             message_id,
             iv: opened.iv,
-            isakmp_policy,
+            isakmp_policy: sa.policy.clone(),
             policy: policy.name.clone(),
             role: Role::Responder,
             bundle: None,
             proposed: offer.proposed(),
+            agreed: Default::default(),
             suspicion: None,
         };
-        self.started(number, 2, Role::Responder, peer);
+        self.started(number, Phase::Two, Role::Responder, peer);
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
@@ -221,6 +215,7 @@ impl Endpoint {
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(message_id);
         }
+        self.confirm_xauth(env, id);
     }
 
     /// A message that nobody has authenticated: told once for an SA, since anybody who has seen
@@ -256,7 +251,7 @@ impl Endpoint {
         sa.remember(message_id);
         let peer = sa.path.peer.ip();
         let exchange = self.next_exchange();
-        self.started(exchange, 2, Role::Responder, peer);
+        self.started(exchange, Phase::Two, Role::Responder, peer);
         self.push(Action::Report(Report::Failed {
             exchange,
             peer,
@@ -284,7 +279,10 @@ impl Endpoint {
                 };
                 let common = quick.common;
                 let exchange = common.talk.number;
-                self.push(Action::Report(Report::Completed { exchange, phase: 2 }));
+                self.push(Action::Report(Report::Completed {
+                    exchange,
+                    phase: Phase::Two,
+                }));
                 let peer = common.talk.path.peer.ip();
                 self.waiting
                     .retain(|waiting| waiting.acquire.policy != common.policy);
@@ -293,11 +291,14 @@ impl Endpoint {
                     return;
                 };
                 if let Some(bundle) = common.bundle {
+                    let (inbound, seconds) = common.agreed;
                     self.children.push(Child {
                         bundle,
                         identity: sa.identity.clone(),
                         peer,
                         since: env.now,
+                        inbound,
+                        seconds,
                     });
                 }
                 if common.role == Role::Initiator
@@ -368,7 +369,10 @@ impl Endpoint {
         }
         let told = matches!(
             why,
-            RemoveWhy::PeerDeleted | RemoveWhy::PeerRestarted | RemoveWhy::NegotiationFailed
+            RemoveWhy::PeerDeleted
+                | RemoveWhy::PeerRestarted
+                | RemoveWhy::PeerLost
+                | RemoveWhy::NegotiationFailed
         );
         if told || !removed.was_valid {
             return;

@@ -107,6 +107,7 @@ impl Initiator {
                     .ok_or(fatal(2, Subject::Entropy))?;
                 common.cookies.1 = incoming.header.responder;
                 common.extensions = extensions;
+                common.talk.fragments = extensions.features.fragments;
                 let length = crate::wire::HEADER + incoming.body.len();
                 common.talk.accepted(out, incoming.digest, 2, types, length);
                 let (group, x) = (agreed.group, exponent.duplicate());

@@ -281,6 +281,12 @@ impl Common {
             .send(out, now, (message, types(writer)), bytes, policy);
     }
 
+    /// Whether the peer may send in fragments: both sides said so, or its word is still to come
+    /// with the message itself.
+    pub(crate) const fn may_be_cut(&self) -> bool {
+        self.extensions.features.fragments
+    }
+
     /// Our own identity: LOCALID, else the address that we send from.
     fn own_id(&self) -> Identification {
         identity(self.policy.local_id.as_ref(), self.talk.path.local.ip())

@@ -161,12 +161,13 @@ impl Initiator {
 
     fn install(
         &mut self,
-        common: &Common,
+        common: &mut Common,
         sa: &IsakmpSa,
         env: &Env<'_>,
         out: &mut Out<'_>,
         terms: Terms,
     ) {
+        common.agreed = terms.kept();
         let tickets = [Half::Inbound, Half::Outbound].map(|half| {
             let negotiated = terms.negotiated(sa, env, Role::Initiator, half);
             common.bundle.map(|bundle| {

@@ -66,6 +66,8 @@ pub(crate) struct Common {
     pub(crate) bundle: Option<BundleId>,
     /// What a responder answers to: the first protocol and SPI of the peer's chosen proposal.
     pub(crate) proposed: Option<(Protocol, Spi)>,
+    /// Our SPIs of what was agreed on, and its life in seconds.
+    pub(crate) agreed: (Vec<(Protocol, Spi)>, u32),
     pub(crate) suspicion: Option<Reason>,
 }
 
@@ -394,6 +396,17 @@ impl Terms {
             data: &Phase2::life_attributes(self.agreement.lifetime),
         }
         .to_bytes()
+    }
+
+    /// What is kept of it for the life of the bundle: our SPIs and the seconds.
+    pub(crate) fn kept(&self) -> (Vec<(Protocol, Spi)>, u32) {
+        let chosen = |protocol: Protocol| {
+            let mut all = self.agreement.chosen.iter();
+            all.any(|chosen| chosen.protocol == protocol)
+        };
+        let inbound = self.spis.iter().copied();
+        let inbound = inbound.filter(|(protocol, _)| chosen(*protocol)).collect();
+        (inbound, self.agreement.lifetime.seconds)
     }
 
     /// One direction's keys and everything else that its installation needs.

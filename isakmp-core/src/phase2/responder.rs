@@ -356,7 +356,7 @@ impl Responder {
     )]
     fn install(
         &mut self,
-        common: &Common,
+        common: &mut Common,
         sa: &IsakmpSa,
         env: &Env<'_>,
         out: &mut Out<'_>,
@@ -368,6 +368,7 @@ impl Responder {
             return Step::Failed(reason(2, Subject::Install, Whose::Ours));
         };
         let half = Half::Inbound;
+        common.agreed = terms.kept();
         let negotiated = terms.negotiated(sa, env, Role::Responder, half);
         let ticket = out.ask(|_| Ask::Install {
             bundle,

@@ -528,6 +528,12 @@ impl NotifyType {
     pub const AUTHENTICATION_FAILED: Self = Self(24);
     /// RESPONDER-LIFETIME.
     pub const RESPONDER_LIFETIME: Self = Self(24_576);
+    /// R-U-THERE (RFC 3706).
+    pub const R_U_THERE: Self = Self(36_136);
+    /// R-U-THERE-ACK (RFC 3706).
+    pub const R_U_THERE_ACK: Self = Self(36_137);
+    /// CONNECTED: what was asked for with the commit bit.
+    pub const CONNECTED: Self = Self(16_384);
     /// INITIAL-CONTACT.
     pub const INITIAL_CONTACT: Self = Self(24_578);
 
