@@ -62,8 +62,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
 /// What this version keeps and shows but does not act on yet.
 fn is_later(given: &Given) -> bool {
     match (given.name, &given.value) {
-        ("NATTRAVERSAL" | "REKEY" | "PRENEGOTIATE" | "SETCOMMITBIT", Value::Bool(on)) => *on,
-        ("DPDMODE" | "HEARTBEATMODE" | "XAUTH", Value::Word(word)) => *word != "NONE",
+        ("PRENEGOTIATE", Value::Bool(on)) => *on,
         ("MODE", Value::Word(word)) => *word == "AGGRESSIVE",
         ("RETRYIKEATTEMPTS", Value::Number(n)) => *n > 0,
         ("RETRYIKEATTEMPTS", Value::Word(_)) | ("EXPIRYKBYTES" | "SRCINTERFACE", _) => true,

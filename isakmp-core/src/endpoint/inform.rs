@@ -276,6 +276,15 @@ impl Endpoint {
         let header = sa.header(ExchangeType::Informational, message_id);
         let bytes = sa.session.seal(env.primitives, &mut iv, header, &writer);
         let path = sa.path;
+        self.push(Action::Report(Report::Message {
+            exchange: 0,
+            sent: true,
+            kind: ExchangeType::Informational,
+            message: 1,
+            payloads: crate::phase1::types(&writer),
+            length: bytes.len(),
+            again: 0,
+        }));
         self.push(Action::Send { path, bytes });
     }
 }

@@ -172,7 +172,8 @@ impl Endpoint {
         self.seen(env.now, id, incoming.path);
         let Some(sa) = self.sas.get(id.0) else { return };
         let refuse = |subject| Err(Reason::new(ExchangeType::Quick, 1, subject, Whose::Ours));
-        let offer = if !sa.xauth.finished {
+        // Who was told OK knows it before we know that it knows.
+        let offer = if !sa.xauth.finished && !sa.xauth.ok {
             refuse(Subject::XauthFirst)
         } else if self.quick.is_full() {
             refuse(Subject::Full)

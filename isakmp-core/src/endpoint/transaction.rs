@@ -106,7 +106,6 @@ impl Endpoint {
         }
         match step {
             Step::On => {}
-            Step::Accepted => self.start_waiting(env),
             Step::Done => {
                 self.transactions_done(env, place);
                 self.start_waiting(env);

@@ -80,8 +80,6 @@ impl Default for XauthView {
 pub(crate) enum Step {
     /// The exchange goes on.
     On,
-    /// The server has accepted the user: the peer may go on as soon as it knows.
-    Accepted,
     /// Over: the user is accepted, and both sides know.
     Done,
     /// Over: the ISAKMP SA goes.
@@ -244,7 +242,7 @@ impl Exchange {
         let ok = self.is_accepted();
         XauthView {
             wanted: true,
-            finished: ok,
+            finished: false,
             identifier: self.common.identifier,
             next,
             ok,

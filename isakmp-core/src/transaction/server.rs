@@ -294,6 +294,6 @@ impl Server {
         common.begin(sa, env, message_id);
         common.send(sa, env, out, (Verb::Set, &[status]), true);
         *self = Self::Telling { ok };
-        if ok { Step::Accepted } else { Step::On }
+        Step::On
     }
 }
