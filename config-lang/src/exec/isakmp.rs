@@ -70,7 +70,7 @@ fn is_off(given: &Given) -> bool {
 }
 
 /// The parameters that this version acts on.
-const BUILT: [&str; 17] = [
+const BUILT: [&str; 16] = [
     "POLICY",
     "PEER",
     "KEY",
@@ -87,7 +87,6 @@ const BUILT: [&str; 17] = [
     "MSGTIMEOUT",
     "MSGRETRYLIMIT",
     "MSGBACKOFF",
-    "DPDIDLETIMEOUT",
 ];
 
 fn policy<E: Engines>(
@@ -147,11 +146,15 @@ fn policy<E: Engines>(
         };
         error(number, format!("{fault}"))
     })?;
+    let warning = command
+        .get("GROUP")
+        .filter(|_| record.group == Some(DhGroup::Modp512))
+        .map(|given| super::group_0(Module::Isakmp).about(given.at));
     match place.and_then(|place| config.policies.get_mut(place)) {
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
-    Ok(Plan::Isakmp(Box::new(config), changed))
+    Ok(Plan::Isakmp(Box::new(config), changed).warned(warning))
 }
 
 /// Overlays a record with what was given.
