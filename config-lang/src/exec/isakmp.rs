@@ -127,11 +127,15 @@ fn policy<E: Engines>(
         };
         error(number, format!("{fault}"))
     })?;
+    let warning = command
+        .get("GROUP")
+        .filter(|_| record.group == Some(DhGroup::Modp512))
+        .map(|given| super::group_0(Module::Isakmp).about(given.at));
     match place.and_then(|place| config.policies.get_mut(place)) {
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
-    Ok(Plan::Isakmp(Box::new(config), changed))
+    Ok(Plan::Isakmp(Box::new(config), changed).warned(warning))
 }
 
 /// Overlays a record with what was given.
@@ -146,6 +150,7 @@ fn fill(record: &mut IsakmpPolicyConfig, command: &Parsed) {
             | Value::Selector(_)
             | Value::Mask(_)
             | Value::Bundle(_)
+            | Value::Words(_)
             | Value::Flag => {}
         }
     }

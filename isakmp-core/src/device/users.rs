@@ -87,6 +87,8 @@ pub struct User {
     pub password: PasswordHash,
     /// What the user may do.
     pub privilege: Privilege,
+    /// Whether the user may log in here; those who may not are peers' users.
+    pub login: bool,
 }
 
 /// All users, in the order of creation.

@@ -122,8 +122,8 @@ impl Endpoint {
         let waiting: Vec<_> = self
             .quick
             .iter()
-            .filter(|(_, quick)| quick.common.sa == id)
-            .filter_map(|(place, quick)| Some((place, quick.offered()?)))
+            .filter(|(_, quick)| quick.common.sa == id && quick.waits_for_peer())
+            .map(|(place, quick)| (place, &quick.common.spis))
             .collect();
         let found = match (<[u8; 4]>::try_from(notify.spi), waiting.as_slice()) {
             (Ok(named), _) if named != [0; 4] => waiting
@@ -133,7 +133,16 @@ impl Endpoint {
             _ => None,
         };
         if let Some(place) = found.map(|(place, _)| *place) {
-            let reason = Reason::new(ExchangeType::Quick, 1, Subject::Refused, Whose::Theirs);
+            let message = self
+                .quick
+                .get(place)
+                .map_or(0, |quick| quick.common.talk.message());
+            let reason = Reason::new(
+                ExchangeType::Quick,
+                message,
+                Subject::Refused,
+                Whose::Theirs,
+            );
             let step = Step::Failed(reason.told(Some(notify.kind)));
             self.after_quick(env, place, step);
         }

@@ -1,5 +1,7 @@
 //! Quick mode: which exchange a message belongs to, and what a finished one leads to.
 
+use alloc::vec::Vec;
+
 use ipsec_core::model::{Protocol, Role, Spi};
 use ipsec_core::{Id, RemoveWhy, RemovedBundle};
 
@@ -74,6 +76,7 @@ impl Endpoint {
             policy: acquire.policy.clone(),
             role: Role::Initiator,
             bundle: None,
+            spis: Vec::new(),
             proposed: None,
             agreed: Default::default(),
             suspicion: None,
@@ -197,6 +200,7 @@ impl Endpoint {
             policy: policy.name.clone(),
             role: Role::Responder,
             bundle: None,
+            spis: Vec::new(),
             proposed: offer.proposed(),
             agreed: Default::default(),
             suspicion: None,
@@ -317,12 +321,19 @@ impl Endpoint {
                 let (exchange, sa) = (common.talk.number, common.sa);
                 let peer = common.talk.path.peer.ip();
                 // Who waits for our next message is told that none will come.
-                let told = match common.role {
-                    Role::Responder if reason.whose == Whose::Ours => common.proposed,
-                    Role::Initiator if reason.message == 2 && reason.whose == Whose::Theirs => {
-                        Some((Protocol::Esp, Spi(0)))
-                    }
-                    Role::Responder | Role::Initiator => None,
+                let told = match (common.role, common.proposed) {
+                    _ if matches!(reason.subject, Subject::Timeout | Subject::Refused) => None,
+                    (Role::Responder, proposed) => proposed,
+                    (Role::Initiator, Some(proposed)) => Some(proposed),
+                    (Role::Initiator, None) if reason.message == 2 => Some((Protocol::Esp, Spi(0))),
+                    (Role::Initiator, None) => None,
+                };
+                // Once it has message 2 the peer may already use what it will never hear of again.
+                let answered = common.role == Role::Responder && common.talk.message() == 2;
+                let known = if answered && reason.subject != Subject::Refused {
+                    common.spis.clone()
+                } else {
+                    Vec::new()
                 };
                 self.push(Action::Report(Report::Failed {
                     exchange,
@@ -330,11 +341,14 @@ impl Endpoint {
                     reason,
                 }));
                 self.drop_quick(id);
-                if let Some((protocol, spi)) = told.filter(|_| reason.subject != Subject::Timeout) {
+                if let Some((protocol, spi)) = told {
                     let spi = spi.to_bytes();
                     let spi = if spi == [0; 4] { &[][..] } else { &spi };
                     let kind = NotifyType::NO_PROPOSAL_CHOSEN;
                     self.send_notify(env, sa, kind, (protocol.doi_number(), spi));
+                }
+                if self.sas.get(sa.0).is_some_and(|sa| sa.policy.deletes()) {
+                    self.send_delete(env, sa, &known);
                 }
                 self.start_waiting(env);
             }

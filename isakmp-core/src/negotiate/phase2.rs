@@ -33,6 +33,15 @@ pub struct Agreement {
     pub shortened: bool,
 }
 
+impl Agreement {
+    /// The first protocol, and the peer's SPI for it.
+    #[must_use]
+    pub fn proposed(&self) -> Option<(Protocol, Spi)> {
+        let chosen = self.chosen.first()?;
+        Some((chosen.protocol, chosen.spi))
+    }
+}
+
 /// Our side of a phase 2 negotiation.
 #[derive(Clone, Copy, Debug)]
 pub struct Phase2<'a> {

@@ -421,6 +421,7 @@ pub(crate) fn admit_proof(
     // Authentic from here on.
     let identity =
         Identification::parse(id.body).map_err(|_| ignored(message, Subject::Malformed))?;
+    let notify = admit_notifies(message, &payloads, common.cookies)?;
     let port_fits = matches!(
         (identity.protocol, identity.port),
         (0, 0) | (17, 0 | 500 | 4500)
@@ -428,16 +429,7 @@ pub(crate) fn admit_proof(
     if !port_fits || !common.expects(&identity) {
         return Err(fatal(message, Subject::Identity));
     }
-    let contact = |raw: &crate::wire::Raw<'_>| {
-        matches!(
-            Payload::parse(*raw),
-            Ok(Payload::Notify(Notify {
-                kind: NotifyType::INITIAL_CONTACT,
-                ..
-            }))
-        )
-    };
-    let initial_contact = payloads.all().iter().any(contact);
+    let initial_contact = notify.contains(&NotifyType::INITIAL_CONTACT);
     let types = payloads.all().iter().map(|raw| raw.kind).collect();
     Ok(Proven {
         identity,
@@ -445,6 +437,27 @@ pub(crate) fn admit_proof(
         iv,
         types,
     })
+}
+
+/// The notifications beside a proof. The HASH does not cover them: a message in which one does not
+/// fit this exchange was changed on its way, and accepting it would lead the IV chain astray.
+fn admit_notifies(
+    message: u8,
+    payloads: &Payloads<'_>,
+    (initiator, responder): Cookies,
+) -> Result<Vec<NotifyType>, Trouble> {
+    let own = [initiator.0, responder.0].concat();
+    payloads
+        .of(PayloadType::N)
+        .map(|raw| match Payload::parse(raw) {
+            Ok(Payload::Notify(Notify { kind, spi, .. }))
+                if spi == own || kind != NotifyType::INITIAL_CONTACT && spi.len() != own.len() =>
+            {
+                Ok(kind)
+            }
+            _ => Err(ignored(message, Subject::Malformed)),
+        })
+        .collect()
 }
 
 /// A private exponent of so many bits: the top bit is set, so that the length is what was asked

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
 use ipsec_core::Reserved;
-use ipsec_core::model::{Half, Protocol, Role, Selector, Spi};
+use ipsec_core::model::{Half, Role, Selector};
 
 use super::{
     Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, phase2, reason, sa_body,
@@ -76,13 +76,6 @@ impl Initiator {
         }
     }
 
-    pub(crate) fn offered(&self) -> Option<&[(Protocol, Spi)]> {
-        match self {
-            Self::Sent(sent) => Some(&sent.reserved.spis),
-            _ => None,
-        }
-    }
-
     pub(crate) fn receive(
         &mut self,
         common: &mut Common,
@@ -127,6 +120,7 @@ impl Initiator {
             agreement.lifetime = agreement.lifetime.shorter(shorter);
         }
         common.iv = opened.iv;
+        common.proposed = agreement.proposed();
         let length = HEADER + incoming.body.len();
         common
             .talk
@@ -202,6 +196,7 @@ impl Initiator {
         Ok(match (core::mem::replace(self, Self::Over), answer) {
             (Self::Reserving(_), Answer::Reserved(Ok(reserved))) => {
                 common.bundle = Some(reserved.bundle);
+                common.spis.clone_from(&reserved.spis);
                 let pfs = env
                     .ipsec
                     .policy(common.policy.as_str())

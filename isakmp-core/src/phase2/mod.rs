@@ -64,7 +64,9 @@ pub(crate) struct Common {
     pub(crate) policy: Name,
     pub(crate) role: Role,
     pub(crate) bundle: Option<BundleId>,
-    /// What a responder answers to: the first protocol and SPI of the peer's chosen proposal.
+    /// Our SPIs, once reserved.
+    pub(crate) spis: Vec<(Protocol, Spi)>,
+    /// The first protocol and SPI of the peer's side of what is agreed on.
     pub(crate) proposed: Option<(Protocol, Spi)>,
     /// Our SPIs of what was agreed on, and its life in seconds.
     pub(crate) agreed: (Vec<(Protocol, Spi)>, u32),
@@ -139,11 +141,11 @@ impl Exchange {
         }
     }
 
-    /// Our SPIs in the offer that waits for its answer.
-    pub(crate) fn offered(&self) -> Option<&[(Protocol, Spi)]> {
+    /// Whether it is the peer's turn.
+    pub(crate) const fn waits_for_peer(&self) -> bool {
         match &self.role {
-            RoleState::Initiator(state) => state.offered(),
-            RoleState::Responder(_) => None,
+            RoleState::Initiator(state) => matches!(state, Initiator::Sent(_)),
+            RoleState::Responder(state) => matches!(state, Responder::Sent(_)),
         }
     }
 

@@ -72,8 +72,7 @@ pub(crate) struct Installing {
 impl Offer {
     /// The first protocol of what was chosen, and the peer's SPI.
     pub(crate) fn proposed(&self) -> Option<(Protocol, Spi)> {
-        let chosen = self.agreement.chosen.first()?;
-        Some((chosen.protocol, chosen.spi))
+        self.agreement.proposed()
     }
 
     /// Holds an authentic message 1 against the policies for this peer. The first whose selectors
@@ -256,6 +255,7 @@ impl Responder {
         Ok(match (core::mem::replace(self, Self::Over), answer) {
             (Self::Reserving(offer, _), Answer::Reserved(Ok(reserved))) => {
                 common.bundle = Some(reserved.bundle);
+                common.spis.clone_from(&reserved.spis);
                 let Some(nr) = nonce(env.entropy) else {
                     return Ok(Err(fatal(2, Subject::Entropy)));
                 };

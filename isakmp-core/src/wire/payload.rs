@@ -614,6 +614,10 @@ pub struct Notify<'a> {
 impl<'a> Notify<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let (head, rest) = body.split_first_chunk::<8>()?;
+        // The IPsec domain of interpretation, or ISAKMP's own (RFC 2408 §3.14).
+        if head[..3] != [0; 3] || head[3] > 1 {
+            return None;
+        }
         let (spi, data) = rest.split_at_checked(usize::from(head[5]))?;
         let kind = NotifyType(u16::from_be_bytes([head[6], head[7]]));
         Some(Self {
