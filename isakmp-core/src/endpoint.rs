@@ -186,7 +186,7 @@ impl Endpoint {
             ExchangeType::Transaction => self.transaction(env, path, &incoming),
             ExchangeType::Informational => self.informational(env, path, &incoming),
             ExchangeType::Aggressive | ExchangeType::NewGroup | ExchangeType::Other(_) => {
-                self.counters.unknown += 1
+                self.counters.unknown += 1;
             }
         }
     }
@@ -311,7 +311,10 @@ impl Endpoint {
                 actions: &mut self.actions,
                 tickets: &mut self.tickets,
             };
-            let step = quick.tick(&mut out, now);
+            let Some(sa) = self.sas.get(quick.common.sa.0) else {
+                continue;
+            };
+            let step = quick.tick(sa, env, &mut out);
             self.after_quick(env, id, step);
         }
         let due: Vec<Id> = self
@@ -357,10 +360,7 @@ impl Endpoint {
                 .chain(exchange.common.talk.deadline())
                 .min()
         });
-        let quick = self
-            .quick
-            .iter()
-            .filter_map(|(_, quick)| quick.common.talk.deadline());
+        let quick = self.quick.iter().filter_map(|(_, quick)| quick.deadline());
         let sas = self.sas.iter().filter_map(|(_, sa)| {
             let own = sa.deadline().into_iter();
             own.chain(Self::liveness_deadline(sa)).min()

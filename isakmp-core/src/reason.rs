@@ -136,6 +136,8 @@ subjects! {
     /// Something under an SA whose user is not known yet.
     XauthFirst = 23, "the peer went on before extended authentication (XAUTH) was over",
         "look at the peer's XAUTH parameters";
+    /// A weak key was derived.
+    WeakKey = 24, "the key that was derived is a weak one", "nothing, another is negotiated";
     /// Reflection of our own messages.
     Reflected = 20, "the peer returned this router's own values", "somebody interferes";
 }

@@ -59,7 +59,7 @@ impl Session {
         let sealed = iv.seal(primitives, self.agreed.cipher, &self.key, writer.bytes());
         let header = Header {
             next: writer.first(),
-            flags: Flags::ENCRYPTED,
+            flags: header.flags.with(Flags::ENCRYPTED),
             ..header
         };
         let mut message = header.to_bytes(crate::wire::HEADER + sealed.len()).to_vec();

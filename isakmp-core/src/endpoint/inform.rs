@@ -8,6 +8,7 @@ use ipsec_core::model::{Protocol, Spi};
 use super::Endpoint;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Report};
+use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::phase2::Step;
 use crate::reason::{Reason, Subject, Whose};
@@ -34,6 +35,20 @@ impl Endpoint {
             return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };
+        let quick = self
+            .quick
+            .iter()
+            .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
+        if let Some(place) = quick.map(|(place, _)| place)
+            && let Some(quick) = self.quick.get_mut(place)
+        {
+            let mut out = Out {
+                actions: &mut self.actions,
+                tickets: &mut self.tickets,
+            };
+            let step = quick.connected(sa, env, &mut out, incoming);
+            return self.after_quick(env, place, step);
+        }
         if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
             self.counters.unknown += 1;
             return;

@@ -202,7 +202,7 @@ impl Endpoint {
                         self.send_dpd(env, id, NotifyType::R_U_THERE_ACK, sequence);
                     }
                     Query::Stale | Query::TooMany | Query::NotAgreed => {
-                        self.counters.dpd_refused += 1
+                        self.counters.dpd_refused += 1;
                     }
                 }
             }

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use ipsec_core::model::{Protocol, Role, Spi};
 use ipsec_core::{Id, RemoveWhy, RemovedBundle};
 
-use super::{Child, Endpoint};
+use super::{Child, Endpoint, Waiting};
 use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
 use crate::out::Out;
 use crate::phase1::Incoming;
-use crate::phase2::{Common, Exchange, Step, Trouble, admit, responder_offer};
+use crate::phase2::{Commit, Common, Exchange, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
 use crate::wire::{ExchangeType, MessageId, NotifyType, SaBody};
@@ -79,6 +79,10 @@ impl Endpoint {
             spis: Vec::new(),
             proposed: None,
             agreed: Default::default(),
+            commit: Commit {
+                ours: sa.policy.commits(),
+                ..Commit::default()
+            },
             suspicion: None,
         };
         let peer = sa.path.peer.ip();
@@ -203,6 +207,11 @@ impl Endpoint {
             spis: Vec::new(),
             proposed: offer.proposed(),
             agreed: Default::default(),
+            commit: Commit {
+                ours: sa.policy.commits(),
+                theirs: incoming.header.flags.commit(),
+                until: None,
+            },
             suspicion: None,
         };
         self.started(number, Phase::Two, Role::Responder, peer);
@@ -306,7 +315,8 @@ impl Endpoint {
                         seconds,
                     });
                 }
-                if common.role == Role::Initiator
+                // Whoever spoke last answers when the peer repeats itself.
+                if (common.role == Role::Initiator || common.commit.ours)
                     && let Some((to, bytes)) = common.talk.into_reply()
                 {
                     sa.keep_reply(to, bytes, env.now, keep);
@@ -328,6 +338,7 @@ impl Endpoint {
                     (Role::Initiator, None) if reason.message == 2 => Some((Protocol::Esp, Spi(0))),
                     (Role::Initiator, None) => None,
                 };
+                let again = common.role == Role::Initiator && reason.subject == Subject::WeakKey;
                 // Once it has message 2 the peer may already use what it will never hear of again.
                 let answered = common.role == Role::Responder && common.talk.message() == 2;
                 let known = if answered && reason.subject != Subject::Refused {
@@ -340,7 +351,11 @@ impl Endpoint {
                     peer,
                     reason,
                 }));
-                self.drop_quick(id);
+                if again {
+                    self.negotiate_again(env, id);
+                } else {
+                    self.drop_quick(id);
+                }
                 if let Some((protocol, spi)) = told {
                     let spi = spi.to_bytes();
                     let spi = if spi == [0; 4] { &[][..] } else { &spi };
@@ -353,6 +368,28 @@ impl Endpoint {
                 self.start_waiting(env);
             }
         }
+    }
+
+    /// An unfinished quick mode goes, but not what it was for: that is taken up again.
+    fn negotiate_again(&mut self, env: &Env<'_>, id: Id) {
+        let Some(quick) = self.quick.remove(id) else {
+            return;
+        };
+        let common = quick.common;
+        if let Some(bundle) = common.bundle {
+            self.push(Action::Release(bundle));
+        }
+        let path = common.talk.path;
+        let acquire = Acquire {
+            policy: common.policy,
+            peer: path.peer.ip(),
+            local: path.local.ip(),
+        };
+        let not_before = env.now;
+        self.waiting.push(Waiting {
+            acquire,
+            not_before,
+        });
     }
 
     /// An unfinished quick mode goes, and its bundle with it.

@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
-use ipsec_core::Reserved;
 use ipsec_core::model::{Half, Role, Selector};
+use ipsec_core::{InstallFault, Reserved};
 
+use super::commit::{connected, is_connected};
 use super::{
-    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, phase2, reason, sa_body,
-    send,
+    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, ignored, phase2, reason,
+    sa_body, send,
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
 use crate::out::Out;
@@ -28,8 +29,12 @@ pub(crate) enum Initiator {
     Sent(Sent),
     /// The shared secret is being computed (perfect forward secrecy).
     Agreeing(Terms, Ticket),
-    /// Both directions are being installed.
+    /// Both directions are being installed, or the inbound one if CONNECTED is waited for.
     Installing(Terms, [Option<Ticket>; 2]),
+    /// Message 3 is out, and CONNECTED is waited for.
+    Awaiting(Terms),
+    /// The outbound direction is being installed.
+    InstallingOut(Ticket),
     /// Over.
     Over,
 }
@@ -72,6 +77,8 @@ impl Initiator {
             Self::Sent(_) => "WAIT_HASH_SA_NONCE",
             Self::Agreeing(..) => "RECEIVING_MESSAGE",
             Self::Installing(..) => "SENDING_HASH",
+            Self::Awaiting(_) => "WAIT_HASH",
+            Self::InstallingOut(_) => "DONE",
             Self::Over => "DONE",
         }
     }
@@ -84,6 +91,13 @@ impl Initiator {
         out: &mut Out<'_>,
         incoming: &Incoming<'_>,
     ) -> Result<Step, Trouble> {
+        if let Self::Awaiting(_) = self {
+            if !is_connected(common, sa, env, out, incoming) {
+                return Err(ignored(4, Subject::Hash));
+            }
+            common.commit.until = None;
+            return self.go_on(common, sa, env, out);
+        }
         let Self::Sent(sent) = self else {
             return Ok(Step::On);
         };
@@ -121,6 +135,7 @@ impl Initiator {
         }
         common.iv = opened.iv;
         common.proposed = agreement.proposed();
+        common.commit.theirs = incoming.header.flags.commit();
         let length = HEADER + incoming.body.len();
         common
             .talk
@@ -162,7 +177,11 @@ impl Initiator {
         terms: Terms,
     ) {
         common.agreed = terms.kept();
+        let waits = common.commit.theirs;
         let tickets = [Half::Inbound, Half::Outbound].map(|half| {
+            if waits && half == Half::Outbound {
+                return None;
+            }
             let negotiated = terms.negotiated(sa, env, Role::Initiator, half);
             common.bundle.map(|bundle| {
                 out.ask(|_| Ask::Install {
@@ -185,10 +204,12 @@ impl Initiator {
         answer: Answer,
     ) -> Result<Result<Step, Trouble>, Answer> {
         let waits = match self {
-            Self::Reserving(own) | Self::Agreeing(_, own) => *own == ticket,
+            Self::Reserving(own) | Self::Agreeing(_, own) | Self::InstallingOut(own) => {
+                *own == ticket
+            }
             Self::MakingKey(state) => state.ticket == ticket,
             Self::Installing(_, tickets) => tickets.contains(&Some(ticket)),
-            Self::Sent(_) | Self::Over => false,
+            Self::Sent(_) | Self::Awaiting(_) | Self::Over => false,
         };
         if !waits {
             return Err(answer);
@@ -248,12 +269,48 @@ impl Initiator {
                 let mut writer = Writer::new();
                 writer.push(PayloadType::HASH, hash.as_bytes());
                 send(common, sa, env, out, 3, &writer, false);
+                if common.commit.theirs {
+                    let wait = common.isakmp_policy.wait(1);
+                    common.commit.wait(env.now, wait);
+                    *self = Self::Awaiting(terms);
+                    return Ok(Ok(Step::On));
+                }
+                if common.commit.ours {
+                    let own = terms.kept().0.first().copied();
+                    let (bytes, _) = connected(common, sa, env, own);
+                    common.talk.follow(out, bytes);
+                }
                 Ok(Step::Done)
             }
+            (Self::InstallingOut(_), Answer::Installed(Ok(()))) => Ok(Step::Done),
+            (_, Answer::Installed(Err(InstallFault::WeakKey))) => Err(fatal(2, Subject::WeakKey)),
             (_, Answer::Installed(Err(_))) => Err(fatal(2, Subject::Install)),
             (_, Answer::Reserved(Err(_))) => Err(fatal(0, Subject::Full)),
             _ => Err(fatal(0, Subject::Engine)),
         })
+    }
+
+    /// CONNECTED came, or was waited for long enough: packets may leave.
+    pub(super) fn go_on(
+        &mut self,
+        common: &Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<Step, Trouble> {
+        let Self::Awaiting(terms) = self else {
+            return Ok(Step::On);
+        };
+        let bundle = common.bundle.ok_or(fatal(3, Subject::Install))?;
+        let half = Half::Outbound;
+        let negotiated = terms.negotiated(sa, env, Role::Initiator, half);
+        let ticket = out.ask(|_| Ask::Install {
+            bundle,
+            half,
+            negotiated,
+        });
+        *self = Self::InstallingOut(ticket);
+        Ok(Step::On)
     }
 
     fn send_first(

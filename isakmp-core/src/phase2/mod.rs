@@ -9,6 +9,7 @@
 //! The responder's inbound SAs are installed before it answers, the initiator's both directions
 //! before it confirms: no packet meets an SA that is not there yet.
 
+mod commit;
 mod initiator;
 mod responder;
 
@@ -21,6 +22,7 @@ use ipsec_core::model::{
 };
 use ipsec_core::{BundleId, Instant, Negotiated, SaKeys};
 
+pub(crate) use commit::Commit;
 pub(crate) use responder::Offer;
 
 use initiator::Initiator;
@@ -37,8 +39,8 @@ use crate::phase1::Incoming;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
 use crate::wire::{
-    Attributes, ExchangeType, Identification, MessageId, Notify, NotifyType, Payload, PayloadType,
-    Payloads, SaBody, Writer,
+    Attributes, ExchangeType, Flags, Identification, MessageId, Notify, NotifyType, Payload,
+    PayloadType, Payloads, SaBody, Writer,
 };
 
 /// What came of an event.
@@ -70,6 +72,7 @@ pub(crate) struct Common {
     pub(crate) proposed: Option<(Protocol, Spi)>,
     /// Our SPIs of what was agreed on, and its life in seconds.
     pub(crate) agreed: (Vec<(Protocol, Spi)>, u32),
+    pub(crate) commit: Commit,
     pub(crate) suspicion: Option<Reason>,
 }
 
@@ -202,7 +205,42 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn tick(&mut self, out: &mut Out<'_>, now: Instant) -> Step {
+    /// Whether a message of an informational exchange is the CONNECTED that this one waits for.
+    pub(crate) fn connected(
+        &mut self,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Step {
+        let waits = self.common.commit.until.is_some();
+        if waits && commit::is_connected(&mut self.common, sa, env, out, incoming) {
+            self.go_on(sa, env, out)
+        } else {
+            Step::On
+        }
+    }
+
+    /// The peer is ready, or was waited for long enough.
+    fn go_on(&mut self, sa: &IsakmpSa, env: &Env<'_>, out: &mut Out<'_>) -> Step {
+        self.common.commit.until = None;
+        let result = match &mut self.role {
+            RoleState::Initiator(state) => state.go_on(&self.common, sa, env, out),
+            RoleState::Responder(state) => state.go_on(&self.common, sa, env, out),
+        };
+        self.settle(out, result)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let talk = self.common.talk.deadline();
+        talk.into_iter().chain(self.common.commit.until).min()
+    }
+
+    pub(crate) fn tick(&mut self, sa: &IsakmpSa, env: &Env<'_>, out: &mut Out<'_>) -> Step {
+        let now = env.now;
+        if self.common.commit.until.is_some_and(|until| until <= now) {
+            return self.go_on(sa, env, out);
+        }
         match self.common.talk.tick(out, now, &self.common.isakmp_policy) {
             Tick::Nothing => Step::On,
             Tick::GivenUp => {
@@ -364,7 +402,10 @@ pub(crate) fn send(
     writer: &Writer,
     again: bool,
 ) {
-    let header = sa.header(ExchangeType::Quick, common.message_id);
+    let mut header = sa.header(ExchangeType::Quick, common.message_id);
+    if common.commit.ours {
+        header.flags = header.flags.with(Flags::COMMIT);
+    }
     let bytes = sa
         .session
         .seal(env.primitives, &mut common.iv, header, writer);

@@ -3,11 +3,13 @@
 use alloc::vec::Vec;
 
 use hw_offload::{DhGroup, PublicJob, PublicValue, Ticket};
+use ipsec_core::InstallFault;
 use ipsec_core::model::{
     Action, AddressSelector, Half, KeyManagement, Name, PeerAddress, PolicyConfig, Protocol, Role,
     Selector, Spi,
 };
 
+use super::commit::{connected, is_connected};
 use super::{
     Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, phase2, reason, sa_body,
     send,
@@ -35,6 +37,8 @@ pub(crate) enum Responder {
     InstallingIn(Installing, Ticket),
     /// Message 2 is out.
     Sent(Terms),
+    /// Message 3 came, and CONNECTED is waited for.
+    Awaiting(Terms),
     /// The outbound SAs are being installed.
     InstallingOut(Ticket),
     /// Over.
@@ -185,7 +189,7 @@ impl Responder {
         match self {
             Self::Reserving(..) | Self::MakingKeys(_) => "RECEIVING_MESSAGE",
             Self::InstallingIn(..) => "SENDING_HASH_SA_NONCE",
-            Self::Sent(_) => "WAIT_HASH",
+            Self::Sent(_) | Self::Awaiting(_) => "WAIT_HASH",
             Self::InstallingOut(_) | Self::Over => "DONE",
         }
     }
@@ -198,6 +202,13 @@ impl Responder {
         out: &mut Out<'_>,
         incoming: &Incoming<'_>,
     ) -> Result<Step, Trouble> {
+        if let Self::Awaiting(_) = self {
+            if !is_connected(common, sa, env, out, incoming) {
+                return Err(ignored(4, Subject::Hash));
+            }
+            common.commit.until = None;
+            return self.go_on(common, sa, env, out);
+        }
         let Self::Sent(terms) = self else {
             return Ok(Step::On);
         };
@@ -219,11 +230,33 @@ impl Responder {
         common
             .talk
             .accepted(out, incoming.digest.clone(), 3, types, length);
-        let negotiated = terms.negotiated(sa, env, Role::Responder, Half::Outbound);
-        let Some(bundle) = common.bundle else {
-            return Err(fatal(3, Subject::Install));
+        common.commit.theirs |= incoming.header.flags.commit();
+        let waits = common.commit.theirs && !common.commit.ours;
+        if let Self::Sent(terms) = core::mem::replace(self, Self::Over) {
+            *self = Self::Awaiting(terms);
+        }
+        if waits {
+            let wait = common.isakmp_policy.wait(1);
+            common.commit.wait(env.now, wait);
+            return Ok(Step::On);
+        }
+        self.go_on(common, sa, env, out)
+    }
+
+    /// Nothing is waited for any more: packets may leave.
+    pub(super) fn go_on(
+        &mut self,
+        common: &Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<Step, Trouble> {
+        let Self::Awaiting(terms) = self else {
+            return Ok(Step::On);
         };
+        let bundle = common.bundle.ok_or(fatal(3, Subject::Install))?;
         let half = Half::Outbound;
+        let negotiated = terms.negotiated(sa, env, Role::Responder, half);
         let ticket = out.ask(|_| Ask::Install {
             bundle,
             half,
@@ -247,7 +280,7 @@ impl Responder {
                 *own == ticket
             }
             Self::MakingKeys(state) => state.tickets.contains(&ticket),
-            Self::Sent(_) | Self::Over => false,
+            Self::Sent(_) | Self::Awaiting(_) | Self::Over => false,
         };
         if !waits {
             return Err(answer);
@@ -343,7 +376,15 @@ impl Responder {
                 *self = Self::Sent(terms);
                 Ok(Step::On)
             }
-            (Self::InstallingOut(_), Answer::Installed(Ok(()))) => Ok(Step::Done),
+            (Self::InstallingOut(_), Answer::Installed(Ok(()))) => {
+                if common.commit.ours {
+                    let own = common.agreed.0.first().copied();
+                    let (bytes, types) = connected(common, sa, env, own);
+                    common.talk.send(out, env.now, (4, types), bytes, None);
+                }
+                Ok(Step::Done)
+            }
+            (_, Answer::Installed(Err(InstallFault::WeakKey))) => Err(fatal(0, Subject::WeakKey)),
             (_, Answer::Installed(Err(_))) => Err(fatal(0, Subject::Install)),
             (_, Answer::Reserved(Err(_))) => Err(fatal(0, Subject::Full)),
             _ => Err(fatal(0, Subject::Engine)),
