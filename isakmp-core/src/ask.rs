@@ -126,6 +126,8 @@ pub enum Action {
         /// The peer's SPI.
         spi: Spi,
     },
+    /// The policy's peer is another one now: these bundles are those of the one before.
+    Replaced(Vec<BundleId>),
     /// The peer is dead: so are these bundles.
     PeerLost(Vec<BundleId>),
     /// The peer of these bundles is elsewhere now.

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hw_offload::{Digest, Ticket};
-use ipsec_core::model::{Name, Protocol, Role, Spi};
+use ipsec_core::model::{Name, Role};
 use ipsec_core::{BundleId, Id, Instant, Limits, Slab};
 
 use crate::ask::{Acquire, Action, Answer, Env, Path, Phase, Report};
@@ -33,14 +33,14 @@ use crate::wire::{Cookie, ExchangeType, Header, Identification, PayloadType};
 #[derive(Clone, Debug)]
 struct Child {
     bundle: BundleId,
+    policy: Name,
     /// Whose it is: several peers may share an address.
     identity: Identification,
+    user: Option<Vec<u8>>,
     peer: IpAddr,
     since: Instant,
-    /// Our SPIs, which a Delete payload names.
-    inbound: Vec<(Protocol, Spi)>,
-    /// Its life.
-    seconds: u32,
+    /// What its negotiation left.
+    kept: phase2::Kept,
 }
 
 /// A request that waits for an ISAKMP SA or for its turn.
@@ -197,14 +197,13 @@ impl Endpoint {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        let busy = self
-            .quick
-            .iter()
-            .any(|(_, quick)| quick.common.policy == acquire.policy);
-        let queued = self
-            .waiting
-            .iter()
-            .any(|other| other.acquire.policy == acquire.policy);
+        let busy = self.quick.iter().any(|(_, quick)| {
+            let common = &quick.common;
+            common.policy == acquire.policy && common.talk.path.peer.ip() == acquire.peer
+        });
+        let queued = self.waiting.iter().any(|other| {
+            other.acquire.policy == acquire.policy && other.acquire.peer == acquire.peer
+        });
         if busy || queued {
             return;
         }

@@ -138,6 +138,12 @@ subjects! {
         "look at the peer's XAUTH parameters";
     /// A weak key was derived.
     WeakKey = 24, "the key that was derived is a weak one", "nothing, another is negotiated";
+    /// Only bundles with AH, and NAT between the ends.
+    AhThroughNat = 25, "every candidate of the bundle has AH, which cannot pass the NAT between the ends",
+        "use a bundle specification without AH";
+    /// Another peer has these addresses.
+    Taken = 26, "another peer has an SA for the addresses that the peer proposes",
+        "give every peer of the policy its own address";
     /// Reflection of our own messages.
     Reflected = 20, "the peer returned this router's own values", "somebody interferes";
 }

@@ -547,6 +547,11 @@ impl<E: Engines> Device<E> {
             } => {
                 self.plane.delete_by_spi(peer, protocol, spi);
             }
+            Action::Replaced(bundles) => {
+                for bundle in bundles {
+                    self.plane.release(bundle, RemoveWhy::Replaced);
+                }
+            }
             Action::PeerLost(bundles) => {
                 for bundle in bundles {
                     self.plane.release(bundle, RemoveWhy::PeerLost);

@@ -233,7 +233,7 @@ impl Endpoint {
         };
         // Without effect where the IPsec SAs live shorter.
         let lives = |child: &&Child| {
-            child.identity.same_as(&sa.identity) && child.seconds >= sa.lifetime.seconds
+            child.identity.same_as(&sa.identity) && child.kept.seconds >= sa.lifetime.seconds
         };
         if !sa.policy.extends() || sa.replaced || !self.children.iter().any(|c| lives(&c)) {
             return false;
@@ -257,7 +257,7 @@ impl Endpoint {
             .extract_if(.., |child| child.identity.same_as(&identity))
             .collect();
         for child in children.iter().filter(|_| deletes) {
-            self.send_delete(env, id, &child.inbound);
+            self.send_delete(env, id, &child.kept.inbound);
         }
         let sas: Vec<Id> = self
             .sas

@@ -2,14 +2,16 @@
 
 use alloc::vec::Vec;
 
-use ipsec_core::model::{Protocol, Role, Spi};
-use ipsec_core::{Id, RemoveWhy, RemovedBundle};
+use ipsec_core::model::{
+    AddressSelector, PeerAddress, PolicyConfig, Protocol, Role, Selector, Spi,
+};
+use ipsec_core::{BundleId, Id, RemoveWhy, RemovedBundle};
 
 use super::{Child, Endpoint, Waiting};
 use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
 use crate::out::Out;
 use crate::phase1::Incoming;
-use crate::phase2::{Commit, Common, Exchange, Step, Trouble, admit, responder_offer};
+use crate::phase2::{Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
 use crate::wire::{ExchangeType, MessageId, NotifyType, SaBody};
@@ -78,7 +80,7 @@ impl Endpoint {
             bundle: None,
             spis: Vec::new(),
             proposed: None,
-            agreed: Default::default(),
+            agreed: Kept::default(),
             commit: Commit {
                 ours: sa.policy.commits(),
                 ..Commit::default()
@@ -87,11 +89,12 @@ impl Endpoint {
         };
         let peer = sa.path.peer.ip();
         self.started(number, Phase::Two, Role::Initiator, peer);
+        let Some(sa) = self.sas.get(id.0) else { return };
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
         };
-        match Exchange::initiator(common, acquire, env, &mut out) {
+        match Exchange::initiator(common, acquire, sa, env, &mut out) {
             Ok(exchange) => {
                 // There was a place.
                 let _ = self.quick.insert(exchange);
@@ -187,6 +190,15 @@ impl Endpoint {
         } else {
             responder_offer(sa, env, &opened)
         };
+        let offer = offer.and_then(|(offer, policy)| {
+            let taken = self.is_taken(id, policy, offer.selector());
+            let refused = Reason::new(ExchangeType::Quick, 1, Subject::Taken, Whose::Ours);
+            if taken {
+                Err(refused)
+            } else {
+                Ok((offer, policy))
+            }
+        });
         let (offer, policy) = match offer {
             Ok(admitted) => admitted,
             Err(reason) => {
@@ -206,7 +218,7 @@ impl Endpoint {
             bundle: None,
             spis: Vec::new(),
             proposed: offer.proposed(),
-            agreed: Default::default(),
+            agreed: Kept::default(),
             commit: Commit {
                 ours: sa.policy.commits(),
                 theirs: incoming.header.flags.commit(),
@@ -272,7 +284,7 @@ impl Endpoint {
             reason,
         }));
         let kind = match reason.subject {
-            Subject::Selectors => NotifyType::INVALID_ID_INFORMATION,
+            Subject::Selectors | Subject::Taken => NotifyType::INVALID_ID_INFORMATION,
             Subject::Malformed | Subject::Payloads => NotifyType::PAYLOAD_MALFORMED,
             Subject::PublicValue => NotifyType::INVALID_KEY_INFORMATION,
             _ => NotifyType::NO_PROPOSAL_CHOSEN,
@@ -298,28 +310,34 @@ impl Endpoint {
                     phase: Phase::Two,
                 }));
                 let peer = common.talk.path.peer.ip();
-                self.waiting
-                    .retain(|waiting| waiting.acquire.policy != common.policy);
+                self.waiting.retain(|waiting| {
+                    waiting.acquire.policy != common.policy || waiting.acquire.peer != peer
+                });
                 let keep = env.now + super::main_mode::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
                 };
+                let mut born = None;
                 if let Some(bundle) = common.bundle {
-                    let (inbound, seconds) = common.agreed;
-                    self.children.push(Child {
+                    let child = Child {
                         bundle,
+                        policy: common.policy.clone(),
                         identity: sa.identity.clone(),
+                        user: sa.user.clone(),
                         peer,
                         since: env.now,
-                        inbound,
-                        seconds,
-                    });
+                        kept: common.agreed,
+                    };
+                    born = Some(child);
                 }
                 // Whoever spoke last answers when the peer repeats itself.
                 if (common.role == Role::Initiator || common.commit.ours)
                     && let Some((to, bytes)) = common.talk.into_reply()
                 {
                     sa.keep_reply(to, bytes, env.now, keep);
+                }
+                if let Some(child) = born {
+                    self.adopt(env, child);
                 }
                 self.start_waiting(env);
             }
@@ -367,6 +385,41 @@ impl Endpoint {
                 }
                 self.start_waiting(env);
             }
+        }
+    }
+
+    /// Whether another peer already has what this one wants to be selected. A policy for anybody
+    /// keeps what it gave; one for a peer that changes follows it.
+    fn is_taken(&self, id: IsakmpSaId, policy: &PolicyConfig, wanted: &Selector) -> bool {
+        let Some(sa) = self.sas.get(id.0) else {
+            return false;
+        };
+        // Clients behind one NAT share its address; their flows tell them apart.
+        let behind_nat = sa.watch.nat.found.is_there()
+            && wanted.remote == AddressSelector::host(sa.path.peer.ip());
+        policy.peer == Some(PeerAddress::Any)
+            && !behind_nat
+            && self.children.iter().any(|child| {
+                let other = !child.identity.same_as(&sa.identity) || child.user != sa.user;
+                let overlap = child.kept.remote.overlaps(&wanted.remote);
+                other && overlap && child.policy == policy.name
+            })
+    }
+
+    /// A new bundle stands under an ISAKMP SA. Where a policy has one peer that changes, the
+    /// bundles of the peer before it go.
+    fn adopt(&mut self, env: &Env<'_>, child: Child) {
+        let policy = env.ipsec.policy(child.policy.as_str());
+        let changes = policy.is_some_and(|policy| policy.peer == Some(PeerAddress::Dynamic));
+        let replaced: Vec<BundleId> = self
+            .children
+            .iter()
+            .filter(|old| changes && old.policy == child.policy && old.peer != child.peer)
+            .map(|old| old.bundle)
+            .collect();
+        self.children.push(child);
+        if !replaced.is_empty() {
+            self.push(Action::Replaced(replaced));
         }
     }
 

@@ -8,8 +8,8 @@ use ipsec_core::{InstallFault, Reserved};
 
 use super::commit::{connected, is_connected};
 use super::{
-    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, ignored, phase2, reason,
-    sa_body, send,
+    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, ignored, originals,
+    peer_original, phase2, reason, sa_body, send,
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
 use crate::out::Out;
@@ -59,12 +59,16 @@ impl Initiator {
     pub(crate) fn start(
         common: &Common,
         acquire: &Acquire,
+        sa: &IsakmpSa,
         env: &Env<'_>,
         out: &mut Out<'_>,
     ) -> Result<Self, Reason> {
         let gone = reason(0, Subject::Changed, Whose::Ours);
         let policy = env.ipsec.policy(acquire.policy.as_str()).ok_or(gone)?;
-        let protocols = phase2(env.ipsec, policy).ok_or(gone)?.protocols();
+        let protocols = phase2(env.ipsec, policy, sa).ok_or(gone)?.protocols();
+        if protocols.is_empty() {
+            return Err(reason(0, Subject::AhThroughNat, Whose::Ours));
+        }
         let policy = common.policy.clone();
         Ok(Self::Reserving(
             out.ask(|_| Ask::Reserve { policy, protocols }),
@@ -104,7 +108,7 @@ impl Initiator {
         let opened = admit(2, sa, env, &common.iv, &[&sent.ni], incoming)?;
         let gone = || fatal(2, Subject::Changed);
         let policy = env.ipsec.policy(common.policy.as_str()).ok_or_else(gone)?;
-        let own = phase2(env.ipsec, policy).ok_or_else(gone)?;
+        let own = phase2(env.ipsec, policy, sa).ok_or_else(gone)?;
         let mut agreement = own.confirm(&sa_body(2, &opened)?).map_err(|mismatch| {
             Trouble::Fatal(reason(2, Subject::NotOffered, Whose::Theirs).with(mismatch))
         })?;
@@ -150,6 +154,7 @@ impl Initiator {
             nr: opened.nonce,
             shared: None,
             selector: sent.selector,
+            original: peer_original(sa, Role::Responder, &opened.originals),
         };
         match (peer_public, own.pfs) {
             (Some((exponent, peer)), Some(group)) => {
@@ -221,7 +226,7 @@ impl Initiator {
                 let pfs = env
                     .ipsec
                     .policy(common.policy.as_str())
-                    .and_then(|policy| phase2(env.ipsec, policy))
+                    .and_then(|policy| phase2(env.ipsec, policy, sa))
                     .and_then(|own| own.pfs);
                 let Some(group) = pfs else {
                     return Ok(self.send_first(common, sa, env, out, reserved, None));
@@ -276,7 +281,7 @@ impl Initiator {
                     return Ok(Ok(Step::On));
                 }
                 if common.commit.ours {
-                    let own = terms.kept().0.first().copied();
+                    let own = terms.kept().inbound.first().copied();
                     let (bytes, _) = connected(common, sa, env, own);
                     common.talk.follow(out, bytes);
                 }
@@ -326,12 +331,14 @@ impl Initiator {
             .ipsec
             .policy(common.policy.as_str())
             .ok_or(fatal(1, Subject::Changed))?;
-        let own = phase2(env.ipsec, policy).ok_or(fatal(1, Subject::Changed))?;
+        let own = phase2(env.ipsec, policy, sa).ok_or(fatal(1, Subject::Changed))?;
         let ni = nonce(env.entropy).ok_or(fatal(1, Subject::Entropy))?;
         let selector = policy.selector();
-        let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip());
+        let always = common.isakmp_policy.always_sends_ids();
+        let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip(), always);
         let public = exponent.as_ref().map(|(_, public)| &public[..]);
-        let payloads = body(own.offer(&reserved.spis), &ni, public, ids.as_ref());
+        let mut payloads = body(own.offer(&reserved.spis), &ni, public, ids.as_ref());
+        payloads.extend(originals(sa, Role::Initiator, own.mode()));
         let writer = sa.hashed(env.primitives, common.message_id, &[], &payloads);
         send(common, sa, env, out, 1, &writer, true);
         *self = Self::Sent(Sent {

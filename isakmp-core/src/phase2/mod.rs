@@ -18,7 +18,8 @@ use core::net::IpAddr;
 
 use hw_offload::{DhGroup, Digest, Secret, Ticket};
 use ipsec_core::model::{
-    Half, IpsecConfig, Lifetime, Mode, Name, PolicyConfig, Protocol, Role, Selector, Spi,
+    AddressSelector, Half, IpsecConfig, Lifetime, Mode, Name, PolicyConfig, Protocol, Role,
+    Selector, Spi,
 };
 use ipsec_core::{BundleId, Instant, Negotiated, SaKeys};
 
@@ -70,8 +71,8 @@ pub(crate) struct Common {
     pub(crate) spis: Vec<(Protocol, Spi)>,
     /// The first protocol and SPI of the peer's side of what is agreed on.
     pub(crate) proposed: Option<(Protocol, Spi)>,
-    /// Our SPIs of what was agreed on, and its life in seconds.
-    pub(crate) agreed: (Vec<(Protocol, Spi)>, u32),
+    /// What is kept of what was agreed on.
+    pub(crate) agreed: Kept,
     pub(crate) commit: Commit,
     pub(crate) suspicion: Option<Reason>,
 }
@@ -118,10 +119,11 @@ impl Exchange {
     pub(crate) fn initiator(
         common: Common,
         acquire: &Acquire,
+        sa: &IsakmpSa,
         env: &mut Env<'_>,
         out: &mut Out<'_>,
     ) -> Result<Self, Reason> {
-        let state = Initiator::start(&common, acquire, env, out)?;
+        let state = Initiator::start(&common, acquire, sa, env, out)?;
         Ok(Self {
             common,
             role: RoleState::Initiator(state),
@@ -262,7 +264,11 @@ pub(crate) fn responder_offer<'a>(
 }
 
 /// Our side of the negotiation, from the configuration.
-pub(crate) fn phase2<'a>(ipsec: &'a IpsecConfig, policy: &PolicyConfig) -> Option<Phase2<'a>> {
+pub(crate) fn phase2<'a>(
+    ipsec: &'a IpsecConfig,
+    policy: &PolicyConfig,
+    sa: &IsakmpSa,
+) -> Option<Phase2<'a>> {
     let bundle = ipsec.bundle(policy.bundle?)?;
     let pfs = policy
         .pfs_group()
@@ -271,6 +277,7 @@ pub(crate) fn phase2<'a>(ipsec: &'a IpsecConfig, policy: &PolicyConfig) -> Optio
         bundle,
         specs: &ipsec.sa_specs,
         pfs,
+        nat: sa.watch.nat.encapsulates(),
     })
 }
 
@@ -282,6 +289,8 @@ pub(crate) struct Opened {
     pub(crate) ids: Option<(Identification, Identification)>,
     /// RESPONDER-LIFETIME, which can only shorten.
     pub(crate) lifetime: Option<Lifetime>,
+    /// NAT-OA: original addresses, in order.
+    pub(crate) originals: Vec<IpAddr>,
     pub(crate) iv: Iv,
     pub(crate) types: Vec<PayloadType>,
 }
@@ -313,9 +322,15 @@ pub(crate) fn admit(
     }
     let malformed = |_| fatal(message, Subject::Malformed);
     let (mut sa_body, mut nonce, mut public) = (Vec::new(), Vec::new(), None);
-    let (mut ids, mut lifetime) = (Vec::new(), None);
+    let (mut ids, mut lifetime, mut originals) = (Vec::new(), None, Vec::new());
+    let nat = sa.watch.nat.encapsulates();
     for raw in payloads.all() {
+        // Without NAT traversal these numbers mean something else, or nothing.
+        if !nat.is_some_and(|version| version.is_original(raw.kind)) && raw.kind.0 > 14 {
+            continue;
+        }
         match Payload::parse(*raw).map_err(malformed)? {
+            Payload::NatOriginal(address) => originals.push(address),
             Payload::Sa(_) => sa_body = raw.body.to_vec(),
             Payload::Nonce(value) => nonce = value.to_vec(),
             Payload::KeyExchange(value) => public = Some(value.to_vec()),
@@ -344,6 +359,7 @@ pub(crate) fn admit(
         public,
         ids,
         lifetime,
+        originals,
         iv,
         types,
     })
@@ -381,6 +397,37 @@ pub(crate) fn body(
     payloads
 }
 
+/// NAT-OA payloads, which transport mode needs where there is NAT (RFC 3947 §5.2): both ends as
+/// this side sees them, the initiator's first; by the older drafts our own alone.
+pub(crate) fn originals(sa: &IsakmpSa, role: Role, mode: Mode) -> Vec<(PayloadType, Vec<u8>)> {
+    let Some(version) = sa.watch.nat.encapsulates() else {
+        return Vec::new();
+    };
+    let (own, peer) = (sa.path.local.ip(), sa.path.peer.ip());
+    let ends = match (role, version.sends_both_originals()) {
+        _ if mode == Mode::Tunnel => [None, None],
+        (_, false) => [Some(own), None],
+        (Role::Initiator, true) => [Some(own), Some(peer)],
+        (Role::Responder, true) => [Some(peer), Some(own)],
+    };
+    let payload = |address| {
+        // The body has the form of an identity without protocol and port.
+        let body = Identification::of_address(address).to_bytes();
+        (version.original(), body)
+    };
+    ends.into_iter().flatten().map(payload).collect()
+}
+
+/// The peer's own address, as it told it, from the originals of its message.
+pub(crate) fn peer_original(sa: &IsakmpSa, peer: Role, originals: &[IpAddr]) -> Option<IpAddr> {
+    let version = sa.watch.nat.encapsulates()?;
+    let place = match (peer, version.sends_both_originals()) {
+        (Role::Responder, true) => 1,
+        (Role::Initiator, _) | (Role::Responder, false) => 0,
+    };
+    originals.get(place).copied()
+}
+
 /// HASH(3): prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
 pub(crate) fn hash3(
     sa: &IsakmpSa,
@@ -414,6 +461,17 @@ pub(crate) fn send(
     common.talk.send(out, env.now, named, bytes, policy);
 }
 
+/// What a negotiation leaves behind for the life of its bundle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// Our SPIs, which a Delete payload names.
+    pub(crate) inbound: Vec<(Protocol, Spi)>,
+    /// Its life.
+    pub(crate) seconds: u32,
+    /// The peer's side of what it carries.
+    pub(crate) remote: AddressSelector,
+}
+
 /// What was agreed on, ready to become keys.
 #[derive(Debug)]
 pub(crate) struct Terms {
@@ -423,6 +481,8 @@ pub(crate) struct Terms {
     pub(crate) nr: Vec<u8>,
     pub(crate) shared: Option<Secret>,
     pub(crate) selector: Selector,
+    /// The peer's address behind its NAT, for transport mode.
+    pub(crate) original: Option<IpAddr>,
 }
 
 impl Terms {
@@ -441,15 +501,19 @@ impl Terms {
         .to_bytes()
     }
 
-    /// What is kept of it for the life of the bundle: our SPIs and the seconds.
-    pub(crate) fn kept(&self) -> (Vec<(Protocol, Spi)>, u32) {
+    /// What is kept of it for the life of the bundle.
+    pub(crate) fn kept(&self) -> Kept {
         let chosen = |protocol: Protocol| {
             let mut all = self.agreement.chosen.iter();
             all.any(|chosen| chosen.protocol == protocol)
         };
         let inbound = self.spis.iter().copied();
         let inbound = inbound.filter(|(protocol, _)| chosen(*protocol)).collect();
-        (inbound, self.agreement.lifetime.seconds)
+        Kept {
+            inbound,
+            seconds: self.agreement.lifetime.seconds,
+            remote: self.selector.remote,
+        }
     }
 
     /// One direction's keys and everything else that its installation needs.
@@ -506,11 +570,12 @@ impl Terms {
 }
 
 /// The identities of both ends' selectors, ours first; none where they are exactly the two
-/// gateways, which is what their absence means.
+/// gateways, which is what their absence means, unless the policy always wants them.
 pub(crate) fn identities(
     selector: &Selector,
     local: IpAddr,
     peer: IpAddr,
+    always: bool,
 ) -> Option<(Identification, Identification)> {
     use ipsec_core::model::AddressSelector as A;
     let plain = selector.protocol.is_none()
@@ -518,7 +583,7 @@ pub(crate) fn identities(
         && selector.remote_port.is_none();
     let gateways =
         selector.local.same_as(&A::host(local)) && selector.remote.same_as(&A::host(peer));
-    if plain && gateways {
+    if plain && gateways && !always {
         return None;
     }
     let protocol = selector.protocol.unwrap_or(0);

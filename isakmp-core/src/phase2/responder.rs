@@ -1,20 +1,22 @@
 //! The responder of quick mode.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use hw_offload::{DhGroup, PublicJob, PublicValue, Ticket};
 use ipsec_core::InstallFault;
 use ipsec_core::model::{
-    Action, AddressSelector, Half, KeyManagement, Name, PeerAddress, PolicyConfig, Protocol, Role,
-    Selector, Spi,
+    Action, AddressSelector, Half, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol,
+    Role, Selector, Spi,
 };
 
 use super::commit::{connected, is_connected};
 use super::{
-    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, phase2, reason, sa_body,
-    send,
+    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, originals, peer_original,
+    phase2, reason, sa_body, send,
 };
 use crate::ask::{Answer, Ask, Env};
+use crate::natt::NatState;
 use crate::negotiate::phase2::{Agreement, Answer as SaAnswer};
 use crate::out::Out;
 use crate::phase1::{Incoming, exponent, nonce};
@@ -55,6 +57,7 @@ pub(crate) struct Offer {
     pfs: Option<DhGroup>,
     ids: Option<(Identification, Identification)>,
     selector: Selector,
+    original: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,11 @@ impl Offer {
         self.agreement.proposed()
     }
 
+    /// What the peer wants to be selected, from our side.
+    pub(crate) const fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
     /// Holds an authentic message 1 against the policies for this peer. The first whose selectors
     /// contain the identities decides.
     pub(crate) fn admit<'a>(
@@ -99,9 +107,13 @@ impl Offer {
             .ipsec
             .policies
             .iter()
-            .find_map(|policy| Some((policy, wanted(policy, sa, &local_id, &remote_id)?)))
+            .find_map(|policy| {
+                let mode = phase2(env.ipsec, policy, sa)?.mode();
+                let selector = wanted(policy, sa, mode, &local_id, &remote_id)?;
+                Some((policy, selector))
+            })
             .ok_or(refuse(Subject::Selectors))?;
-        let own = phase2(env.ipsec, policy).ok_or(refuse(Subject::Changed))?;
+        let own = phase2(env.ipsec, policy, sa).ok_or(refuse(Subject::Changed))?;
         let offer = sa_body(1, opened).map_err(|_| refuse(Subject::Malformed))?;
         let (agreement, answer) = own
             .choose(&offer)
@@ -122,6 +134,7 @@ impl Offer {
             pfs: own.pfs,
             ids: opened.ids.clone(),
             selector,
+            original: peer_original(sa, Role::Initiator, &opened.originals),
         };
         Ok((admitted, policy))
     }
@@ -136,18 +149,28 @@ fn nonzero<T: Default + PartialEq>(number: T) -> Option<T> {
 fn wanted(
     policy: &PolicyConfig,
     sa: &IsakmpSa,
+    mode: Mode,
     local_id: &Identification,
     remote_id: &Identification,
 ) -> Option<Selector> {
     let own = policy.selector();
     let bound = policy.action() == Action::Ipsec
         && policy.key_management == Some(KeyManagement::Isakmp)
-        && policy.peer == Some(PeerAddress::Address(sa.path.peer.ip()))
-        && policy
-            .isakmp_policy
-            .as_ref()
-            .is_none_or(|name| *name == sa.policy.name)
+        && is_for(policy, sa)
         && local_id.protocol == remote_id.protocol;
+    // In transport mode packets come with the addresses that the NAT gave them, whatever the
+    // ends call themselves.
+    let NatState { found, .. } = sa.watch.nat;
+    let seen = |translated: bool, id: &Identification, address: IpAddr| {
+        let host = matches!(id.kind, 1 | 5) && mode == Mode::Transport && translated;
+        let mut id = id.clone();
+        if host {
+            id.data = Identification::of_address(address).data;
+        }
+        id
+    };
+    let local_id = &seen(found.is_here(), local_id, sa.path.local.ip());
+    let remote_id = &seen(found.is_there(), remote_id, sa.path.peer.ip());
     let wanted = Selector {
         local: side(&own.local, own.local_name.as_ref(), local_id)?,
         remote: side(&own.remote, own.remote_name.as_ref(), remote_id)?,
@@ -157,6 +180,23 @@ fn wanted(
         ..own.clone()
     };
     (bound && own.contains(&wanted)).then_some(wanted)
+}
+
+/// Whether a policy is for the peer of an ISAKMP SA.
+fn is_for(policy: &PolicyConfig, sa: &IsakmpSa) -> bool {
+    let named = policy.isakmp_policy.as_ref();
+    if named.is_some_and(|name| *name != sa.policy.name) {
+        return false;
+    }
+    match &policy.peer {
+        Some(PeerAddress::Address(address)) => *address == sa.path.peer.ip(),
+        // Whoever passed authentication under the ISAKMP policy that it names, or else under one
+        // that is for anybody.
+        Some(PeerAddress::Dynamic | PeerAddress::Any) => {
+            named.is_some() || sa.policy.peer == PeerAddress::Any
+        }
+        Some(PeerAddress::Host(_)) | None => false,
+    }
 }
 
 /// What an identity selects on one side: where the policy has a name (LNAME, RNAME) the identity
@@ -299,6 +339,7 @@ impl Responder {
                     nr,
                     shared: None,
                     selector: offer.selector.clone(),
+                    original: offer.original,
                 };
                 match (offer.pfs, offer.peer_public.clone()) {
                     (Some(group), Some(peer)) => {
@@ -367,6 +408,9 @@ impl Responder {
                     public.as_deref(),
                     ids.as_ref(),
                 );
+                let chosen = terms.agreement.chosen.first();
+                let mode = chosen.map_or(Mode::Tunnel, |chosen| chosen.spec.mode());
+                payloads.extend(originals(sa, Role::Responder, mode));
                 if terms.agreement.shortened && common.isakmp_policy.notifies() {
                     payloads.push((PayloadType::N, terms.responder_lifetime()));
                 }
@@ -378,7 +422,7 @@ impl Responder {
             }
             (Self::InstallingOut(_), Answer::Installed(Ok(()))) => {
                 if common.commit.ours {
-                    let own = common.agreed.0.first().copied();
+                    let own = common.agreed.inbound.first().copied();
                     let (bytes, types) = connected(common, sa, env, own);
                     common.talk.send(out, env.now, (4, types), bytes, None);
                 }
