@@ -4,9 +4,9 @@ use core::net::IpAddr;
 
 use hw_offload::{PacketBuf, PacketJob};
 
+use crate::fragment::Cut;
 use crate::net::InterfaceId;
 use crate::reason::DropReason;
-use crate::wire::ipv4::{HEADER, Ipv4, NewHeader};
 
 /// The answer of every packet verb; it owns the packet.
 #[derive(Debug)]
@@ -71,6 +71,9 @@ pub struct Outgoing<B> {
     pub wire: Option<Wire>,
     /// The longest datagram that the interface carries.
     pub mtu: u16,
+    /// The identification of IPv6 fragments, for a datagram whose source this router is; none for
+    /// one that it forwards, which is then never cut. IPv4 has its own in the header.
+    pub identification: Option<u32>,
     /// What is left to hand out.
     rest: Rest,
 }
@@ -78,86 +81,39 @@ pub struct Outgoing<B> {
 #[derive(Debug)]
 enum Rest {
     All,
-    /// The header and the payload length of the whole, and how much of it went out.
-    Fragments {
-        header: NewHeader,
-        payload: usize,
-        sent: usize,
-    },
+    Fragments(Cut),
     Nothing,
 }
 
 impl<B: PacketBuf> Outgoing<B> {
-    /// A datagram for an interface.
+    /// A datagram for an interface, of IPv6 not to be cut.
     pub const fn new(packet: B, on: InterfaceId, wire: Option<Wire>, mtu: u16) -> Self {
         Self {
             packet,
             on,
             wire,
             mtu,
+            identification: None,
             rest: Rest::All,
         }
     }
 
-    /// The datagrams to send, one after the other: the packet itself if it fits, else its
-    /// fragments, cut in place. Each must be sent before the next is asked for.
+    /// The datagrams to send, one after the other: the packet itself if it fits or must not be
+    /// cut, else its fragments, cut in place. Each must be sent before the next is asked for.
     pub fn next_datagram(&mut self) -> Option<&[u8]> {
-        let mtu = usize::from(self.mtu);
-        let (whole, payload, sent) = match self.rest {
-            Rest::Nothing => return None,
-            Rest::Fragments {
-                header,
-                payload,
-                sent,
-            } => (header, payload, sent),
-            Rest::All => {
-                let too_long = self.packet.packet().len() > mtu;
-                match Ipv4::parse(self.packet.packet()) {
-                    Ok(ip) if too_long && ip.header().len() == HEADER && !ip.dont_fragment() => {
-                        let header = NewHeader {
-                            tos: ip.tos(),
-                            total_len: 0,
-                            id: ip.id(),
-                            dont_fragment: false,
-                            more_fragments: ip.more_fragments(),
-                            offset_units: u16::try_from(ip.fragment_offset() / 8).ok()?,
-                            ttl: ip.ttl(),
-                            protocol: ip.protocol(),
-                            source: ip.source(),
-                            destination: ip.destination(),
-                        };
-                        (header, ip.payload().len(), 0)
-                    }
-                    Ok(_) | Err(_) => {
-                        self.rest = Rest::Nothing;
-                        return Some(self.packet.packet());
-                    }
+        if let Rest::All = self.rest {
+            self.rest = match Cut::begin(&mut self.packet, self.mtu, self.identification) {
+                Some(cut) => Rest::Fragments(cut),
+                None => {
+                    self.rest = Rest::Nothing;
+                    return Some(self.packet.packet());
                 }
-            }
+            };
+        }
+        let Rest::Fragments(cut) = &mut self.rest else {
+            return None;
         };
-        let left = payload - sent;
-        let len = left.min((mtu.saturating_sub(HEADER) / 8 * 8).max(8));
-        let last = len == left;
-        let header = NewHeader {
-            total_len: u16::try_from(HEADER + len).ok()?,
-            more_fragments: whole.more_fragments || !last,
-            offset_units: whole.offset_units + u16::try_from(sent / 8).ok()?,
-            ..whole
-        };
-        self.rest = if last {
-            Rest::Nothing
-        } else {
-            Rest::Fragments {
-                header: whole,
-                payload,
-                sent: sent + len,
-            }
-        };
-        // The header takes the place of bytes that the fragment before has carried away.
-        let packet = self.packet.packet_mut();
-        packet
-            .get_mut(sent..sent + HEADER)?
-            .copy_from_slice(&header.to_bytes());
-        packet.get(sent..sent + HEADER + len)
+        let fragment = cut.next(self.packet.packet_mut())?;
+        self.packet.packet().get(fragment)
     }
 }

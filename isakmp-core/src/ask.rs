@@ -63,6 +63,8 @@ pub enum Ask {
     Reserve {
         /// The policy.
         policy: Name,
+        /// Our end and the peer's.
+        ends: (IpAddr, IpAddr),
         /// One SPI for each.
         protocols: Vec<Protocol>,
     },
@@ -126,16 +128,14 @@ pub enum Action {
         /// The peer's SPI.
         spi: Spi,
     },
-    /// The policy's peer is another one now: these bundles are those of the one before.
-    Replaced(Vec<BundleId>),
     /// The peer is dead: so are these bundles.
     PeerLost(Vec<BundleId>),
-    /// The peer of these bundles is elsewhere now.
+    /// A peer is elsewhere now.
     Moved {
-        /// The bundles.
-        bundles: Vec<BundleId>,
-        /// The way to it.
-        path: Path,
+        /// The way to it until now.
+        from: Path,
+        /// Where it is.
+        to: SocketAddr,
     },
     /// The peer restarted and knows nothing of these bundles any more.
     PeerRestarted(Vec<BundleId>),

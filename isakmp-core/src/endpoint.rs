@@ -1,5 +1,6 @@
 //! All exchanges and ISAKMP SAs of a device: calls go in, ordered actions come out.
 
+mod bad_spi;
 mod fragments;
 mod inform;
 mod liveness;
@@ -73,6 +74,14 @@ pub struct IsakmpCounters {
     pub old_port: u64,
     /// R-U-THERE and R-U-THERE-ACK whose sequence numbers are wrong, or too many of them.
     pub dpd_refused: u64,
+    /// Unknown SPIs that the data plane told of.
+    pub bad_spi_requests: u64,
+    /// Of these, from peers with an ISAKMP SA or a negotiation of one.
+    pub bad_spi_from_known_peer: u64,
+    /// Of these, where the ISAKMP policy has MODE=AGGRESSIVE.
+    pub bad_spi_in_aggr_mode: u64,
+    /// Of these, where the ISAKMP policy has SENDNOTIFY=FALSE.
+    pub bad_spi_send_notify_unset: u64,
     /// Heartbeats that are not newer than the last.
     pub heartbeats_refused: u64,
 }
@@ -121,10 +130,10 @@ impl Endpoint {
         let exchanges = limits.half_open.saturating_add(limits.isakmp_sas);
         Self {
             limits: limits.clone(),
-            sas: Slab::new(limits.isakmp_sas),
-            phase1: Slab::new(exchanges),
-            quick: Slab::new(exchanges),
-            transactions: Slab::new(limits.isakmp_sas),
+            sas: Slab::new(limits.isakmp_sas.into()),
+            phase1: Slab::new(exchanges.into()),
+            quick: Slab::new(exchanges.into()),
+            transactions: Slab::new(limits.isakmp_sas.into()),
             guard: Guard::default(),
             heartbeat: HeartbeatCodec::default(),
             reassemblies: VecDeque::new(),

@@ -18,10 +18,6 @@ use crate::wire::{PayloadType, Payloads, Writer};
 
 /// The port that a conversation moves to when there is NAT.
 pub const PORT: u16 = 4500;
-/// What stands in front of an ISAKMP message on [`PORT`], where ESP has its SPI.
-pub const NON_ESP_MARKER: [u8; 4] = [0; 4];
-/// What keeps a NAT entry alive.
-pub const KEEPALIVE: [u8; 1] = [0xff];
 /// The shortest time between two moves of one peer.
 const MOVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -251,6 +247,11 @@ impl NatState {
     #[must_use]
     pub fn encapsulates(&self) -> Option<NatVersion> {
         self.version.filter(|_| self.found.any())
+    }
+
+    /// The peer is followed by the data plane's word.
+    pub(crate) const fn follows(&mut self, now: Instant) {
+        self.moved_at = Some(now);
     }
 
     /// Judges the way by which a fresh and authentic message came. A peer is followed only where

@@ -11,7 +11,8 @@ use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::wire::udp::Udp;
-use ipsec_core::{Instant, Limits, Outgoing, WallClock};
+use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
+use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
 use isakmp_core::device::{Device, DeviceReport, Port, PortAsk};
 use isakmp_core::natt;
 use isakmp_core::{Answer, Path};
@@ -21,7 +22,6 @@ use crate::packets;
 /// Packets in the simulator.
 pub type Buf = Headroom<BytesMut>;
 
-const HEADROOM: usize = 128;
 const ROOM: usize = 2048;
 
 /// What a device did to the world.
@@ -49,7 +49,7 @@ pub struct World {
 
 impl Buffers<Buf> for World {
     fn take(&mut self, len: usize) -> Option<Buf> {
-        if len > ROOM - HEADROOM {
+        if len > ROOM - HEADROOM - TAILROOM {
             return None;
         }
         self.outstanding += 1;
@@ -251,8 +251,8 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             let own = state.net.is_local(IpAddr::V4(ip.destination()));
             // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest
             // is for the data plane.
-            let floated =
-                udp.destination == natt::PORT && udp.payload.starts_with(&natt::NON_ESP_MARKER);
+            let marked = matches!(demultiplex(udp.payload), Some(Encapsulated::Ike(_)));
+            let floated = udp.destination == natt::PORT && marked;
             if own && (udp.destination == state.isakmp.port() || floated) {
                 let path = Path {
                     local: (ip.destination(), udp.destination).into(),

@@ -18,9 +18,12 @@ use core::net::Ipv4Addr;
 
 use super::Malformed;
 use super::checksum::checksum;
+use super::extension::Place;
 
 /// Length of a header without options.
 pub const HEADER: usize = 20;
+/// Where the header names the protocol behind it.
+const PROTOCOL: usize = 9;
 
 /// A datagram whose lengths and header checksum are right.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +123,17 @@ impl<'a> Ipv4<'a> {
     /// The protocol behind the header.
     #[must_use]
     pub const fn protocol(&self) -> u8 {
-        self.fixed[9]
+        self.fixed[PROTOCOL]
+    }
+
+    /// Where an IPsec header stands or would stand: behind the options.
+    #[must_use]
+    pub const fn ipsec_at(&self) -> Place {
+        Place {
+            at: self.header.len(),
+            next_at: PROTOCOL,
+            next: self.protocol(),
+        }
     }
 
     /// Source address.
@@ -183,11 +196,76 @@ impl NewHeader {
         let flags = u16::from(self.dont_fragment) << 14 | u16::from(self.more_fragments) << 13;
         b[6..8].copy_from_slice(&(flags | self.offset_units & 0x1fff).to_be_bytes());
         b[8] = self.ttl;
-        b[9] = self.protocol;
+        b[PROTOCOL] = self.protocol;
         b[12..16].copy_from_slice(&self.source.octets());
         b[16..20].copy_from_slice(&self.destination.octets());
         let sum = checksum(&[&b]);
         b[10..12].copy_from_slice(&sum.to_be_bytes());
         b
     }
+}
+
+/// Makes the checksum of a header with its options anew.
+pub fn write_checksum(header: &mut [u8]) {
+    if let Some(field) = header.get_mut(10..12) {
+        field.fill(0);
+    }
+    let sum = checksum(&[header]);
+    if let Some(field) = header.get_mut(10..12) {
+        field.copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// Length of the option that `options` begin with: 1 for end of list and no operation.
+///
+/// # Errors
+/// [`Malformed::Length`] when its length byte is missing or too small; that the option lies within
+/// `options` is for the caller to check.
+pub fn option_len(options: &[u8]) -> Result<usize, Malformed> {
+    match options {
+        [0 | 1, ..] => Ok(1),
+        [_, len, ..] if *len >= 2 => Ok(usize::from(*len)),
+        _ => Err(Malformed::Length),
+    }
+}
+
+/// The final destination that a source route option names, unless the route is used up.
+///
+/// # Errors
+/// [`Malformed::Length`] when it is no list of addresses.
+pub fn source_route(option: &[u8]) -> Result<Option<[u8; 4]>, Malformed> {
+    let [_, _, pointer, route @ ..] = option else {
+        return Err(Malformed::Length);
+    };
+    let (addresses, odd) = route.as_chunks::<4>();
+    if !odd.is_empty() {
+        return Err(Malformed::Length);
+    }
+    let arrived = usize::from(*pointer) > option.len();
+    Ok(addresses.last().filter(|_| !arrived).copied())
+}
+
+/// Takes those options out of a header that only the first fragment carries (RFC 791 §3.1: the
+/// upper bit of their type is clear). The header's new length, which its first byte says, too;
+/// the checksum is not made anew. None for a header that is too short.
+pub fn keep_copied_options(header: &mut [u8]) -> Option<usize> {
+    let (fixed, options) = header.split_first_chunk_mut::<HEADER>()?;
+    let (mut kept, mut at) = (0, 0);
+    while let Some([kind, ..]) = options.get(at..) {
+        let copied = kind & 0x80 != 0;
+        let len = options.get(at..).map(option_len)?.unwrap_or(0);
+        // At the list's end, or where it is broken, nothing more is kept.
+        if *kind == 0 || len == 0 || at + len > options.len() {
+            break;
+        }
+        if copied {
+            options.copy_within(at..at + len, kept);
+            kept += len;
+        }
+        at += len;
+    }
+    let padded = kept.next_multiple_of(4);
+    options.get_mut(kept..padded)?.fill(0);
+    fixed[0] = 0x40 | u8::try_from((HEADER + padded) / 4).ok()?;
+    Some(HEADER + padded)
 }

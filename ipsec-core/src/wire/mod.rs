@@ -1,11 +1,18 @@
 //! Checked views of the headers that the data plane reads and writes.
 
+pub mod ah;
 pub mod checksum;
+pub mod datagram;
+pub mod ecn;
 pub mod esp;
+pub mod extension;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod mutable;
+pub mod repair;
 pub mod udp;
+pub mod udp_encap;
 
 use core::net::IpAddr;
 
@@ -30,6 +37,9 @@ pub enum Malformed {
     /// Extension headers do not end.
     #[error("too many extension headers")]
     Chain,
+    /// An option or extension header that AH cannot cover.
+    #[error("an option or extension header that AH cannot cover")]
+    Uncovered,
 }
 
 /// The fields of a complete IP datagram that selectors compare.

@@ -17,6 +17,7 @@ use hw_offload::{
 };
 use ipsec_core::model::{self, Direction, Flow, Half, Name, Role, Spi};
 use ipsec_core::net::InterfaceId;
+use ipsec_core::wire::udp_encap::{Encapsulated, NON_ESP_MARKER, demultiplex};
 use ipsec_core::{
     BundleId, Cx, DataPlane, DropReason, InstallFault, Instant, Limits, Outgoing, PlaneEvent,
     PlaneState, RemoveWhy, SaId, Verdict, WallClock,
@@ -320,7 +321,10 @@ impl<E: Engines> Device<E> {
                 }
                 // On the port of NAT traversal ISAKMP has a mark in front of it.
                 let bytes = if path.local.port() == natt::PORT {
-                    bytes.strip_prefix(&natt::NON_ESP_MARKER)
+                    match demultiplex(bytes) {
+                        Some(Encapsulated::Ike(bytes)) => Some(bytes),
+                        Some(Encapsulated::Keepalive | Encapsulated::Esp(_)) | None => None,
+                    }
                 } else {
                     Some(bytes)
                 };
@@ -339,7 +343,12 @@ impl<E: Engines> Device<E> {
         entropy: &mut dyn Entropy,
         port: &mut dyn Port<E::Buf>,
     ) -> Option<Instant> {
-        self.plane.timers(now);
+        let mut cx = Cx {
+            now,
+            entropy: &mut *entropy,
+            buffers: &mut *port,
+        };
+        self.plane.timers(&mut cx);
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.timers(&mut env);
         for _ in 0..self.limits.work_per_turn {
@@ -455,23 +464,18 @@ impl<E: Engines> Device<E> {
                 }
             }
             PlaneEvent::Close(channel) => self.engines.packet().close(channel),
-            PlaneEvent::Acquire { policy, .. } => {
-                let wanted = self.plane.state().policy(policy).and_then(|record| {
-                    let (peer, local) = (record.peer?, record.local?);
-                    Some(Acquire {
-                        policy: record.config.name.clone(),
+            PlaneEvent::Acquire { policy, ends, .. } => match ends.zip(self.policy_name(policy)) {
+                Some(((local, peer), policy)) => {
+                    let acquire = Acquire {
+                        policy,
                         peer,
                         local,
-                    })
-                });
-                match wanted {
-                    Some(acquire) => {
-                        let (endpoint, mut env) = self.endpoint_env(now, entropy);
-                        endpoint.acquire(&mut env, acquire);
-                    }
-                    None => self.plane.negotiation_failed(now, policy),
+                    };
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.acquire(&mut env, acquire);
                 }
-            }
+                None => self.plane.negotiation_failed(now, policy),
+            },
             PlaneEvent::Installed { bundle, half, ok } => {
                 let found = self
                     .installs
@@ -518,6 +522,24 @@ impl<E: Engines> Device<E> {
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.bundle_removed(&mut env, &removed, why);
             }
+            // Nobody here can look a name up: the packets that wait are dropped.
+            PlaneEvent::Resolve { policy, .. } => {
+                self.plane.resolved(now, policy, None, &self.state.keys);
+            }
+            PlaneEvent::Keepalive {
+                local, peer, bytes, ..
+            } => self.datagram_out(port, Path { local, peer }, bytes),
+            PlaneEvent::Moved {
+                local, from, to, ..
+            } => self
+                .endpoint
+                .peer_moved(now, Path { local, peer: from }, to),
+            PlaneEvent::BadSpi { policy, ends, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.bad_spi(&mut env, &name, ends);
+                }
+            }
         }
         true
     }
@@ -547,18 +569,14 @@ impl<E: Engines> Device<E> {
             } => {
                 self.plane.delete_by_spi(peer, protocol, spi);
             }
-            Action::Replaced(bundles) => {
-                for bundle in bundles {
-                    self.plane.release(bundle, RemoveWhy::Replaced);
-                }
-            }
             Action::PeerLost(bundles) => {
                 for bundle in bundles {
                     self.plane.release(bundle, RemoveWhy::PeerLost);
                 }
             }
-            // The data plane has one way to a peer so far, that of its policy.
-            Action::Moved { .. } => {}
+            Action::Moved { from, to } => {
+                self.plane.peer_moved(from.local, from.peer, to);
+            }
             Action::PeerRestarted(bundles) => {
                 for bundle in bundles {
                     self.plane.release(bundle, RemoveWhy::PeerRestarted);
@@ -591,14 +609,18 @@ impl<E: Engines> Device<E> {
                 }
                 Answer::Public(Err(PublicFault::Engine))
             }
-            Ask::Reserve { policy, protocols } => {
+            Ask::Reserve {
+                policy,
+                ends,
+                protocols,
+            } => {
                 let id = self
                     .plane
                     .state()
                     .policy_by_name(policy.as_str())
                     .map(|(id, _)| id);
                 Answer::Reserved(match id {
-                    Some(id) => self.plane.reserve(now, entropy, id, &protocols),
+                    Some(id) => self.plane.reserve(now, entropy, id, ends, &protocols),
                     None => Err(ipsec_core::ReserveFault::NoSuchPolicy),
                 })
             }
@@ -606,7 +628,7 @@ impl<E: Engines> Device<E> {
                 bundle,
                 half,
                 negotiated,
-            } => match self.plane.install(entropy, bundle, half, negotiated) {
+            } => match self.plane.install(now, entropy, bundle, half, negotiated) {
                 Ok(()) => {
                     self.installs.push((bundle, half, ticket));
                     return;
@@ -632,15 +654,22 @@ impl<E: Engines> Device<E> {
         endpoint.answer(&mut env, ticket, answer);
     }
 
+    /// Sends an ISAKMP message; on the port of NAT traversal with a mark in front of it.
     fn send(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
+        if path.local.port() == natt::PORT {
+            self.datagram_out(port, path, &[&NON_ESP_MARKER, bytes].concat());
+        } else {
+            self.datagram_out(port, path, bytes);
+        }
+    }
+
+    fn datagram_out(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
         let on = self.state.net.route(path.peer.ip()).map(|(on, _)| on);
         let allowed = on.is_none_or(|on| {
             let flow = udp(path.local, path.peer);
             self.plane.check(on, Direction::Out, &flow) == model::Action::Permit
         });
-        if allowed && path.local.port() == natt::PORT {
-            port.datagram(path, &[&natt::NON_ESP_MARKER, bytes].concat());
-        } else if allowed {
+        if allowed {
             port.datagram(path, bytes);
         } else {
             self.forbidden(port, path, Direction::Out);
@@ -731,12 +760,12 @@ impl<E: Engines> Device<E> {
         let Some(sa) = self.plane.state().sa(sa) else {
             return;
         };
-        let Some(bundle) = self.plane.state().bundle(sa.bundle) else {
+        let Some(path) = self.plane.state().path_of(sa.bundle) else {
             return;
         };
         let (source, destination, spi) = match half {
-            Half::Inbound => (bundle.peer, bundle.local, sa.in_spi),
-            Half::Outbound => (bundle.local, bundle.peer, sa.out_spi),
+            Half::Inbound => (path.peer, path.local, sa.in_spi),
+            Half::Outbound => (path.local, path.peer, sa.out_spi),
         };
         port.report(DeviceReport::SaKeys {
             source,

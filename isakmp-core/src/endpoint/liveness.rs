@@ -2,6 +2,7 @@
 //! rekey extension, and peers that move.
 
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use hw_offload::Ticket;
 use ipsec_core::{BundleId, Id, Instant};
@@ -29,20 +30,19 @@ impl Endpoint {
         }
     }
 
-    /// ESP of a peer came from elsewhere, authentic and fresh.
-    pub fn peer_moved(&mut self, now: Instant, bundle: BundleId, path: Path) {
-        let found = self.children.iter().find(|child| child.bundle == bundle);
-        let Some(identity) = found.map(|child| child.identity.clone()) else {
-            return;
-        };
-        let newest = self
+    /// ESP of a peer came from elsewhere, authentic and fresh, and the data plane followed it.
+    pub fn peer_moved(&mut self, now: Instant, from: Path, to: SocketAddr) {
+        let there: Vec<Id> = self
             .sas
             .iter()
-            .filter(|(_, sa)| sa.identity.same_as(&identity) && !sa.replaced)
-            .max_by_key(|(_, sa)| sa.number)
-            .map(|(id, _)| IsakmpSaId(id));
-        if let Some(id) = newest {
-            self.seen(now, id, path);
+            .filter(|(_, sa)| sa.path == from)
+            .map(|(id, _)| id)
+            .collect();
+        for id in there.into_iter().map(IsakmpSaId) {
+            if let Some(sa) = self.sas.get_mut(id.0) {
+                sa.watch.nat.follows(now);
+            }
+            self.follow(id, Path { peer: to, ..from });
         }
     }
 
@@ -50,9 +50,8 @@ impl Endpoint {
         let Some(sa) = self.sas.get_mut(id.0) else {
             return;
         };
-        let (from, to) = (sa.path.peer, path.peer);
+        let from = core::mem::replace(&mut sa.path, path);
         let (number, identity) = (sa.number, sa.identity.clone());
-        sa.path = path;
         for (_, quick) in self.quick.iter_mut().filter(|(_, q)| q.common.sa == id) {
             quick.common.talk.path = path;
         }
@@ -70,10 +69,13 @@ impl Endpoint {
         {
             child.peer = path.peer.ip();
         }
-        let bundles = self.bundles_of(&identity);
-        self.push(Action::Moved { bundles, path });
-        let sa = number;
-        self.push(Action::Report(Report::PeerMoved { sa, from, to }));
+        let (from_end, to) = (from.peer, path.peer);
+        self.push(Action::Moved { from, to });
+        self.push(Action::Report(Report::PeerMoved {
+            sa: number,
+            from: from_end,
+            to,
+        }));
     }
 
     fn bundles_of(&self, identity: &Identification) -> Vec<BundleId> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use ipsec_core::model::{
     AddressSelector, PeerAddress, PolicyConfig, Protocol, Role, Selector, Spi,
 };
-use ipsec_core::{BundleId, Id, RemoveWhy, RemovedBundle};
+use ipsec_core::{Id, RemoveWhy, RemovedBundle};
 
 use super::{Child, Endpoint, Waiting};
 use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
@@ -317,7 +317,6 @@ impl Endpoint {
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
                 };
-                let mut born = None;
                 if let Some(bundle) = common.bundle {
                     let child = Child {
                         bundle,
@@ -328,16 +327,13 @@ impl Endpoint {
                         since: env.now,
                         kept: common.agreed,
                     };
-                    born = Some(child);
+                    self.children.push(child);
                 }
                 // Whoever spoke last answers when the peer repeats itself.
                 if (common.role == Role::Initiator || common.commit.ours)
                     && let Some((to, bytes)) = common.talk.into_reply()
                 {
                     sa.keep_reply(to, bytes, env.now, keep);
-                }
-                if let Some(child) = born {
-                    self.adopt(env, child);
                 }
                 self.start_waiting(env);
             }
@@ -404,23 +400,6 @@ impl Endpoint {
                 let overlap = child.kept.remote.overlaps(&wanted.remote);
                 other && overlap && child.policy == policy.name
             })
-    }
-
-    /// A new bundle stands under an ISAKMP SA. Where a policy has one peer that changes, the
-    /// bundles of the peer before it go.
-    fn adopt(&mut self, env: &Env<'_>, child: Child) {
-        let policy = env.ipsec.policy(child.policy.as_str());
-        let changes = policy.is_some_and(|policy| policy.peer == Some(PeerAddress::Dynamic));
-        let replaced: Vec<BundleId> = self
-            .children
-            .iter()
-            .filter(|old| changes && old.policy == child.policy && old.peer != child.peer)
-            .map(|old| old.bundle)
-            .collect();
-        self.children.push(child);
-        if !replaced.is_empty() {
-            self.push(Action::Replaced(replaced));
-        }
     }
 
     /// An unfinished quick mode goes, but not what it was for: that is taken up again.

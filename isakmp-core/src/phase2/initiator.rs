@@ -9,7 +9,7 @@ use ipsec_core::{InstallFault, Reserved};
 use super::commit::{connected, is_connected};
 use super::{
     Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, ignored, originals,
-    peer_original, phase2, reason, sa_body, send,
+    peer_sees, phase2, reason, sa_body, send,
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
 use crate::out::Out;
@@ -69,10 +69,13 @@ impl Initiator {
         if protocols.is_empty() {
             return Err(reason(0, Subject::AhThroughNat, Whose::Ours));
         }
-        let policy = common.policy.clone();
-        Ok(Self::Reserving(
-            out.ask(|_| Ask::Reserve { policy, protocols }),
-        ))
+        let (policy, path) = (common.policy.clone(), common.talk.path);
+        let ends = (path.local.ip(), path.peer.ip());
+        Ok(Self::Reserving(out.ask(|_| Ask::Reserve {
+            policy,
+            ends,
+            protocols,
+        })))
     }
 
     pub(crate) const fn name(&self) -> &'static str {
@@ -154,7 +157,7 @@ impl Initiator {
             nr: opened.nonce,
             shared: None,
             selector: sent.selector,
-            original: peer_original(sa, Role::Responder, &opened.originals),
+            original: peer_sees(sa, Role::Responder, &opened.originals),
         };
         match (peer_public, own.pfs) {
             (Some((exponent, peer)), Some(group)) => {

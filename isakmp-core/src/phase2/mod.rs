@@ -21,7 +21,7 @@ use ipsec_core::model::{
     AddressSelector, Half, IpsecConfig, Lifetime, Mode, Name, PolicyConfig, Protocol, Role,
     Selector, Spi,
 };
-use ipsec_core::{BundleId, Instant, Negotiated, SaKeys};
+use ipsec_core::{BundleId, Encap, Instant, Negotiated, SaKeys, Traversal};
 
 pub(crate) use commit::Commit;
 pub(crate) use responder::Offer;
@@ -418,14 +418,19 @@ pub(crate) fn originals(sa: &IsakmpSa, role: Role, mode: Mode) -> Vec<(PayloadTy
     ends.into_iter().flatten().map(payload).collect()
 }
 
-/// The peer's own address, as it told it, from the originals of its message.
-pub(crate) fn peer_original(sa: &IsakmpSa, peer: Role, originals: &[IpAddr]) -> Option<IpAddr> {
-    let version = sa.watch.nat.encapsulates()?;
-    let place = match (peer, version.sends_both_originals()) {
-        (Role::Responder, true) => 1,
-        (Role::Initiator, _) | (Role::Responder, false) => 0,
-    };
-    originals.get(place).copied()
+/// Source and destination that a peer sees on its own packets, from the originals of its message.
+/// The older drafts tell the source only.
+pub(crate) fn peer_sees(
+    sa: &IsakmpSa,
+    peer: Role,
+    originals: &[IpAddr],
+) -> Option<(IpAddr, IpAddr)> {
+    match (peer, originals) {
+        (_, []) => None,
+        (_, [own]) => Some((*own, sa.path.local.ip())),
+        (Role::Initiator, [initiator, responder, ..]) => Some((*initiator, *responder)),
+        (Role::Responder, [initiator, responder, ..]) => Some((*responder, *initiator)),
+    }
 }
 
 /// HASH(3): prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
@@ -481,8 +486,8 @@ pub(crate) struct Terms {
     pub(crate) nr: Vec<u8>,
     pub(crate) shared: Option<Secret>,
     pub(crate) selector: Selector,
-    /// The peer's address behind its NAT, for transport mode.
-    pub(crate) original: Option<IpAddr>,
+    /// Source and destination that the peer sees on its packets, for transport mode.
+    pub(crate) original: Option<(IpAddr, IpAddr)>,
 }
 
 impl Terms {
@@ -513,6 +518,22 @@ impl Terms {
             inbound,
             seconds: self.agreement.lifetime.seconds,
             remote: self.selector.remote,
+        }
+    }
+
+    /// What the data plane has to know of NAT.
+    fn traversal(&self, sa: &IsakmpSa) -> Traversal {
+        let nat = sa.watch.nat;
+        if nat.encapsulates().is_none() {
+            return Traversal::default();
+        }
+        Traversal {
+            encap: Encap::NatT {
+                local_port: sa.path.local.port(),
+                peer_port: sa.path.peer.port(),
+            },
+            behind_nat: nat.found.is_here(),
+            nat_oa: self.original,
         }
     }
 
@@ -547,6 +568,7 @@ impl Terms {
             SaKeys {
                 protocol: chosen.protocol,
                 spi,
+                mode: chosen.spec.mode(),
                 cipher,
                 cipher_key: Secret::copy_of(cipher_key),
                 mac,
@@ -556,15 +578,13 @@ impl Terms {
         });
         Negotiated {
             sas: sas.collect(),
-            mode: chosen
-                .first()
-                .map_or(Mode::Tunnel, |chosen| chosen.spec.mode()),
             lifetime: self.agreement.lifetime,
             role,
             local: sa.path.local.ip(),
             peer: sa.path.peer.ip(),
             selector: self.selector.clone(),
             isakmp_sa: sa.number,
+            traversal: self.traversal(sa),
         }
     }
 }

@@ -12,7 +12,7 @@ use ipsec_core::model::{
 
 use super::commit::{connected, is_connected};
 use super::{
-    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, originals, peer_original,
+    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, originals, peer_sees,
     phase2, reason, sa_body, send,
 };
 use crate::ask::{Answer, Ask, Env};
@@ -57,7 +57,7 @@ pub(crate) struct Offer {
     pfs: Option<DhGroup>,
     ids: Option<(Identification, Identification)>,
     selector: Selector,
-    original: Option<IpAddr>,
+    original: Option<(IpAddr, IpAddr)>,
 }
 
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Offer {
             pfs: own.pfs,
             ids: opened.ids.clone(),
             selector,
-            original: peer_original(sa, Role::Initiator, &opened.originals),
+            original: peer_sees(sa, Role::Initiator, &opened.originals),
         };
         Ok((admitted, policy))
     }
@@ -220,8 +220,13 @@ impl Responder {
             .iter()
             .map(|chosen| chosen.protocol)
             .collect();
-        let policy = common.policy.clone();
-        let ticket = out.ask(|_| Ask::Reserve { policy, protocols });
+        let (policy, path) = (common.policy.clone(), common.talk.path);
+        let ends = (path.local.ip(), path.peer.ip());
+        let ticket = out.ask(|_| Ask::Reserve {
+            policy,
+            ends,
+            protocols,
+        });
         Self::Reserving(offer, ticket)
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hw_offload::{Buffers, Headroom, PacketBuf, Ticket};
 use ipsec_core::net::InterfaceId;
-use ipsec_core::{Instant, Outgoing};
+use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
 use isakmp_core::device::{DeviceReport, Port, PortAsk};
 use lab::{Buf, Pcap};
@@ -18,7 +18,6 @@ use tun_rs::SyncDevice;
 use super::keylog::KeyLog;
 use super::link::Link;
 
-const HEADROOM: usize = 128;
 /// The longest packet, with room for its trailer.
 const ROOM: usize = 16_384;
 /// The same complaint is not repeated sooner.
@@ -177,7 +176,7 @@ impl World {
 
 /// Lets `read` fill a buffer; the packet is what it read.
 fn receive(buffer: &mut Buf, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<()> {
-    let room = ROOM - HEADROOM * 2;
+    let room = ROOM - HEADROOM - TAILROOM;
     buffer.grow_back(room).map_err(io::Error::other)?;
     let len = read(buffer.packet_mut())?;
     buffer.shrink_back(room.saturating_sub(len));
@@ -186,7 +185,7 @@ fn receive(buffer: &mut Buf, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) 
 
 impl Buffers<Buf> for World {
     fn take(&mut self, len: usize) -> Option<Buf> {
-        if len > ROOM - HEADROOM * 2 {
+        if len > ROOM - HEADROOM - TAILROOM {
             return None;
         }
         let mut buffer = self
