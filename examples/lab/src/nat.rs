@@ -41,6 +41,7 @@ pub struct NatBox {
     /// How long an unused entry lives.
     pub life: Duration,
     entries: Vec<Entry>,
+    forwards: Vec<(u16, Ipv4Addr)>,
     next_port: u16,
     /// Packets that it did not let through.
     pub dropped: u64,
@@ -56,9 +57,15 @@ impl NatBox {
             translates_ports,
             life: Duration::from_secs(60),
             entries: Vec::new(),
+            forwards: Vec::new(),
             next_port: 40_000,
             dropped: 0,
         }
+    }
+
+    /// Datagrams to a port of the public address go inside, whoever sends them.
+    pub fn forward(&mut self, port: u16, inside: Ipv4Addr) {
+        self.forwards.push((port, inside));
     }
 
     /// The box restarts: it has forgotten every entry, and gives out other ports.
@@ -81,6 +88,9 @@ impl NatBox {
             return None;
         };
         self.expire(now);
+        if self.forwards.contains(&(from.1, from.0)) {
+            return Some(rewrite(packet, (self.public, from.1), to));
+        }
         let (kind, port) = (self.kind, from.1);
         let same = |entry: &&mut Entry| {
             entry.inside == from && (kind == Kind::Cone || entry.outside == to)
@@ -115,6 +125,10 @@ impl NatBox {
         self.expire(now);
         let kind = self.kind;
         let found = ends(packet).and_then(|(from, to)| {
+            let forward = self.forwards.iter().find(|(port, _)| *port == to.1);
+            if let Some((port, inside)) = forward.filter(|_| to.0 == self.public) {
+                return Some(rewrite(packet, from, (*inside, *port)));
+            }
             let entry = self.entries.iter().find(|entry| {
                 entry.port == to.1 && (kind == Kind::Cone || entry.outside == from)
             })?;
