@@ -868,7 +868,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["IPSEC", "COUNTER"],
         params: &[may(
             "COUNTER",
-            Kind::Enum(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD", "ALL"]),
+            Kind::List(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD", "ALL"]),
         )],
     },
     Spec {
@@ -1413,7 +1413,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["IPSEC", "COUNTERS"],
         params: &[may(
             "COUNTERS",
-            Kind::Enum(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD"]),
+            Kind::List(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD"]),
         )],
     },
     Spec {

@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use config_lang::{Finding, Host, Surroundings, run_script};
 use hw_offload::testing::SeededEntropy;
-use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine};
+use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
 use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
+use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
 use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
-use isakmp_core::Path;
-use isakmp_core::device::{Device, DeviceReport, Port};
+use isakmp_core::device::{Device, DeviceReport, Port, PortAsk};
+use isakmp_core::natt;
+use isakmp_core::{Answer, Path};
 
 use crate::packets;
 
@@ -30,6 +32,8 @@ pub enum Output {
     Lan(Vec<u8>),
     /// Something to tell.
     Report(DeviceReport),
+    /// A question for somebody else.
+    Ask(Ticket, PortAsk),
 }
 
 /// A port that collects what a device does, and the storage of its packets.
@@ -85,6 +89,10 @@ impl Port<Buf> for World {
         if let Some(packet) = packets::udp(path.local, path.peer, bytes) {
             self.outputs.push(Output::Wan(packet));
         }
+    }
+
+    fn ask(&mut self, ticket: Ticket, ask: PortAsk) {
+        self.outputs.push(Output::Ask(ticket, ask));
     }
 
     fn report(&mut self, report: DeviceReport) {
@@ -244,7 +252,12 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Some(on) = self.world.wan else { return };
         if let Some((peer, local, payload)) = packets::is_udp(packet) {
             let state = self.device.state();
-            if state.net.is_local(local.ip()) && local.port() == state.isakmp.port() {
+            // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest is
+            // for the data plane.
+            let marked = matches!(demultiplex(payload), Some(Encapsulated::Ike(_)));
+            let floated = local.port() == natt::PORT && marked;
+            let own = state.net.is_local(local.ip());
+            if own && (local.port() == state.isakmp.port() || floated) {
                 let path = Path { local, peer };
                 let Self {
                     device,
@@ -265,6 +278,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             ..
         } = self;
         device.inbound(now, entropy, world, on, buffer);
+    }
+
+    /// Gives the device the answer to a question of its own.
+    pub fn answer(&mut self, now: Instant, ticket: Ticket, answer: Answer) {
+        let Self {
+            device, entropy, ..
+        } = self;
+        device.answer(now, entropy, ticket, answer);
     }
 
     /// Lets the device do what is due; returns the next deadline.

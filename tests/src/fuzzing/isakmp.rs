@@ -184,6 +184,7 @@ pub fn isakmp_sa(data: &[u8]) {
             bundle: &bundle,
             specs: &specs,
             pfs,
+            nat: None,
         };
         let _ = own.confirm(&body);
         let Ok((agreement, answer)) = own.choose(&body) else {
