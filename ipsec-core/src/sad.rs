@@ -144,12 +144,16 @@ pub struct Bundle {
     pub lifetime: Option<Lifetime>,
     /// Who began the exchange.
     pub role: Role,
+    /// When its negotiation began.
+    pub began: Instant,
     /// When it became valid.
     pub since: Instant,
     /// Soft limit in seconds; 0 for none.
     pub soft_seconds: u32,
     /// Bytes carried, both directions, before encapsulation.
     pub bytes: u64,
+    /// When an authentic packet last arrived on it.
+    pub heard: Option<Instant>,
     /// The way to the peer.
     pub path: PathId,
     /// What it carries.
@@ -204,6 +208,16 @@ impl SaList {
     }
 }
 
+impl FromIterator<SaId> for SaList {
+    fn from_iter<I: IntoIterator<Item = SaId>>(sas: I) -> Self {
+        let mut list = Self::new();
+        for sa in sas.into_iter().take(Self::MAX) {
+            list.push(sa);
+        }
+        list
+    }
+}
+
 impl Deref for SaList {
     type Target = [SaId];
 
@@ -249,9 +263,11 @@ impl Bundle {
             sas: SaList::new(),
             lifetime: None,
             role: Role::Responder,
+            began: now,
             since: now,
             soft_seconds: 0,
             bytes: 0,
+            heard: None,
             path,
             selector,
             isakmp_sa: None,

@@ -76,6 +76,14 @@ pub const ROWS: &[Row] = &[
     ),
     row(ExchangeType::Quick, 3, true, &[P::HASH], &[], &[P::N]),
     row(
+        ExchangeType::Transaction,
+        1,
+        true,
+        &[P::HASH],
+        &[P::ATTR],
+        &[],
+    ),
+    row(
         ExchangeType::Informational,
         1,
         true,

@@ -473,6 +473,14 @@ impl IsakmpPolicyConfig {
         Duration::from_secs(t * factor)
     }
 
+    /// How long a message is waited for in all, its retransmissions included.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        (1..=self.retry_limit().saturating_add(1))
+            .map(|n| self.wait(n))
+            .sum()
+    }
+
     /// The own RSA key: LOCALRSAKEY here, else that of ENABLE ISAKMP.
     #[must_use]
     pub fn local_rsa_key(&self, module: &IsakmpConfig) -> Option<KeyNumber> {
@@ -619,6 +627,22 @@ impl IsakmpConfig {
     #[must_use]
     pub fn policy(&self, name: &str) -> Option<&IsakmpPolicyConfig> {
         self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// The policy towards a peer: the one that the IPsec policy names with ISAKMPPOLICY, which must
+    /// be for that peer, else the first that names its address.
+    #[must_use]
+    pub fn policy_towards(
+        &self,
+        peer: core::net::IpAddr,
+        named: Option<&Name>,
+    ) -> Option<&IsakmpPolicyConfig> {
+        match named {
+            Some(name) => self
+                .policy(name.as_str())
+                .filter(|policy| policy.peer == PeerAddress::Address(peer)),
+            None => self.policy_for(peer),
+        }
     }
 
     /// The policy for a peer: the first that names its address.

@@ -1,32 +1,47 @@
 //! All exchanges and ISAKMP SAs of a device: calls go in, ordered actions come out.
 
+mod bad_spi;
+mod fragments;
 mod inform;
+mod liveness;
 mod main_mode;
 mod quick_mode;
+mod transaction;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hw_offload::Ticket;
+use hw_offload::{Digest, Ticket};
 use ipsec_core::model::{Name, Role};
 use ipsec_core::{BundleId, Id, Instant, Limits, Slab};
 
-use crate::ask::{Acquire, Action, Answer, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Env, Path, Phase, Report};
 use crate::conversation::fingerprint;
+use crate::fragment::Reassembly;
+use crate::guard::Guard;
+use crate::heartbeat::HeartbeatCodec;
+use crate::keys::Cookies;
+use crate::natt;
 use crate::out::Out;
 use crate::phase1::{self, Incoming};
 use crate::phase2;
 use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Cookie, ExchangeType, Header};
+use crate::transaction as transaction_exchange;
+use crate::wire::{Cookie, ExchangeType, Header, Identification, PayloadType};
 
 /// A bundle that was negotiated and still lives.
 #[derive(Clone, Debug)]
 struct Child {
     bundle: BundleId,
-    sa: u32,
+    policy: Name,
+    /// Whose it is: several peers may share an address.
+    identity: Identification,
+    user: Option<Vec<u8>>,
     peer: IpAddr,
     since: Instant,
+    /// What its negotiation left.
+    kept: phase2::Kept,
 }
 
 /// A request that waits for an ISAKMP SA or for its turn.
@@ -53,6 +68,22 @@ pub struct IsakmpCounters {
     pub evicted: u64,
     /// Messages sent.
     pub sent: u64,
+    /// Authentic messages by a way on which their sender has no business.
+    pub bad_port: u64,
+    /// Messages on the old port after the move to that of NAT traversal.
+    pub old_port: u64,
+    /// R-U-THERE and R-U-THERE-ACK whose sequence numbers are wrong, or too many of them.
+    pub dpd_refused: u64,
+    /// Unknown SPIs that the data plane told of.
+    pub bad_spi_requests: u64,
+    /// Of these, from peers with an ISAKMP SA or a negotiation of one.
+    pub bad_spi_from_known_peer: u64,
+    /// Of these, where the ISAKMP policy has MODE=AGGRESSIVE.
+    pub bad_spi_in_aggr_mode: u64,
+    /// Of these, where the ISAKMP policy has SENDNOTIFY=FALSE.
+    pub bad_spi_send_notify_unset: u64,
+    /// Heartbeats that are not newer than the last.
+    pub heartbeats_refused: u64,
 }
 
 /// An exchange as SHOW ISAKMP EXCHANGE lists it.
@@ -60,8 +91,10 @@ pub struct IsakmpCounters {
 pub struct ExchangeView {
     /// Its number.
     pub number: u32,
-    /// 1 or 2.
-    pub phase: u8,
+    /// Its type.
+    pub kind: ExchangeType,
+    /// Its phase.
+    pub phase: Phase,
     /// The peer.
     pub peer: IpAddr,
     /// The state's name.
@@ -75,6 +108,11 @@ pub struct Endpoint {
     sas: Slab<IsakmpSa>,
     phase1: Slab<phase1::Exchange>,
     quick: Slab<phase2::Exchange>,
+    transactions: Slab<transaction_exchange::Exchange>,
+    guard: Guard,
+    heartbeat: HeartbeatCodec,
+    /// Messages in fragments, by the cookies in front of them.
+    reassemblies: VecDeque<(Cookies, Reassembly)>,
     waiting: Vec<Waiting>,
     children: Vec<Child>,
     actions: VecDeque<Action>,
@@ -95,6 +133,10 @@ impl Endpoint {
             sas: Slab::new(limits.isakmp_sas.into()),
             phase1: Slab::new(exchanges.into()),
             quick: Slab::new(exchanges.into()),
+            transactions: Slab::new(limits.isakmp_sas.into()),
+            guard: Guard::default(),
+            heartbeat: HeartbeatCodec::default(),
+            reassemblies: VecDeque::new(),
             waiting: Vec::new(),
             children: Vec::new(),
             actions: VecDeque::new(),
@@ -118,6 +160,21 @@ impl Endpoint {
             self.counters.malformed += 1;
             return;
         };
+        if header.next == PayloadType::FRAGMENT {
+            if let Some(whole) = self.reassemble(env.now, path, &header, body) {
+                self.message(env, path, &whole);
+            }
+            return;
+        }
+        self.message(env, path, bytes);
+    }
+
+    /// A whole message.
+    fn message(&mut self, env: &mut Env<'_>, path: Path, bytes: &[u8]) {
+        let Ok((header, body)) = Header::parse(bytes) else {
+            self.counters.malformed += 1;
+            return;
+        };
         if header.initiator == Cookie::ZERO || header.initiator == header.responder {
             self.counters.malformed += 1;
             return;
@@ -127,6 +184,7 @@ impl Endpoint {
             .unwrap_or(bytes);
         let digest = fingerprint(env.primitives, whole);
         let incoming = Incoming {
+            path,
             header: &header,
             body,
             digest,
@@ -134,11 +192,11 @@ impl Endpoint {
         match header.exchange {
             ExchangeType::Main => self.main_mode(env, path, incoming),
             ExchangeType::Quick => self.quick_mode(env, path, incoming),
+            ExchangeType::Transaction => self.transaction(env, path, &incoming),
             ExchangeType::Informational => self.informational(env, path, &incoming),
-            ExchangeType::Aggressive
-            | ExchangeType::Transaction
-            | ExchangeType::NewGroup
-            | ExchangeType::Other(_) => self.counters.unknown += 1,
+            ExchangeType::Aggressive | ExchangeType::NewGroup | ExchangeType::Other(_) => {
+                self.counters.unknown += 1;
+            }
         }
     }
 
@@ -148,14 +206,13 @@ impl Endpoint {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        let busy = self
-            .quick
-            .iter()
-            .any(|(_, quick)| quick.common.policy == acquire.policy);
-        let queued = self
-            .waiting
-            .iter()
-            .any(|other| other.acquire.policy == acquire.policy);
+        let busy = self.quick.iter().any(|(_, quick)| {
+            let common = &quick.common;
+            common.policy == acquire.policy && common.talk.path.peer.ip() == acquire.peer
+        });
+        let queued = self.waiting.iter().any(|other| {
+            other.acquire.policy == acquire.policy && other.acquire.peer == acquire.peer
+        });
         if busy || queued {
             return;
         }
@@ -163,22 +220,11 @@ impl Endpoint {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        let peer = acquire.peer;
-        let under_way = self
-            .phase1
-            .iter()
-            .any(|(_, exchange)| exchange.common.talk.path.peer.ip() == peer && exchange.proven());
-        let need_phase1 = self.usable_sa(peer).is_none() && !under_way;
-        let local = acquire.local;
         self.waiting.push(Waiting {
             acquire,
             not_before: env.now,
         });
-        if need_phase1 {
-            self.start_main(env, local, peer, None);
-        } else {
-            self.start_waiting(env);
-        }
+        self.start_waiting(env);
     }
 
     /// An answer to an [`Action::Ask`]. A late or foreign one has no effect.
@@ -215,9 +261,33 @@ impl Endpoint {
                 Err(back) => answer = back,
             }
         }
-        if let Answer::Reserved(Ok(reserved)) = answer {
+        let ids: Vec<Id> = self.transactions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(exchange) = self.transactions.get_mut(id) else {
+                continue;
+            };
+            let Some(sa) = self.sas.get_mut(exchange.common.sa.0) else {
+                continue;
+            };
+            let mut out = Out {
+                actions: &mut self.actions,
+                tickets: &mut self.tickets,
+            };
+            match exchange.answer(sa, &mut self.guard, env, &mut out, ticket, answer) {
+                Ok(step) => return self.after_transaction(env, id, step),
+                Err(back) => answer = back,
+            }
+        }
+        match answer {
             // Nobody waits for it any more.
-            self.push(Action::Release(reserved.bundle));
+            Answer::Reserved(Ok(reserved)) => self.push(Action::Release(reserved.bundle)),
+            Answer::LastHeard(last) => {
+                self.heard_last(env, ticket, last);
+            }
+            Answer::Public(_)
+            | Answer::Reserved(Err(_))
+            | Answer::Installed(_)
+            | Answer::Xauth(_) => {}
         }
     }
 
@@ -249,13 +319,16 @@ impl Endpoint {
                 actions: &mut self.actions,
                 tickets: &mut self.tickets,
             };
-            let step = quick.tick(&mut out, now);
+            let Some(sa) = self.sas.get(quick.common.sa.0) else {
+                continue;
+            };
+            let step = quick.tick(sa, env, &mut out);
             self.after_quick(env, id, step);
         }
         let due: Vec<Id> = self
             .sas
             .iter()
-            .filter(|(_, sa)| sa.deadline() <= now)
+            .filter(|(_, sa)| sa.deadline().is_some_and(|at| at <= now))
             .map(|(id, _)| id)
             .collect();
         for id in due {
@@ -263,13 +336,22 @@ impl Endpoint {
                 continue;
             };
             if sa.hard_at() <= now {
-                self.remove_sa(env, IsakmpSaId(id), true, false);
+                if !self.may_extend(IsakmpSaId(id)) {
+                    self.remove_sa(env, IsakmpSaId(id), true, false);
+                }
             } else {
                 sa.renewing = true;
                 let (local, peer) = (sa.path.local.ip(), sa.path.peer.ip());
-                self.start_main(env, local, peer, Some(IsakmpSaId(id)));
+                let policy = sa.policy.name.clone();
+                if !self.start_main(env, local, peer, Some(&policy), Some(IsakmpSaId(id)))
+                    && let Some(sa) = self.sas.get_mut(id)
+                {
+                    sa.renew_later(env.now);
+                }
             }
         }
+        self.transaction_timers(env);
+        self.liveness_timers(env);
         self.start_waiting(env);
     }
 
@@ -286,18 +368,22 @@ impl Endpoint {
                 .chain(exchange.common.talk.deadline())
                 .min()
         });
-        let quick = self
-            .quick
-            .iter()
-            .filter_map(|(_, quick)| quick.common.talk.deadline());
-        let sas = self.sas.iter().map(|(_, sa)| sa.deadline());
-        let waiting = self
-            .waiting
-            .iter()
-            .filter(|waiting| self.usable_sa(waiting.acquire.peer).is_some())
-            .filter(|waiting| waiting.not_before > now)
-            .map(|waiting| waiting.not_before);
-        exchanges.chain(quick).chain(sas).chain(waiting).min()
+        let quick = self.quick.iter().filter_map(|(_, quick)| quick.deadline());
+        let sas = self.sas.iter().filter_map(|(_, sa)| {
+            let own = sa.deadline().into_iter();
+            own.chain(Self::liveness_deadline(sa)).min()
+        });
+        let transactions = self.transactions.iter().filter_map(|(_, t)| t.deadline());
+        // One whose turn has come waits for an exchange; one without any hope is taken up now.
+        let waiting = self.waiting.iter().filter_map(|waiting| {
+            let peer = waiting.acquire.peer;
+            if self.usable_sa(peer).is_some() {
+                return Some(waiting.not_before).filter(|at| *at > now);
+            }
+            (!self.is_under_way(peer)).then_some(now)
+        });
+        let begun = exchanges.chain(quick).chain(transactions);
+        begun.chain(sas).chain(waiting).min()
     }
 
     /// The next thing to do.
@@ -317,6 +403,7 @@ impl Endpoint {
             self.remove_sa(env, IsakmpSaId(id), true, false);
         }
         self.drop_exchanges(|_| true);
+        self.fail_waiting(|_| true);
     }
 
     /// The policy was changed or destroyed: what was made from it goes.
@@ -342,7 +429,8 @@ impl Endpoint {
             .collect();
         for id in ids {
             if let Some(exchange) = self.phase1.remove(id) {
-                self.fail_waiting(exchange.common.talk.path.peer.ip());
+                let peer = exchange.common.talk.path.peer.ip();
+                self.fail_waiting(|acquire| acquire.peer == peer);
             }
         }
         let ids: Vec<Id> = self
@@ -365,17 +453,41 @@ impl Endpoint {
     pub fn exchanges(&self) -> impl Iterator<Item = ExchangeView> {
         let phase1 = self.phase1.iter().map(|(_, exchange)| ExchangeView {
             number: exchange.common.talk.number,
-            phase: 1,
+            kind: ExchangeType::Main,
+            phase: Phase::One,
             peer: exchange.common.talk.path.peer.ip(),
             state: exchange.state(),
         });
         let quick = self.quick.iter().map(|(_, quick)| ExchangeView {
             number: quick.common.talk.number,
-            phase: 2,
+            kind: ExchangeType::Quick,
+            phase: Phase::Two,
             peer: quick.common.talk.path.peer.ip(),
             state: quick.state(),
         });
-        phase1.chain(quick)
+        let transactions = self.transactions.iter().map(|(_, exchange)| ExchangeView {
+            number: exchange.common.talk.number,
+            kind: ExchangeType::Transaction,
+            phase: Phase::OneAndHalf,
+            peer: exchange.common.talk.path.peer.ip(),
+            state: exchange.state(),
+        });
+        let probes = self.sas.iter().filter_map(|(_, sa)| {
+            let (number, state) = sa.watch.dpd.exchange()?;
+            Some(ExchangeView {
+                number,
+                kind: ExchangeType::Informational,
+                phase: Phase::Two,
+                peer: sa.path.peer.ip(),
+                state,
+            })
+        });
+        phase1.chain(transactions).chain(quick).chain(probes)
+    }
+
+    /// Replaces the form of the ISAKMP heartbeat.
+    pub const fn set_heartbeat_codec(&mut self, codec: HeartbeatCodec) {
+        self.heartbeat = codec;
     }
 
     /// Requests that wait for a peer.
@@ -402,7 +514,7 @@ impl Endpoint {
         self.exchanges
     }
 
-    fn started(&mut self, exchange: u32, phase: u8, role: Role, peer: IpAddr) {
+    fn started(&mut self, exchange: u32, phase: Phase, role: Role, peer: IpAddr) {
         self.push(Action::Report(Report::Started {
             exchange,
             phase,
@@ -415,7 +527,10 @@ impl Endpoint {
     fn usable_sa(&self, peer: IpAddr) -> Option<IsakmpSaId> {
         self.sas
             .iter()
-            .filter(|(_, sa)| sa.path.peer.ip() == peer && !sa.replaced)
+            .filter(|(_, sa)| {
+                let takes_new = !sa.replaced && !sa.is_spent() && sa.xauth.finished;
+                takes_new && sa.path.peer.ip() == peer
+            })
             .max_by_key(|(_, sa)| (sa.since, sa.number))
             .map(|(id, _)| IsakmpSaId(id))
     }
@@ -428,10 +543,47 @@ impl Endpoint {
             .map(|(id, _)| IsakmpSaId(id))
     }
 
-    fn fail_waiting(&mut self, peer: IpAddr) {
-        let failed = self
-            .waiting
-            .extract_if(.., |waiting| waiting.acquire.peer == peer);
+    /// The SA that a message of a later exchange names, unless it comes by the port that both
+    /// sides have left.
+    fn sa_by(&mut self, header: &Header, path: Path) -> Option<IsakmpSaId> {
+        let id = self.sa_of(header)?;
+        let moved = self.sas.get(id.0)?.path.local.port() == natt::PORT;
+        if moved && path.local.port() != natt::PORT {
+            self.counters.old_port += 1;
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Answers a message that was answered before, as it was. False if it was not.
+    fn repeat(&mut self, now: Instant, id: IsakmpSaId, message: &Digest) -> bool {
+        let Some(sa) = self.sas.get(id.0) else {
+            return false;
+        };
+        let path = sa.path;
+        let Some(replies) = sa.replies_to(message, now) else {
+            return false;
+        };
+        self.counters.duplicates += 1;
+        for bytes in replies {
+            self.push(Action::Send { path, bytes });
+        }
+        true
+    }
+
+    /// Whether an SA with a peer is on its way, begun by either side.
+    fn is_under_way(&self, peer: IpAddr) -> bool {
+        let authenticating = |sa: &IsakmpSa| sa.path.peer.ip() == peer && !sa.xauth.finished;
+        if self.sas.iter().any(|(_, sa)| authenticating(sa)) {
+            return true;
+        }
+        self.phase1
+            .iter()
+            .any(|(_, exchange)| exchange.common.talk.path.peer.ip() == peer && exchange.proven())
+    }
+
+    fn fail_waiting(&mut self, of: impl Fn(&Acquire) -> bool) {
+        let failed = self.waiting.extract_if(.., |waiting| of(&waiting.acquire));
         for waiting in failed {
             self.actions
                 .push_back(Action::Failed(waiting.acquire.policy));
@@ -452,6 +604,10 @@ impl Endpoint {
             .collect();
         for id in quick {
             self.drop_quick(id);
+        }
+        let transaction = self.transactions.iter().find(|(_, t)| t.common.sa == id);
+        if let Some(place) = transaction.map(|(place, _)| place) {
+            self.transactions.remove(place);
         }
         if let Some(sa) = self.sas.remove(id.0) {
             let number = u16::try_from(sa.number).unwrap_or(u16::MAX);

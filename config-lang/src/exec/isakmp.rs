@@ -62,8 +62,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
 /// What this version keeps and shows but does not act on yet.
 fn is_later(given: &Given) -> bool {
     match (given.name, &given.value) {
-        ("NATTRAVERSAL" | "REKEY" | "PRENEGOTIATE" | "SETCOMMITBIT", Value::Bool(on)) => *on,
-        ("DPDMODE" | "HEARTBEATMODE" | "XAUTH", Value::Word(word)) => *word != "NONE",
+        ("PRENEGOTIATE", Value::Bool(on)) => *on,
         ("MODE", Value::Word(word)) => *word == "AGGRESSIVE",
         ("RETRYIKEATTEMPTS", Value::Number(n)) => *n > 0,
         ("RETRYIKEATTEMPTS", Value::Word(_)) | ("EXPIRYKBYTES" | "SRCINTERFACE", _) => true,
@@ -128,11 +127,15 @@ fn policy<E: Engines>(
         };
         error(number, format!("{fault}"))
     })?;
+    let warning = command
+        .get("GROUP")
+        .filter(|_| record.group == Some(DhGroup::Modp512))
+        .map(|given| super::group_0(Module::Isakmp).about(given.at));
     match place.and_then(|place| config.policies.get_mut(place)) {
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
-    Ok(Plan::Isakmp(Box::new(config), changed))
+    Ok(Plan::Isakmp(Box::new(config), changed).warned(warning))
 }
 
 /// Overlays a record with what was given.
@@ -147,6 +150,7 @@ fn fill(record: &mut IsakmpPolicyConfig, command: &Parsed) {
             | Value::Selector(_)
             | Value::Mask(_)
             | Value::Bundle(_)
+            | Value::Words(_)
             | Value::Flag => {}
         }
     }

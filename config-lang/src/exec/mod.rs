@@ -54,6 +54,18 @@ pub enum Plan {
     BootConfig(String),
     /// ENABLE SYSTEM SECURITY MODE.
     SecurityMode,
+    /// Something that works, but that a person should know about.
+    Warned(Box<Self>, Message),
+}
+
+impl Plan {
+    /// The same with a warning, if there is one.
+    fn warned(self, warning: Option<Message>) -> Self {
+        match warning {
+            Some(message) => Self::Warned(Box::new(self), message),
+            None => self,
+        }
+    }
 }
 
 /// What the world outside does for commands.
@@ -125,6 +137,7 @@ pub fn apply<E: Engines>(
         Plan::Print(text) => Outcome {
             text,
             worst: Severity::Info,
+            at: None,
             login: None,
         },
         Plan::Foreign(message) => Outcome::message(message),
@@ -206,6 +219,13 @@ pub fn apply<E: Engines>(
             device.state_mut().security_mode = true;
             done(Module::System)
         }
+        Plan::Warned(plan, message) => {
+            let outcome = apply(device, now, entropy, host, *plan);
+            match outcome.worst {
+                Severity::Info => Outcome::message(message),
+                Severity::Warning | Severity::Error => outcome,
+            }
+        }
     }
 }
 
@@ -216,6 +236,8 @@ pub struct Outcome {
     pub text: String,
     /// The worst message in it.
     pub worst: Severity,
+    /// The word that it is about, if it is about one.
+    pub at: Option<Column>,
     /// Who is logged in from now on.
     pub login: Option<Name>,
 }
@@ -227,6 +249,7 @@ impl Outcome {
         Self {
             text: format!("{message}\n"),
             worst: message.severity,
+            at: message.at,
             login: None,
         }
     }
@@ -239,6 +262,17 @@ fn full_name(command: &Parsed) -> String {
         name.push_str(word);
     }
     name
+}
+
+fn warning(module: Module, number: u16, text: &str) -> Message {
+    Message::new(Severity::Warning, module, number, text.into())
+}
+
+/// The 512-bit group is there because the routers have it.
+fn group_0(module: Module) -> Message {
+    let text = "GROUP=0 has 512 bits, which anybody can break in hours; use it only where the peer \
+                has no other group";
+    warning(module, 20, text)
 }
 
 /// The answer for what a later version will do.

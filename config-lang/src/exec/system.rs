@@ -36,6 +36,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 name: Name::new(name),
                 password,
                 privilege,
+                login: command.bool("LOGIN") != Some(false),
             }))
         }
         ("LOGIN", []) => {
@@ -44,8 +45,11 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .first()
                 .and_then(|given| command.text(given.name));
             let name = name.unwrap_or("");
-            if state.users.get(name).is_none() {
+            let Some(user) = state.users.get(name) else {
                 return Err(error(3, format!("the user {name} does not exist")));
+            };
+            if !user.login {
+                return Err(error(6, format!("the user {name} has LOGIN=NO")));
             }
             if !look.script {
                 return Err(error(

@@ -152,7 +152,8 @@ pub const COMMANDS: &[Spec] = &[
             may(
                 "VALUE",
                 Kind::Text {
-                    max: 255,
+                    // The longest key, of 1024 bytes, as SHOW CONFIG writes it.
+                    max: 2050,
                     words: &[],
                 },
             ),
@@ -867,7 +868,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["IPSEC", "COUNTER"],
         params: &[may(
             "COUNTER",
-            Kind::Enum(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD", "ALL"]),
+            Kind::List(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD", "ALL"]),
         )],
     },
     Spec {
@@ -1412,7 +1413,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["IPSEC", "COUNTERS"],
         params: &[may(
             "COUNTERS",
-            Kind::Enum(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD"]),
+            Kind::List(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD"]),
         )],
     },
     Spec {

@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use config_lang::{Finding, Host, Surroundings, run_script};
 use hw_offload::testing::SeededEntropy;
-use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine};
+use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
 use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
+use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
 use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
-use isakmp_core::Path;
-use isakmp_core::device::{Device, DeviceReport, Port};
+use isakmp_core::device::{Device, DeviceReport, Port, PortAsk};
+use isakmp_core::natt;
+use isakmp_core::{Answer, Path};
 
 use crate::packets;
 
@@ -30,6 +32,8 @@ pub enum Output {
     Lan(Vec<u8>),
     /// Something to tell.
     Report(DeviceReport),
+    /// A question for somebody else.
+    Ask(Ticket, PortAsk),
 }
 
 /// A port that collects what a device does, and the storage of its packets.
@@ -87,6 +91,10 @@ impl Port<Buf> for World {
         }
     }
 
+    fn ask(&mut self, ticket: Ticket, ask: PortAsk) {
+        self.outputs.push(Output::Ask(ticket, ask));
+    }
+
     fn report(&mut self, report: DeviceReport) {
         self.outputs.push(Output::Report(report));
     }
@@ -125,9 +133,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
     /// A router as it leaves the factory.
     #[must_use]
     pub fn new(engines: E, seed: u64) -> Self {
-        let limits = Limits::default();
+        Self::with_limits(&Limits::default(), engines, seed)
+    }
+
+    /// The same with other capacities.
+    #[must_use]
+    pub fn with_limits(limits: &Limits, engines: E, seed: u64) -> Self {
         Self {
-            device: Device::new(&limits, engines, WallClock::default(), [7; 16]),
+            device: Device::new(limits, engines, WallClock::default(), [7; 16]),
             world: World::default(),
             host: MemoryHost::default(),
             entropy: SeededEntropy::new(seed),
@@ -221,7 +234,8 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Ok(flow) = flow_of(packet) else { return };
         let route = self.device.state().net.route(flow.destination);
         let on = route.map(|(on, _)| on).or(self.world.wan);
-        let (Some(on), Some(buffer)) = (on, self.fill(packet)) else {
+        let Some(on) = on else { return };
+        let Some(buffer) = self.fill(packet) else {
             return;
         };
         let Self {
@@ -238,7 +252,12 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Some(on) = self.world.wan else { return };
         if let Some((peer, local, payload)) = packets::is_udp(packet) {
             let state = self.device.state();
-            if state.net.is_local(local.ip()) && local.port() == state.isakmp.port() {
+            // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest is
+            // for the data plane.
+            let marked = matches!(demultiplex(payload), Some(Encapsulated::Ike(_)));
+            let floated = local.port() == natt::PORT && marked;
+            let own = state.net.is_local(local.ip());
+            if own && (local.port() == state.isakmp.port() || floated) {
                 let path = Path { local, peer };
                 let Self {
                     device,
@@ -259,6 +278,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             ..
         } = self;
         device.inbound(now, entropy, world, on, buffer);
+    }
+
+    /// Gives the device the answer to a question of its own.
+    pub fn answer(&mut self, now: Instant, ticket: Ticket, answer: Answer) {
+        let Self {
+            device, entropy, ..
+        } = self;
+        device.answer(now, entropy, ticket, answer);
     }
 
     /// Lets the device do what is due; returns the next deadline.

@@ -144,6 +144,10 @@ impl PlaneState {
             );
             return dropped(DropReason::Replayed, packet);
         }
+        let bundle = sa.bundle;
+        if let Some(bundle) = self.sad.bundles.get_mut(bundle.0) {
+            bundle.heard = Some(cx.now);
+        }
         let Ok(outer) = Datagram::parse(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
@@ -347,7 +351,8 @@ impl PlaneState {
     }
 
     /// The first authentic packet on a new bundle shows that the peer sends on it: older ones that
-    /// carry the same go once packets under way have had time to arrive.
+    /// carry the same go once packets under way have had time to arrive. One that was not there yet
+    /// when the new one was begun crossed it: to the peer that one may be the newest, so both stay.
     fn retire_older(&mut self, now: Instant, id: BundleId) {
         let first = self.sad.bundles.get_mut(id.0).is_some_and(|bundle| {
             let valid = bundle.state == crate::sad::SaState::Valid;
@@ -359,10 +364,12 @@ impl PlaneState {
         let Some((policy, serial)) = self.bundle(id).map(|b| (b.policy, b.serial)) else {
             return;
         };
+        let began = self.bundle(id).map_or(now, |bundle| bundle.began);
         let at = now + self.limits.replaced_linger;
         for old in self.siblings(id) {
             let replaced = self.sad.bundles.get_mut(old.0).is_some_and(|bundle| {
-                let replaced = bundle.serial < serial && bundle.retire_at.is_none();
+                let older = bundle.serial < serial && bundle.since < began;
+                let replaced = older && bundle.retire_at.is_none();
                 if replaced {
                     bundle.retire_at = Some(at);
                 }

@@ -18,7 +18,7 @@ use crate::model::{
 use crate::path::{Encap, PathId};
 use crate::reason::DropReason;
 use crate::replay::ReplayWindow;
-use crate::sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaState, Traversal};
+use crate::sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaList, SaState, Traversal};
 use crate::spd::PolicyId;
 use crate::time::Instant;
 
@@ -109,6 +109,8 @@ impl<B: PacketBuf> DataPlane<B> {
             })
             .collect();
         let first = record.lifetime.is_none();
+        let chosen: Vec<Protocol> = sas.iter().map(|keys| keys.protocol).collect();
+        self.state.keep_chosen(bundle, &chosen);
         self.install_keys(bundle, half, sas)?;
         // The second half is of the same negotiation; packets may have come since the first, so
         // that the window has seen some and the path may have moved.
@@ -742,6 +744,30 @@ impl PlaneState {
             }
         }
         (inbound, closing)
+    }
+
+    /// An initiator reserves for every candidate that it offers; what was not chosen goes, and the
+    /// rest stands in the order in which it was chosen.
+    fn keep_chosen(&mut self, id: BundleId, chosen: &[Protocol]) {
+        let Some(sas) = self.bundle(id).map(|bundle| bundle.sas) else {
+            return;
+        };
+        let of = |protocol: &Protocol| {
+            let is = |sa: &&SaId| self.sa(**sa).is_some_and(|sa| sa.protocol == *protocol);
+            sas.iter().find(is).copied()
+        };
+        let kept: SaList = chosen.iter().filter_map(of).collect();
+        if kept.len() != chosen.len() {
+            return;
+        }
+        for sa in sas.iter().filter(|sa| !kept.contains(sa)) {
+            self.sad.unlist(*sa);
+            self.sad.sas.remove(sa.0);
+            self.counters.raise(Happened::DeleteSa);
+        }
+        if let Some(bundle) = self.sad.bundles.get_mut(id.0) {
+            bundle.sas = kept;
+        }
     }
 
     /// The entries of a removed bundle go, and with them its numbers.

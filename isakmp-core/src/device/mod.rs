@@ -17,6 +17,7 @@ use hw_offload::{
 };
 use ipsec_core::model::{self, Direction, Flow, Half, Name, Role, Spi};
 use ipsec_core::net::InterfaceId;
+use ipsec_core::wire::udp_encap::{Encapsulated, NON_ESP_MARKER, demultiplex};
 use ipsec_core::{
     BundleId, Cx, DataPlane, DropReason, InstallFault, Instant, Limits, Outgoing, PlaneEvent,
     PlaneState, RemoveWhy, SaId, Verdict, WallClock,
@@ -26,10 +27,13 @@ pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use state::State;
 pub use users::{PasswordHash, Privilege, User, Users};
 
-use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Ask, Env, LostBy, Path, Report};
+use crate::config::XauthType;
 use crate::endpoint::Endpoint;
+use crate::natt;
 use crate::reason::{Reason, Subject, Whose};
 use crate::wire::ExchangeType;
+use crate::xauth::XauthStep;
 
 /// The world around a device. A leaf: it never calls back in.
 pub trait Port<B>: Buffers<B> {
@@ -39,8 +43,17 @@ pub trait Port<B>: Buffers<B> {
     fn deliver(&mut self, on: InterfaceId, packet: B);
     /// Send an ISAKMP message by UDP.
     fn datagram(&mut self, path: Path, bytes: &[u8]);
+    /// Find out something that the device does not know; the answer goes to [`Device::answer`].
+    fn ask(&mut self, ticket: Ticket, ask: PortAsk);
     /// Be told.
     fn report(&mut self, report: DeviceReport);
+}
+
+/// What a device asks of the world.
+#[derive(Debug)]
+pub enum PortAsk {
+    /// Ask a RADIUS server about a user: [`Answer::Xauth`].
+    Radius(XauthStep),
 }
 
 /// What a device tells.
@@ -208,6 +221,18 @@ impl<E: Engines> Device<E> {
         }
     }
 
+    /// The answer to a [`PortAsk`]. A late or foreign one has no effect.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        ticket: Ticket,
+        answer: Answer,
+    ) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
+    }
+
     /// A packet wants to leave by an interface.
     pub fn outbound(
         &mut self,
@@ -294,6 +319,16 @@ impl<E: Engines> Device<E> {
                 if action != model::Action::Permit {
                     return self.forbidden(port, path, Direction::In);
                 }
+                // On the port of NAT traversal ISAKMP has a mark in front of it.
+                let bytes = if path.local.port() == natt::PORT {
+                    match demultiplex(bytes) {
+                        Some(Encapsulated::Ike(bytes)) => Some(bytes),
+                        Some(Encapsulated::Keepalive | Encapsulated::Esp(_)) | None => None,
+                    }
+                } else {
+                    Some(bytes)
+                };
+                let Some(bytes) = bytes else { return };
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.datagram(&mut env, path, bytes);
             }
@@ -475,6 +510,7 @@ impl<E: Engines> Device<E> {
                         RemoveWhy::Replaced => "replaced",
                         RemoveWhy::PeerDeleted
                         | RemoveWhy::PeerRestarted
+                        | RemoveWhy::PeerLost
                         | RemoveWhy::Configuration
                         | RemoveWhy::NegotiationFailed
                         | RemoveWhy::EngineFailed => "removed",
@@ -492,9 +528,18 @@ impl<E: Engines> Device<E> {
             }
             PlaneEvent::Keepalive {
                 local, peer, bytes, ..
-            } => self.send(port, Path { local, peer }, bytes),
-            // What arrives next is answered where it came from; ISAKMP learns of it by itself.
-            PlaneEvent::Moved { .. } | PlaneEvent::BadSpi { .. } => {}
+            } => self.datagram_out(port, Path { local, peer }, bytes),
+            PlaneEvent::Moved {
+                local, from, to, ..
+            } => self
+                .endpoint
+                .peer_moved(now, Path { local, peer: from }, to),
+            PlaneEvent::BadSpi { policy, ends, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.bad_spi(&mut env, &name, ends);
+                }
+            }
         }
         true
     }
@@ -510,7 +555,7 @@ impl<E: Engines> Device<E> {
         };
         match action {
             Action::Send { path, bytes } => self.send(port, path, &bytes),
-            Action::Ask { ticket, ask } => self.ask(now, entropy, ticket, ask),
+            Action::Ask { ticket, ask } => self.ask(now, entropy, port, ticket, ask),
             Action::Release(bundle) => self.plane.release(bundle, RemoveWhy::NegotiationFailed),
             Action::Failed(name) => {
                 if let Some((id, _)) = self.plane.state().policy_by_name(name.as_str()) {
@@ -524,15 +569,16 @@ impl<E: Engines> Device<E> {
             } => {
                 self.plane.delete_by_spi(peer, protocol, spi);
             }
-            Action::PeerRestarted(sas) => {
-                let dead: Vec<BundleId> = self
-                    .plane
-                    .state()
-                    .bundles()
-                    .filter(|(_, bundle)| bundle.isakmp_sa.is_some_and(|sa| sas.contains(&sa)))
-                    .map(|(id, _)| id)
-                    .collect();
-                for bundle in dead {
+            Action::PeerLost(bundles) => {
+                for bundle in bundles {
+                    self.plane.release(bundle, RemoveWhy::PeerLost);
+                }
+            }
+            Action::Moved { from, to } => {
+                self.plane.peer_moved(from.local, from.peer, to);
+            }
+            Action::PeerRestarted(bundles) => {
+                for bundle in bundles {
                     self.plane.release(bundle, RemoveWhy::PeerRestarted);
                 }
             }
@@ -547,7 +593,14 @@ impl<E: Engines> Device<E> {
         true
     }
 
-    fn ask(&mut self, now: Instant, entropy: &mut dyn Entropy, ticket: Ticket, ask: Ask) {
+    fn ask(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        ticket: Ticket,
+        ask: Ask,
+    ) {
         let answer = match ask {
             Ask::Public(job) => {
                 // The job carries the endpoint's ticket.
@@ -582,12 +635,35 @@ impl<E: Engines> Device<E> {
                 }
                 Err(fault) => Answer::Installed(Err(fault)),
             },
+            Ask::LastHeard(bundles) => {
+                let state = self.plane.state();
+                let heard = |id: &BundleId| state.bundle(*id)?.heard;
+                Answer::LastHeard(bundles.iter().filter_map(heard).max())
+            }
+            Ask::Xauth(step) => {
+                let policy = self.state.isakmp.policy(step.policy.as_str());
+                let radius = policy.is_some_and(|p| p.xauth_type() == XauthType::Radius);
+                if radius {
+                    return port.ask(ticket, PortAsk::Radius(step));
+                }
+                let primitives = self.engines.primitives();
+                Answer::Xauth(self.state.users.authenticate(primitives, &step))
+            }
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);
     }
 
+    /// Sends an ISAKMP message; on the port of NAT traversal with a mark in front of it.
     fn send(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
+        if path.local.port() == natt::PORT {
+            self.datagram_out(port, path, &[&NON_ESP_MARKER, bytes].concat());
+        } else {
+            self.datagram_out(port, path, bytes);
+        }
+    }
+
+    fn datagram_out(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
         let on = self.state.net.route(path.peer.ip()).map(|(on, _)| on);
         let allowed = on.is_none_or(|on| {
             let flow = udp(path.local, path.peer);
@@ -766,6 +842,17 @@ impl<E: Engines> Device<E> {
             Report::SaGone { sa, peer, by_peer } => {
                 let who = if *by_peer { " by the peer" } else { "" };
                 format!("ISAKMP SA {sa} with peer {peer} deleted{who}")
+            }
+            Report::PeerLost { sa, peer, by } => {
+                let how = match by {
+                    LostBy::Dpd => "does not answer R-U-THERE",
+                    LostBy::Heartbeat => "sends no heartbeat any more",
+                    LostBy::Idle => "sends nothing any more",
+                };
+                format!("ISAKMP SA {sa}: peer {peer} {how}, all SAs with it deleted")
+            }
+            Report::PeerMoved { sa, from, to } => {
+                format!("ISAKMP SA {sa}: peer moved from {from} to {to}")
             }
             Report::Message { .. } | Report::Phase1Key { .. } => return,
         };

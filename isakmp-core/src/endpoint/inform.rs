@@ -8,7 +8,10 @@ use ipsec_core::model::{Protocol, Spi};
 use super::Endpoint;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Report};
+use crate::out::Out;
 use crate::phase1::Incoming;
+use crate::phase2::Step;
+use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
 use crate::wire::{
     Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notify, NotifyType, Payload,
@@ -24,11 +27,29 @@ impl Endpoint {
     /// A message of an informational exchange.
     pub(super) fn informational(&mut self, env: &mut Env<'_>, path: Path, incoming: &Incoming<'_>) {
         let header = incoming.header;
-        let Some(id) = self.sa_of(header).filter(|_| header.flags.encrypted()) else {
+        if !header.flags.encrypted() {
             return self.unauthenticated(path, incoming);
+        }
+        let Some(id) = self.sa_by(header, path) else {
+            self.counters.unknown += 1;
+            return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };
-        if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+        let quick = self
+            .quick
+            .iter()
+            .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
+        if let Some(place) = quick.map(|(place, _)| place)
+            && let Some(quick) = self.quick.get_mut(place)
+        {
+            let mut out = Out {
+                actions: &mut self.actions,
+                tickets: &mut self.tickets,
+            };
+            let step = quick.connected(sa, env, &mut out, incoming);
+            return self.after_quick(env, place, step);
+        }
+        if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
             self.counters.unknown += 1;
             return;
         }
@@ -49,9 +70,13 @@ impl Endpoint {
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(header.message_id);
         }
+        self.seen(env.now, id, path);
         for raw in payloads.all() {
             match Payload::parse(*raw) {
                 Ok(Payload::Notify(notify)) => {
+                    if self.liveness_notify(env, id, &notify) {
+                        continue;
+                    }
                     let (kind, exchange) = (notify.kind, 0);
                     let authentic = true;
                     let report = Report::Notified {
@@ -61,6 +86,11 @@ impl Endpoint {
                         authentic,
                     };
                     self.push(Action::Report(report));
+                    if kind == NotifyType::INITIAL_CONTACT {
+                        self.contacted_under(env, id);
+                    } else if kind.is_error() {
+                        self.refused_under(env, id, &notify);
+                    }
                 }
                 Ok(Payload::Delete(delete))
                     if delete.protocol == 1 && delete.spis().any(|spi| spi == own_cookies) =>
@@ -86,6 +116,50 @@ impl Endpoint {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// INITIAL-CONTACT under an established SA: once, what the peer had before it is gone.
+    fn contacted_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if core::mem::replace(&mut sa.contacted, true) {
+            return;
+        }
+        let (identity, since) = (sa.identity.clone(), sa.since);
+        self.peer_restarted(env, &identity, since, Some(id));
+    }
+
+    /// An authentic error ends the quick mode that it is about: the one whose SPI it names, or the
+    /// only one that waits for an answer.
+    fn refused_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId, notify: &Notify<'_>) {
+        let waiting: Vec<_> = self
+            .quick
+            .iter()
+            .filter(|(_, quick)| quick.common.sa == id && quick.waits_for_peer())
+            .map(|(place, quick)| (place, &quick.common.spis))
+            .collect();
+        let found = match (<[u8; 4]>::try_from(notify.spi), waiting.as_slice()) {
+            (Ok(named), _) if named != [0; 4] => waiting
+                .iter()
+                .find(|(_, spis)| spis.iter().any(|(_, spi)| spi.to_bytes() == named)),
+            (_, [only]) => Some(only),
+            _ => None,
+        };
+        if let Some(place) = found.map(|(place, _)| *place) {
+            let message = self
+                .quick
+                .get(place)
+                .map_or(0, |quick| quick.common.talk.message());
+            let reason = Reason::new(
+                ExchangeType::Quick,
+                message,
+                Subject::Refused,
+                Whose::Theirs,
+            );
+            let step = Step::Failed(reason.told(Some(notify.kind)));
+            self.after_quick(env, place, step);
         }
     }
 
@@ -171,13 +245,20 @@ impl Endpoint {
         });
     }
 
-    /// Sends an error notification under an SA, where the policy wants it.
-    pub(super) fn send_notify(&mut self, env: &mut Env<'_>, id: IsakmpSaId, kind: NotifyType) {
+    /// Sends an error notification under an SA, where the policy wants it: about a protocol and the
+    /// SPI that the peer proposed for it.
+    pub(super) fn send_notify(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        kind: NotifyType,
+        (protocol, spi): (u8, &[u8]),
+    ) {
         if self.sas.get(id.0).is_some_and(|sa| sa.policy.notifies()) {
             let notify = Notify {
-                protocol: 3,
+                protocol,
                 kind,
-                spi: &[],
+                spi,
                 data: &[],
             };
             self.inform(env, id, (PayloadType::N, notify.to_bytes()));
@@ -204,8 +285,13 @@ impl Endpoint {
         self.inform(env, id, (PayloadType::D, Delete::body(1, &[&cookies])));
     }
 
-    fn inform(&mut self, env: &mut Env<'_>, id: IsakmpSaId, payload: (PayloadType, Vec<u8>)) {
-        let Some(message_id) = self.new_message_id(env, id) else {
+    pub(super) fn inform(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        payload: (PayloadType, Vec<u8>),
+    ) {
+        let Ok(message_id) = self.new_message_id(env, id) else {
             return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };
@@ -214,6 +300,15 @@ impl Endpoint {
         let header = sa.header(ExchangeType::Informational, message_id);
         let bytes = sa.session.seal(env.primitives, &mut iv, header, &writer);
         let path = sa.path;
+        self.push(Action::Report(Report::Message {
+            exchange: 0,
+            sent: true,
+            kind: ExchangeType::Informational,
+            message: 1,
+            payloads: crate::phase1::types(&writer),
+            length: bytes.len(),
+            again: 0,
+        }));
         self.push(Action::Send { path, bytes });
     }
 }

@@ -4,37 +4,51 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use ipsec_core::model::{Lifetime, Role};
+use ipsec_core::model::{Lifetime, Name, Role};
 use ipsec_core::{Id, Instant};
 
 use super::Endpoint;
 use crate::admission;
-use crate::ask::{Action, Env, Path, Report};
+use crate::ask::{Action, Env, Path, Phase, Report};
+use crate::config::IsakmpPolicyConfig;
+use crate::dpd::Dpd;
+use crate::heartbeat::Heartbeat;
 use crate::negotiate::phase1::Phase1;
 use crate::out::Out;
-use crate::phase1::{Common, Exchange, Incoming, Initiator, Responder, Step, Up, conversation};
+use crate::phase1::{
+    Common, Exchange, Extensions, Incoming, Initiator, Responder, Step, Up, conversation,
+};
 use crate::reason::{Mismatch, Reason, Subject, Whose};
-use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Cookie, ExchangeType, NotifyType, Payload, PayloadType, Payloads};
+use crate::rekey::Extension;
+use crate::sa::{IsakmpSa, IsakmpSaId, Watch};
+use crate::wire::{
+    Cookie, ExchangeType, Identification, NotifyType, Payload, PayloadType, Payloads,
+};
 
 /// How long an initiator that has not proved its address is remembered.
 const HALF_OPEN_LIFE: Duration = Duration::from_secs(120);
+/// Replaced SAs of one peer that are kept until they expire.
+const REPLACED_SAS: usize = 2;
 /// How long a responder leaves the first quick mode to the initiator.
 const RESPONDER_WAITS: Duration = Duration::from_secs(2);
 
 impl Endpoint {
-    /// Begins phase 1 with a peer.
+    /// Begins phase 1 with a peer; false, with a report, if it cannot.
     pub(super) fn start_main(
         &mut self,
         env: &mut Env<'_>,
         local: IpAddr,
         peer: IpAddr,
+        policy: Option<&Name>,
         replaces: Option<IsakmpSaId>,
-    ) {
+    ) -> bool {
         let reason = |subject| Reason::new(ExchangeType::Main, 0, subject, Whose::Ours);
-        let Some(policy) = env.config.policy_for(peer).cloned() else {
+        let Some(policy) = env.config.policy_towards(peer, policy).cloned() else {
             return self.cannot_start(peer, reason(Subject::NoIsakmpPolicy));
         };
+        if self.phase1.is_full() {
+            return self.cannot_start(peer, reason(Subject::Full));
+        }
         let mut cookie = Cookie::ZERO;
         if env.entropy.fill(&mut cookie.0).is_err() || cookie == Cookie::ZERO {
             return self.cannot_start(peer, reason(Subject::Entropy));
@@ -53,28 +67,35 @@ impl Endpoint {
             sa_body: Vec::new(),
             first_contact,
             began: env.now,
+            extensions: Extensions::default(),
             suspicion: None,
             told: None,
         };
-        self.started(number, 1, Role::Initiator, peer);
+        self.started(number, Phase::One, Role::Initiator, peer);
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
         };
         let state = Initiator::start(&mut common, env, &mut out);
         let exchange = Exchange::initiator(common, state, replaces);
-        if self.phase1.insert(exchange).is_err() {
-            self.cannot_start(peer, reason(Subject::Full));
-        }
+        self.phase1.insert(exchange).is_ok()
     }
 
-    fn cannot_start(&mut self, peer: IpAddr, reason: Reason) {
+    fn cannot_start(&mut self, peer: IpAddr, reason: Reason) -> bool {
         self.push(Action::Report(Report::Failed {
             exchange: 0,
             peer,
             reason,
         }));
-        self.fail_waiting(peer);
+        self.fail_hopeless(peer);
+        false
+    }
+
+    /// Requests that neither an SA nor an exchange can serve have failed.
+    pub(super) fn fail_hopeless(&mut self, peer: IpAddr) {
+        if self.usable_sa(peer).is_none() && !self.is_under_way(peer) {
+            self.fail_waiting(|acquire| acquire.peer == peer);
+        }
     }
 
     fn is_first_contact(&self, peer: IpAddr) -> bool {
@@ -90,25 +111,25 @@ impl Endpoint {
         }
         let found = self.phase1.iter().find(|(_, exchange)| {
             let (initiator, responder) = exchange.common.cookies;
-            exchange.common.talk.path.peer == path.peer
-                && initiator == header.initiator
-                && (responder == header.responder
+            let same_way = exchange.common.talk.path.peer == path.peer;
+            // With NAT traversal the peer may come from another port, which its proof confirms.
+            let may_move =
+                header.flags.encrypted() && exchange.common.extensions.nat.version.is_some();
+            initiator == header.initiator
+                && (responder == header.responder && (same_way || may_move)
                     // The responder's answer to our first message, or its first message again.
-                    || responder == Cookie::ZERO
-                    || header.responder == Cookie::ZERO)
+                    || same_way && responder == Cookie::ZERO
+                    || same_way && header.responder == Cookie::ZERO)
         });
         let Some(id) = found.map(|(id, _)| id) else {
             if header.responder == Cookie::ZERO {
                 return self.first_message(env, path, incoming);
             }
-            let sa = self.sa_of(header).and_then(|id| self.sas.get(id.0));
-            match sa.and_then(|sa| sa.reply_to(&incoming.digest, env.now)) {
-                Some(reply) => {
-                    self.counters.duplicates += 1;
-                    let bytes = reply.to_vec();
-                    self.push(Action::Send { path, bytes });
-                }
-                None => self.counters.unknown += 1,
+            if !self
+                .sa_of(header)
+                .is_some_and(|id| self.repeat(env.now, id, &incoming.digest))
+            {
+                self.counters.unknown += 1;
             }
             return;
         };
@@ -121,7 +142,7 @@ impl Endpoint {
         };
         if exchange.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
-            exchange.common.talk.transmit(&mut out);
+            exchange.common.talk.answer_again(&mut out);
             return;
         }
         let stale = header.responder == Cookie::ZERO
@@ -130,12 +151,7 @@ impl Endpoint {
             self.counters.unknown += 1;
             return;
         }
-        let Incoming {
-            header,
-            body,
-            digest,
-        } = incoming;
-        let step = exchange.receive(env, &mut out, header, body, digest);
+        let step = exchange.receive(env, &mut out, incoming);
         self.after_phase1(env, id, step);
     }
 
@@ -146,8 +162,8 @@ impl Endpoint {
             self.counters.strangers += 1;
             return;
         };
-        let (agreed, answer, sa_body, types) = match admit_first(&policy_offer(&policy), &incoming)
-        {
+        let admitted = admit_first(&policy, &incoming);
+        let (agreed, answer, sa_body, extensions, types) = match admitted {
             Ok(admitted) => admitted,
             Err(reason) => {
                 self.push(Action::Report(Report::Failed {
@@ -178,10 +194,12 @@ impl Endpoint {
             sa_body,
             first_contact: self.is_first_contact(peer),
             began: env.now,
+            extensions,
             suspicion: None,
             told: None,
         };
-        self.started(number, 1, Role::Responder, peer);
+        common.talk.fragments = extensions.features.fragments;
+        self.started(number, Phase::One, Role::Responder, peer);
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
@@ -247,7 +265,7 @@ impl Endpoint {
                     reason,
                 }));
                 if exchange.proven() {
-                    self.fail_waiting(peer);
+                    self.fail_hopeless(peer);
                 }
             }
             Step::Up(up) => self.establish(env, id, up),
@@ -271,31 +289,17 @@ impl Endpoint {
         }
         self.push(Action::Report(Report::Completed {
             exchange: common.talk.number,
-            phase: 1,
+            phase: Phase::One,
         }));
         self.numbers = self.numbers.wrapping_add(1);
         let number = self.numbers;
-        let same: Vec<(Id, Instant)> = self
-            .sas
-            .iter()
-            .filter(|(_, sa)| sa.identity.same_as(&up.identity))
-            .map(|(id, sa)| (id, sa.since))
-            .collect();
+        let identity = up.identity;
         // A peer that restarted began this exchange afterwards: what came up meanwhile, by an
         // exchange that crossed this one, it knows.
-        let lost = |since: Instant| up.initial_contact && since <= common.began;
-        for (old, since) in same {
-            if lost(since) {
-                self.remove_sa(env, IsakmpSaId(old), false, true);
-            } else if let Some(sa) = self.sas.get_mut(old) {
-                sa.replaced = true;
-            }
-        }
         if up.initial_contact {
-            let children = self.children.iter().filter(|c| c.peer == peer);
-            let dead = children.filter(|c| lost(c.since)).map(|c| c.sa).collect();
-            self.push(Action::PeerRestarted(dead));
+            self.peer_restarted(env, &identity, common.began, None);
         }
+        self.replace_sas(env, &identity);
         for (_, other) in self.phase1.iter_mut() {
             if other.common.talk.path.peer.ip() == peer {
                 other.common.first_contact = false;
@@ -313,25 +317,29 @@ impl Endpoint {
         let times = (env.now, life.soft_seconds(role, jitter));
         let keep = env.now + keep_time(&common.policy);
         let policy = common.policy;
+        let watch = watch(env, &policy, common.extensions);
         let mut sa = IsakmpSa::new(
             up.session,
             common.cookies,
             role,
             path,
             policy,
-            up.identity,
+            identity,
             number,
             times,
+            watch,
         );
         if role == Role::Responder
             && let Some((to, bytes)) = common.talk.into_reply()
         {
-            sa.keep_reply(to, bytes, keep);
+            sa.keep_reply(to, bytes, env.now, keep);
         }
-        if self.sas.insert(sa).is_err() {
+        let Ok(id) = self.sas.insert(sa) else {
             let reason = Reason::new(ExchangeType::Main, 0, Subject::Full, Whose::Ours);
-            return self.cannot_start(peer, reason);
-        }
+            self.cannot_start(peer, reason);
+            return;
+        };
+        self.start_xauth(env, IsakmpSaId(id));
         if role == Role::Responder {
             // The initiator most likely has something to negotiate, perhaps the same.
             for waiting in self.waiting.iter_mut().filter(|w| w.acquire.peer == peer) {
@@ -340,25 +348,87 @@ impl Endpoint {
         }
         self.start_waiting(env);
     }
+
+    /// A peer says that it knows nothing from before: what it had until `before` goes, but not
+    /// the SA `by` which it said so.
+    pub(super) fn peer_restarted(
+        &mut self,
+        env: &mut Env<'_>,
+        identity: &Identification,
+        before: Instant,
+        by: Option<IsakmpSaId>,
+    ) {
+        let lost: Vec<Id> = self
+            .sas
+            .iter()
+            .filter(|(id, sa)| {
+                by != Some(IsakmpSaId(*id)) && sa.since <= before && sa.identity.same_as(identity)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        for id in lost {
+            self.remove_sa(env, IsakmpSaId(id), false, true);
+        }
+        let dead = self
+            .children
+            .iter()
+            .filter(|child| child.since <= before && child.identity.same_as(identity))
+            .map(|child| child.bundle)
+            .collect();
+        self.push(Action::PeerRestarted(dead));
+    }
+
+    /// The SAs that a peer has take no new exchanges any more; only the newest of them are kept
+    /// for what is under way.
+    fn replace_sas(&mut self, env: &mut Env<'_>, identity: &Identification) {
+        let mut same: Vec<(u32, Id)> = self
+            .sas
+            .iter()
+            .filter(|(_, sa)| sa.identity.same_as(identity))
+            .map(|(id, sa)| (sa.number, id))
+            .collect();
+        same.sort_unstable();
+        let old = same.len().saturating_sub(REPLACED_SAS);
+        for (place, (_, id)) in same.into_iter().enumerate() {
+            if place < old {
+                self.remove_sa(env, IsakmpSaId(id), true, false);
+            } else if let Some(sa) = self.sas.get_mut(id) {
+                sa.replaced = true;
+            }
+        }
+    }
+}
+
+/// What the extensions keep for an SA that comes up now.
+fn watch(env: &mut Env<'_>, policy: &IsakmpPolicyConfig, extensions: Extensions) -> Watch {
+    let Extensions { features, nat } = extensions;
+    let mut first = [0; 4];
+    // A source of randomness that fails now has no part in what DPD is for.
+    if features.dpd && env.entropy.fill(&mut first).is_err() {
+        first = [0; 4];
+    }
+    let first = u32::from_be_bytes(first);
+    Watch {
+        features,
+        nat,
+        dpd: Dpd::new(policy, features.dpd, first, env.now),
+        heartbeat: Heartbeat::new(policy, features.heartbeat, env.now),
+        extension: Extension::default(),
+    }
 }
 
 /// Replies are kept as long as the peer may ask for them, unless DELETEDELAY is 0.
-pub(super) fn keep_time(policy: &crate::config::IsakmpPolicyConfig) -> Duration {
+pub(super) fn keep_time(policy: &IsakmpPolicyConfig) -> Duration {
     if policy.delete_delay() == Duration::ZERO {
         return Duration::ZERO;
     }
-    let retries: Duration = (1..=policy.retry_limit() + 1).map(|n| policy.wait(n)).sum();
-    retries.max(policy.delete_delay())
+    policy.patience().max(policy.delete_delay())
 }
 
-fn policy_offer(policy: &crate::config::IsakmpPolicyConfig) -> Phase1 {
-    Phase1::of(policy)
-}
-
-type Admitted = (Phase1, Vec<u8>, Vec<u8>, Vec<PayloadType>);
+type Admitted = (Phase1, Vec<u8>, Vec<u8>, Extensions, Vec<PayloadType>);
 
 /// Message 1: an SA payload with an acceptable transform.
-fn admit_first(own: &Phase1, incoming: &Incoming<'_>) -> Result<Admitted, Reason> {
+fn admit_first(policy: &IsakmpPolicyConfig, incoming: &Incoming<'_>) -> Result<Admitted, Reason> {
     let refuse = |subject| Reason::new(ExchangeType::Main, 1, subject, Whose::Ours);
     let malformed = |_| refuse(Subject::Malformed);
     let payloads = Payloads::parse(incoming.header.next, incoming.body).map_err(malformed)?;
@@ -372,9 +442,10 @@ fn admit_first(own: &Phase1, incoming: &Incoming<'_>) -> Result<Admitted, Reason
     let Payload::Sa(offer) = Payload::parse(sa).map_err(malformed)? else {
         return Err(refuse(Subject::Malformed));
     };
-    let (agreed, answer) = own
+    let (agreed, answer) = Phase1::of(policy)
         .choose(&offer)
         .map_err(|mismatch: Option<Mismatch>| refuse(Subject::NoProposal).with(mismatch))?;
     let types = payloads.all().iter().map(|raw| raw.kind).collect();
-    Ok((agreed, answer, sa.body.to_vec(), types))
+    let extensions = Extensions::admit(policy, &payloads);
+    Ok((agreed, answer, sa.body.to_vec(), extensions, types))
 }

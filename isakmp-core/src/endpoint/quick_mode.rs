@@ -1,21 +1,39 @@
 //! Quick mode: which exchange a message belongs to, and what a finished one leads to.
 
-use ipsec_core::model::Role;
+use alloc::vec::Vec;
+
+use ipsec_core::model::{
+    AddressSelector, PeerAddress, PolicyConfig, Protocol, Role, Selector, Spi,
+};
 use ipsec_core::{Id, RemoveWhy, RemovedBundle};
 
-use super::{Child, Endpoint};
-use crate::ask::{Acquire, Action, Env, Path, Report};
-use crate::conversation::Conversation;
+use super::{Child, Endpoint, Waiting};
+use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
 use crate::out::Out;
 use crate::phase1::Incoming;
-use crate::phase2::{Common, Exchange, Step, Trouble, admit, responder_offer};
+use crate::phase2::{Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
-use crate::wire::{ExchangeType, MessageId, NotifyType};
+use crate::wire::{ExchangeType, MessageId, NotifyType, SaBody};
 
 impl Endpoint {
-    /// Begins quick modes for requests whose turn has come.
+    /// Begins quick modes for requests whose turn has come, and phase 1 for those that have
+    /// neither an SA nor an exchange that could become one.
     pub(super) fn start_waiting(&mut self, env: &mut Env<'_>) {
+        // Begun or failed, no request for that peer is without an exchange afterwards.
+        while let Some(lost) = self.waiting.iter().find(|waiting| {
+            let peer = waiting.acquire.peer;
+            self.usable_sa(peer).is_none() && !self.is_under_way(peer)
+        }) {
+            let Acquire {
+                policy,
+                peer,
+                local,
+            } = lost.acquire.clone();
+            let policy = env.ipsec.policy(policy.as_str());
+            let named = policy.and_then(|policy| policy.isakmp_policy.as_ref());
+            self.start_main(env, local, peer, named, None);
+        }
         loop {
             let next = self.waiting.iter().position(|waiting| {
                 waiting.not_before <= env.now
@@ -42,13 +60,17 @@ impl Endpoint {
 
     fn start_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, acquire: &Acquire) {
         let fail = |subject| Reason::new(ExchangeType::Quick, 0, subject, Whose::Ours);
-        let Some(message_id) = self.new_message_id(env, id) else {
-            return self.quick_failed(acquire, fail(Subject::Entropy));
+        if self.quick.is_full() {
+            return self.quick_failed(acquire, fail(Subject::Full));
+        }
+        let message_id = match self.new_message_id(env, id) {
+            Ok(message_id) => message_id,
+            Err(subject) => return self.quick_failed(acquire, fail(subject)),
         };
         let number = self.next_exchange();
         let Some(sa) = self.sas.get(id.0) else { return };
         let common = Common {
-            talk: Conversation::new(number, ExchangeType::Quick, sa.path),
+            talk: sa.conversation(number, ExchangeType::Quick),
             sa: id,
             message_id,
             iv: sa.iv(env.primitives, message_id),
@@ -56,19 +78,26 @@ impl Endpoint {
             policy: acquire.policy.clone(),
             role: Role::Initiator,
             bundle: None,
+            spis: Vec::new(),
+            proposed: None,
+            agreed: Kept::default(),
+            commit: Commit {
+                ours: sa.policy.commits(),
+                ..Commit::default()
+            },
             suspicion: None,
         };
         let peer = sa.path.peer.ip();
-        self.started(number, 2, Role::Initiator, peer);
+        self.started(number, Phase::Two, Role::Initiator, peer);
+        let Some(sa) = self.sas.get(id.0) else { return };
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
         };
-        match Exchange::initiator(common, acquire, env, &mut out) {
+        match Exchange::initiator(common, acquire, sa, env, &mut out) {
             Ok(exchange) => {
-                if self.quick.insert(exchange).is_err() {
-                    self.quick_failed(acquire, fail(Subject::Full));
-                }
+                // There was a place.
+                let _ = self.quick.insert(exchange);
             }
             Err(reason) => self.quick_failed(acquire, reason),
         }
@@ -89,24 +118,15 @@ impl Endpoint {
         &mut self,
         env: &mut Env<'_>,
         id: IsakmpSaId,
-    ) -> Option<MessageId> {
-        let sa = self.sas.get_mut(id.0)?;
-        for _ in 0..16 {
-            let mut bytes = [0; 4];
-            env.entropy.fill(&mut bytes).ok()?;
-            let message_id = MessageId(u32::from_be_bytes(bytes));
-            if message_id.0 != 0 && !sa.is_used(message_id) {
-                sa.remember(message_id);
-                return Some(message_id);
-            }
-        }
-        None
+    ) -> Result<MessageId, Subject> {
+        let sa = self.sas.get_mut(id.0).ok_or(Subject::Full)?;
+        sa.new_message_id(env.entropy)
     }
 
     /// A message of quick mode.
     pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
         let header = incoming.header;
-        let Some(id) = self.sa_of(header) else {
+        let Some(id) = self.sa_by(header, path) else {
             self.counters.unknown += 1;
             return;
         };
@@ -115,13 +135,11 @@ impl Endpoint {
             .iter()
             .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
         let Some(place) = found.map(|(place, _)| place) else {
-            let Some(sa) = self.sas.get(id.0) else { return };
-            if let Some(reply) = sa.reply_to(&incoming.digest, env.now) {
-                self.counters.duplicates += 1;
-                let bytes = reply.to_vec();
-                return self.push(Action::Send { path, bytes });
+            if self.repeat(env.now, id, &incoming.digest) {
+                return;
             }
-            if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+            let Some(sa) = self.sas.get(id.0) else { return };
+            if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
                 self.counters.unknown += 1;
                 return;
             }
@@ -136,10 +154,14 @@ impl Endpoint {
         };
         if quick.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
-            quick.common.talk.transmit(&mut out);
+            quick.common.talk.answer_again(&mut out);
             return;
         }
         let step = quick.receive(sa, env, &mut out, &incoming);
+        if quick.common.talk.is_duplicate(&incoming.digest) {
+            // It was accepted, hence authentic.
+            self.seen(env.now, id, path);
+        }
         self.after_quick(env, place, step);
     }
 
@@ -151,49 +173,60 @@ impl Endpoint {
         let iv = sa.iv(env.primitives, message_id);
         let opened = match admit(1, sa, env, &iv, &[], &incoming) {
             Ok(opened) => opened,
-            Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
-                return self.push(Action::Report(Report::Suspicious {
-                    exchange: 0,
-                    peer,
-                    reason,
-                }));
+            Err(Trouble::Ignored(reason)) => return self.suspect(id, reason),
+            Err(Trouble::Fatal(reason)) => {
+                return self.refuse_quick(env, id, message_id, reason, &[]);
             }
         };
         // Authentic from here on: the message id is spent.
-        let offer = responder_offer(sa, env, &opened);
-        let (path, isakmp_policy) = (sa.path, sa.policy.clone());
-        let number = self.next_exchange();
+        self.seen(env.now, id, incoming.path);
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let refuse = |subject| Err(Reason::new(ExchangeType::Quick, 1, subject, Whose::Ours));
+        // Who was told OK knows it before we know that it knows.
+        let offer = if !sa.xauth.finished && !sa.xauth.ok {
+            refuse(Subject::XauthFirst)
+        } else if self.quick.is_full() {
+            refuse(Subject::Full)
+        } else {
+            responder_offer(sa, env, &opened)
+        };
+        let offer = offer.and_then(|(offer, policy)| {
+            let taken = self.is_taken(id, policy, offer.selector());
+            let refused = Reason::new(ExchangeType::Quick, 1, Subject::Taken, Whose::Ours);
+            if taken {
+                Err(refused)
+            } else {
+                Ok((offer, policy))
+            }
+        });
         let (offer, policy) = match offer {
             Ok(admitted) => admitted,
             Err(reason) => {
-                if let Some(sa) = self.sas.get_mut(id.0) {
-                    sa.remember(message_id);
-                }
-                self.started(number, 2, Role::Responder, peer);
-                self.push(Action::Report(Report::Failed {
-                    exchange: number,
-                    peer,
-                    reason,
-                }));
-                let kind = match reason.subject {
-                    Subject::Selectors => NotifyType::INVALID_ID_INFORMATION,
-                    _ => NotifyType::NO_PROPOSAL_CHOSEN,
-                };
-                return self.send_notify(env, id, kind);
+                return self.refuse_quick(env, id, message_id, reason, &opened.sa_body);
             }
         };
+        let number = self.next_exchange();
+        let Some(sa) = self.sas.get(id.0) else { return };
         let mut common = Common {
-            talk: Conversation::new(number, ExchangeType::Quick, path),
+            talk: sa.conversation(number, ExchangeType::Quick),
             sa: id,
             message_id,
             iv: opened.iv,
-            isakmp_policy,
+            isakmp_policy: sa.policy.clone(),
             policy: policy.name.clone(),
             role: Role::Responder,
             bundle: None,
+            spis: Vec::new(),
+            proposed: offer.proposed(),
+            agreed: Kept::default(),
+            commit: Commit {
+                ours: sa.policy.commits(),
+                theirs: incoming.header.flags.commit(),
+                until: None,
+            },
             suspicion: None,
         };
-        self.started(number, 2, Role::Responder, peer);
+        self.started(number, Phase::Two, Role::Responder, peer);
         let mut out = Out {
             actions: &mut self.actions,
             tickets: &mut self.tickets,
@@ -203,19 +236,63 @@ impl Endpoint {
             .talk
             .accepted(&mut out, incoming.digest, 1, opened.types, length);
         let exchange = Exchange::responder(common, offer, &mut out);
-        let fits = self.quick.insert(exchange).is_ok();
-        let room = self
-            .sas
-            .get_mut(id.0)
-            .is_some_and(|sa| sa.remember(message_id));
-        if !fits || !room {
-            let reason = Reason::new(ExchangeType::Quick, 1, Subject::Full, Whose::Ours);
-            self.push(Action::Report(Report::Failed {
-                exchange: number,
+        // There was a place.
+        let _ = self.quick.insert(exchange);
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.remember(message_id);
+        }
+        self.confirm_xauth(env, id);
+    }
+
+    /// A message that nobody has authenticated: told once for an SA, since anybody who has seen
+    /// its cookies can send it.
+    fn suspect(&mut self, id: IsakmpSaId, reason: Reason) {
+        self.counters.malformed += 1;
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if !core::mem::replace(&mut sa.suspected, true) {
+            let (exchange, peer) = (0, sa.path.peer.ip());
+            self.push(Action::Report(Report::Suspicious {
+                exchange,
                 peer,
                 reason,
             }));
         }
+    }
+
+    /// An authentic message 1 that leads to nothing: its message id is spent, and the peer is told
+    /// where the policy wants it.
+    fn refuse_quick(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        message_id: MessageId,
+        reason: Reason,
+        sa_body: &[u8],
+    ) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        sa.remember(message_id);
+        let peer = sa.path.peer.ip();
+        let exchange = self.next_exchange();
+        self.started(exchange, Phase::Two, Role::Responder, peer);
+        self.push(Action::Report(Report::Failed {
+            exchange,
+            peer,
+            reason,
+        }));
+        let kind = match reason.subject {
+            Subject::Selectors | Subject::Taken => NotifyType::INVALID_ID_INFORMATION,
+            Subject::Malformed | Subject::Payloads => NotifyType::PAYLOAD_MALFORMED,
+            Subject::PublicValue => NotifyType::INVALID_KEY_INFORMATION,
+            _ => NotifyType::NO_PROPOSAL_CHOSEN,
+        };
+        let offer = SaBody::parse(sa_body).ok();
+        let first = offer.and_then(|offer| offer.proposals().next());
+        let about = first.map_or((3, &[][..]), |first| (first.protocol, first.spi));
+        self.send_notify(env, id, kind, about);
     }
 
     /// What an event in a quick mode leads to.
@@ -228,26 +305,35 @@ impl Endpoint {
                 };
                 let common = quick.common;
                 let exchange = common.talk.number;
-                self.push(Action::Report(Report::Completed { exchange, phase: 2 }));
+                self.push(Action::Report(Report::Completed {
+                    exchange,
+                    phase: Phase::Two,
+                }));
                 let peer = common.talk.path.peer.ip();
-                self.waiting
-                    .retain(|waiting| waiting.acquire.policy != common.policy);
+                self.waiting.retain(|waiting| {
+                    waiting.acquire.policy != common.policy || waiting.acquire.peer != peer
+                });
                 let keep = env.now + super::main_mode::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
                 };
                 if let Some(bundle) = common.bundle {
-                    self.children.push(Child {
+                    let child = Child {
                         bundle,
-                        sa: sa.number,
+                        policy: common.policy.clone(),
+                        identity: sa.identity.clone(),
+                        user: sa.user.clone(),
                         peer,
                         since: env.now,
-                    });
+                        kept: common.agreed,
+                    };
+                    self.children.push(child);
                 }
-                if common.role == Role::Initiator
+                // Whoever spoke last answers when the peer repeats itself.
+                if (common.role == Role::Initiator || common.commit.ours)
                     && let Some((to, bytes)) = common.talk.into_reply()
                 {
-                    sa.keep_reply(to, bytes, keep);
+                    sa.keep_reply(to, bytes, env.now, keep);
                 }
                 self.start_waiting(env);
             }
@@ -255,21 +341,87 @@ impl Endpoint {
                 let Some(quick) = self.quick.get_mut(id) else {
                     return;
                 };
-                let (exchange, sa) = (quick.common.talk.number, quick.common.sa);
-                let peer = quick.common.talk.path.peer.ip();
-                let answered = quick.common.role == Role::Initiator && reason.message == 2;
+                let common = &quick.common;
+                let (exchange, sa) = (common.talk.number, common.sa);
+                let peer = common.talk.path.peer.ip();
+                // Who waits for our next message is told that none will come.
+                let told = match (common.role, common.proposed) {
+                    _ if matches!(reason.subject, Subject::Timeout | Subject::Refused) => None,
+                    (Role::Responder, proposed) => proposed,
+                    (Role::Initiator, Some(proposed)) => Some(proposed),
+                    (Role::Initiator, None) if reason.message == 2 => Some((Protocol::Esp, Spi(0))),
+                    (Role::Initiator, None) => None,
+                };
+                let again = common.role == Role::Initiator && reason.subject == Subject::WeakKey;
+                // Once it has message 2 the peer may already use what it will never hear of again.
+                let answered = common.role == Role::Responder && common.talk.message() == 2;
+                let known = if answered && reason.subject != Subject::Refused {
+                    common.spis.clone()
+                } else {
+                    Vec::new()
+                };
                 self.push(Action::Report(Report::Failed {
                     exchange,
                     peer,
                     reason,
                 }));
-                self.drop_quick(id);
-                if answered && reason.whose == Whose::Theirs && reason.subject != Subject::Timeout {
-                    self.send_notify(env, sa, NotifyType::NO_PROPOSAL_CHOSEN);
+                if again {
+                    self.negotiate_again(env, id);
+                } else {
+                    self.drop_quick(id);
+                }
+                if let Some((protocol, spi)) = told {
+                    let spi = spi.to_bytes();
+                    let spi = if spi == [0; 4] { &[][..] } else { &spi };
+                    let kind = NotifyType::NO_PROPOSAL_CHOSEN;
+                    self.send_notify(env, sa, kind, (protocol.doi_number(), spi));
+                }
+                if self.sas.get(sa.0).is_some_and(|sa| sa.policy.deletes()) {
+                    self.send_delete(env, sa, &known);
                 }
                 self.start_waiting(env);
             }
         }
+    }
+
+    /// Whether another peer already has what this one wants to be selected. A policy for anybody
+    /// keeps what it gave; one for a peer that changes follows it.
+    fn is_taken(&self, id: IsakmpSaId, policy: &PolicyConfig, wanted: &Selector) -> bool {
+        let Some(sa) = self.sas.get(id.0) else {
+            return false;
+        };
+        // Clients behind one NAT share its address; their flows tell them apart.
+        let behind_nat = sa.watch.nat.found.is_there()
+            && wanted.remote == AddressSelector::host(sa.path.peer.ip());
+        policy.peer == Some(PeerAddress::Any)
+            && !behind_nat
+            && self.children.iter().any(|child| {
+                let other = !child.identity.same_as(&sa.identity) || child.user != sa.user;
+                let overlap = child.kept.remote.overlaps(&wanted.remote);
+                other && overlap && child.policy == policy.name
+            })
+    }
+
+    /// An unfinished quick mode goes, but not what it was for: that is taken up again.
+    fn negotiate_again(&mut self, env: &Env<'_>, id: Id) {
+        let Some(quick) = self.quick.remove(id) else {
+            return;
+        };
+        let common = quick.common;
+        if let Some(bundle) = common.bundle {
+            self.push(Action::Release(bundle));
+        }
+        let path = common.talk.path;
+        let acquire = Acquire {
+            policy: common.policy,
+            peer: path.peer.ip(),
+            local: path.local.ip(),
+        };
+        let not_before = env.now;
+        self.waiting.push(Waiting {
+            acquire,
+            not_before,
+        });
     }
 
     /// An unfinished quick mode goes, and its bundle with it.
@@ -285,9 +437,26 @@ impl Endpoint {
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
         self.children.retain(|child| child.bundle != removed.bundle);
+        let waits = self
+            .quick
+            .iter()
+            .find(|(_, quick)| quick.common.bundle == Some(removed.bundle));
+        if let Some((id, quick)) = waits {
+            // Nobody will answer for the bundle any more.
+            let subject = match why {
+                RemoveWhy::EngineFailed => Subject::Install,
+                _ => Subject::Changed,
+            };
+            let message = quick.common.talk.message();
+            let reason = Reason::new(ExchangeType::Quick, message, subject, Whose::Ours);
+            self.after_quick(env, id, Step::Failed(reason));
+        }
         let told = matches!(
             why,
-            RemoveWhy::PeerDeleted | RemoveWhy::PeerRestarted | RemoveWhy::NegotiationFailed
+            RemoveWhy::PeerDeleted
+                | RemoveWhy::PeerRestarted
+                | RemoveWhy::PeerLost
+                | RemoveWhy::NegotiationFailed
         );
         if told || !removed.was_valid {
             return;

@@ -5,15 +5,17 @@ use alloc::vec::Vec;
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
 
 use super::{
-    Common, Incoming, Step, Trouble, Up, admit_keys, admit_proof, exponent, fatal, ignored, nonce,
-    session,
+    Common, Extensions, Incoming, Step, Trouble, Up, admit_keys, admit_proof, exponent, fatal,
+    ignored, nonce, session,
 };
 use crate::admission;
 use crate::ask::{Answer, Ask, Env};
+use crate::config::IsakmpPolicyConfig;
 use crate::negotiate::phase1::Phase1;
 use crate::out::Out;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::Session;
+use crate::vendor;
 use crate::wire::{Cookie, ExchangeType, Payload, PayloadType, Payloads, Writer};
 
 /// Where the initiator stands.
@@ -75,6 +77,7 @@ impl Initiator {
         common.sa_body = offer.to_body();
         let mut writer = Writer::new();
         writer.push(PayloadType::SA, &common.sa_body);
+        vendor::push_offer(&mut writer, &common.policy);
         common.send_clear(out, env.now, 1, &writer, true);
         Self::SaSent(SaSent { offer })
     }
@@ -99,10 +102,12 @@ impl Initiator {
     ) -> Result<Step, Trouble> {
         match self {
             Self::SaSent(state) => {
-                let (agreed, types) = state.admit(&incoming)?;
+                let (agreed, extensions, types) = state.admit(&common.policy, &incoming)?;
                 let exponent = exponent(env.entropy, common.policy.exponent_bits())
                     .ok_or(fatal(2, Subject::Entropy))?;
                 common.cookies.1 = incoming.header.responder;
+                common.extensions = extensions;
+                common.talk.fragments = extensions.features.fragments;
                 let length = crate::wire::HEADER + incoming.body.len();
                 common.talk.accepted(out, incoming.digest, 2, types, length);
                 let (group, x) = (agreed.group, exponent.duplicate());
@@ -125,6 +130,13 @@ impl Initiator {
                 if keys.public == state.public || keys.nonce == state.nonce {
                     return Err(ignored(4, Subject::Reflected));
                 }
+                common.extensions.discover_in(
+                    env.primitives,
+                    state.agreed.hash,
+                    common.cookies,
+                    incoming.path,
+                    &incoming,
+                );
                 let length = crate::wire::HEADER + incoming.body.len();
                 common
                     .talk
@@ -208,6 +220,13 @@ impl Initiator {
                 writer
                     .push(PayloadType::KE, &public)
                     .push(PayloadType::NONCE, &nonce);
+                common.extensions.push_discovery(
+                    &mut writer,
+                    env.primitives,
+                    state.agreed.hash,
+                    common.cookies,
+                    common.talk.path,
+                );
                 common.send_clear(out, env.now, 3, &writer, true);
                 let MakingKey {
                     agreed, exponent, ..
@@ -252,6 +271,7 @@ impl Initiator {
                 let bytes = session.seal(env.primitives, &mut iv, common.header(), &writer);
                 session.iv = iv;
                 let message = (5, super::types(&writer));
+                common.talk.path = common.extensions.float(common.talk.path);
                 common
                     .talk
                     .send(out, env.now, message, bytes, Some(&common.policy));
@@ -274,7 +294,11 @@ impl Initiator {
 
 impl SaSent {
     /// Message 2: our own transform, unchanged, and a cookie that is not ours.
-    fn admit(&self, incoming: &Incoming<'_>) -> Result<(Phase1, Vec<PayloadType>), Trouble> {
+    fn admit(
+        &self,
+        policy: &IsakmpPolicyConfig,
+        incoming: &Incoming<'_>,
+    ) -> Result<(Phase1, Extensions, Vec<PayloadType>), Trouble> {
         let malformed = |_| ignored(2, Subject::Malformed);
         let payloads = Payloads::parse(incoming.header.next, incoming.body).map_err(malformed)?;
         let encrypted = incoming.header.flags.encrypted();
@@ -295,6 +319,8 @@ impl SaSent {
             let reason = Reason::new(ExchangeType::Main, 2, Subject::NotOffered, Whose::Theirs);
             Trouble::Ignored(reason.with(mismatch))
         })?;
-        Ok((agreed, payloads.all().iter().map(|raw| raw.kind).collect()))
+        let extensions = Extensions::admit(policy, &payloads);
+        let types = payloads.all().iter().map(|raw| raw.kind).collect();
+        Ok((agreed, extensions, types))
     }
 }

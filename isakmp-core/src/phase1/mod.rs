@@ -10,6 +10,7 @@
 //!                  <-  HDR*, ID, HASH     6
 //! ```
 
+mod extensions;
 mod initiator;
 mod responder;
 
@@ -20,6 +21,7 @@ use hw_offload::{DhGroup, Digest, Entropy, KeyNumber, Primitives, Secret, Ticket
 use ipsec_core::Instant;
 use ipsec_core::model::{Name, Role};
 
+pub(crate) use extensions::Extensions;
 pub(crate) use initiator::Initiator;
 pub(crate) use responder::Responder;
 
@@ -71,6 +73,7 @@ pub(crate) struct Common {
     pub(crate) first_contact: bool,
     /// When the exchange began: what was established later is not older than it.
     pub(crate) began: Instant,
+    pub(crate) extensions: Extensions,
     pub(crate) suspicion: Option<Reason>,
     pub(crate) told: Option<NotifyType>,
 }
@@ -142,15 +145,8 @@ impl Exchange {
         &mut self,
         env: &mut Env<'_>,
         out: &mut Out<'_>,
-        header: &Header,
-        body: &[u8],
-        digest: Digest,
+        incoming: Incoming<'_>,
     ) -> Step {
-        let incoming = Incoming {
-            header,
-            body,
-            digest,
-        };
         let result = match &mut self.role {
             RoleState::Initiator(state) => state.receive(&mut self.common, env, out, incoming),
             RoleState::Responder(state) => state.receive(&mut self.common, env, out, incoming),
@@ -224,6 +220,7 @@ impl Exchange {
 
 /// A message with its fingerprint.
 pub(crate) struct Incoming<'a> {
+    pub(crate) path: Path,
     pub(crate) header: &'a Header,
     pub(crate) body: &'a [u8],
     pub(crate) digest: Digest,
@@ -282,6 +279,12 @@ impl Common {
         let policy = again.then_some(&self.policy);
         self.talk
             .send(out, now, (message, types(writer)), bytes, policy);
+    }
+
+    /// Whether the peer may send in fragments: both sides said so, or its word is still to come
+    /// with the message itself.
+    pub(crate) const fn may_be_cut(&self) -> bool {
+        self.extensions.features.fragments
     }
 
     /// Our own identity: LOCALID, else the address that we send from.
@@ -418,20 +421,15 @@ pub(crate) fn admit_proof(
     // Authentic from here on.
     let identity =
         Identification::parse(id.body).map_err(|_| ignored(message, Subject::Malformed))?;
-    let port_fits = matches!((identity.protocol, identity.port), (0, 0) | (17, 0 | 500));
+    let notify = admit_notifies(message, &payloads, common.cookies)?;
+    let port_fits = matches!(
+        (identity.protocol, identity.port),
+        (0, 0) | (17, 0 | 500 | 4500)
+    );
     if !port_fits || !common.expects(&identity) {
         return Err(fatal(message, Subject::Identity));
     }
-    let contact = |raw: &crate::wire::Raw<'_>| {
-        matches!(
-            Payload::parse(*raw),
-            Ok(Payload::Notify(Notify {
-                kind: NotifyType::INITIAL_CONTACT,
-                ..
-            }))
-        )
-    };
-    let initial_contact = payloads.all().iter().any(contact);
+    let initial_contact = notify.contains(&NotifyType::INITIAL_CONTACT);
     let types = payloads.all().iter().map(|raw| raw.kind).collect();
     Ok(Proven {
         identity,
@@ -439,6 +437,27 @@ pub(crate) fn admit_proof(
         iv,
         types,
     })
+}
+
+/// The notifications beside a proof. The HASH does not cover them: a message in which one does not
+/// fit this exchange was changed on its way, and accepting it would lead the IV chain astray.
+fn admit_notifies(
+    message: u8,
+    payloads: &Payloads<'_>,
+    (initiator, responder): Cookies,
+) -> Result<Vec<NotifyType>, Trouble> {
+    let own = [initiator.0, responder.0].concat();
+    payloads
+        .of(PayloadType::N)
+        .map(|raw| match Payload::parse(raw) {
+            Ok(Payload::Notify(Notify { kind, spi, .. }))
+                if spi == own || kind != NotifyType::INITIAL_CONTACT && spi.len() != own.len() =>
+            {
+                Ok(kind)
+            }
+            _ => Err(ignored(message, Subject::Malformed)),
+        })
+        .collect()
 }
 
 /// A private exponent of so many bits: the top bit is set, so that the length is what was asked

@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
 
 use super::{
-    Common, Incoming, Step, Trouble, Up, admit_keys, admit_proof, exponent, fatal, ignored, nonce,
-    session,
+    Common, Incoming, Step, Trouble, Up, admit_keys, admit_proof, exponent, fatal, nonce, session,
 };
 use crate::ask::{Answer, Ask, Env};
 use crate::negotiate::phase1::Phase1;
@@ -70,6 +69,7 @@ impl Responder {
     ) -> Self {
         let mut writer = Writer::new();
         writer.push(PayloadType::SA, answer);
+        common.extensions.push_answer(&mut writer);
         common.send_clear(out, env.now, 2, &writer, false);
         Self::SaSent(agreed)
     }
@@ -103,6 +103,13 @@ impl Responder {
                 let (Some(x), Some(nonce)) = (x, nonce(env.entropy)) else {
                     return Err(fatal(3, Subject::Entropy));
                 };
+                common.extensions.discover_in(
+                    env.primitives,
+                    agreed.hash,
+                    common.cookies,
+                    incoming.path,
+                    &incoming,
+                );
                 common
                     .talk
                     .accepted(out, incoming.digest, 3, keys.types, length);
@@ -142,6 +149,10 @@ impl Responder {
                     env.primitives,
                     &incoming,
                 )?;
+                if common.extensions.nat.found.any() {
+                    // Authentic, so that is where the initiator is now.
+                    common.talk.path = incoming.path;
+                }
                 common
                     .talk
                     .accepted(out, incoming.digest, 5, proven.types, length);
@@ -205,7 +216,7 @@ impl Responder {
             return Ok(Ok(Step::On));
         };
         if *public == state.peer_public {
-            return Ok(Err(ignored(3, Subject::Reflected)));
+            return Ok(Err(fatal(3, Subject::Reflected)));
         }
         let Self::MakingKeys(state) = core::mem::replace(self, Self::Over) else {
             return Ok(Ok(Step::On));
@@ -237,6 +248,13 @@ impl Responder {
         writer
             .push(PayloadType::KE, &public)
             .push(PayloadType::NONCE, &nonce);
+        common.extensions.push_discovery(
+            &mut writer,
+            env.primitives,
+            agreed.hash,
+            common.cookies,
+            common.talk.path,
+        );
         common.send_clear(out, env.now, 4, &writer, true);
         out.report(crate::ask::Report::Phase1Key {
             initiator: common.cookies.0,

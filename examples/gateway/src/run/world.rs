@@ -6,13 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use hw_offload::{Buffers, Headroom, PacketBuf};
+use hw_offload::{Buffers, Headroom, PacketBuf, Ticket};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::NON_ESP_MARKER;
 use ipsec_core::wire::{flow_of, ipv4, ipv6, udp};
 use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
-use isakmp_core::device::{DeviceReport, Port};
+use isakmp_core::device::{DeviceReport, Port, PortAsk};
 use lab::{Buf, Pcap};
 use tun_rs::SyncDevice;
 
@@ -49,6 +49,8 @@ pub(crate) struct World {
     capture: Option<Pcap<BufWriter<File>>>,
     keys: Option<KeyLog>,
     complaint: Option<(String, Instant)>,
+    /// Questions of the device that nobody has answered yet.
+    pub(crate) asks: Vec<(Ticket, PortAsk)>,
 }
 
 impl World {
@@ -76,6 +78,7 @@ impl World {
             capture: pcap.map(capture).transpose()?,
             keys: keylog.map(KeyLog::new).transpose()?,
             complaint: None,
+            asks: Vec::new(),
         })
     }
 
@@ -308,6 +311,10 @@ impl Port<Buf> for World {
                 "an ISAKMP message {from} > {to} was not sent: {error}"
             ));
         }
+    }
+
+    fn ask(&mut self, ticket: Ticket, ask: PortAsk) {
+        self.asks.push((ticket, ask));
     }
 
     fn report(&mut self, report: DeviceReport) {

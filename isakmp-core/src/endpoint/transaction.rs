@@ -1,0 +1,186 @@
+//! Extended authentication: when it begins, and what its outcome leads to.
+
+use ipsec_core::Id;
+use ipsec_core::model::Role;
+
+use super::Endpoint;
+use crate::ask::{Action, Env, Path, Phase, Report};
+use crate::config::Xauth;
+use crate::out::Out;
+use crate::phase1::Incoming;
+use crate::reason::Reason;
+use crate::sa::IsakmpSaId;
+use crate::transaction::{Common, Exchange, Step, method};
+use crate::wire::ExchangeType;
+
+impl Endpoint {
+    /// Phase 1 is over: where the policy has it, the user is authenticated before anything else.
+    pub(super) fn start_xauth(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let peer = sa.path.peer.ip();
+        let (wanted, method) = (sa.policy.xauth(), method(&sa.policy));
+        let until = env.now + sa.policy.patience();
+        let role = match wanted {
+            Xauth::None => return,
+            Xauth::Server => Role::Initiator,
+            Xauth::Client => Role::Responder,
+        };
+        let mut identifier = [0; 2];
+        if wanted == Xauth::Server && env.entropy.fill(&mut identifier).is_err() {
+            let reason =
+                |subject| crate::transaction::reason(0, subject, crate::reason::Whose::Ours);
+            return self.xauth_failed(env, id, 0, reason(crate::reason::Subject::Entropy));
+        }
+        let number = self.next_exchange();
+        self.started(number, Phase::OneAndHalf, role, peer);
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        let talk = sa.conversation(number, ExchangeType::Transaction);
+        let common = Common::new(talk, id, u16::from_be_bytes(identifier), method);
+        let mut out = Out {
+            actions: &mut self.actions,
+            tickets: &mut self.tickets,
+        };
+        let exchange = match wanted {
+            Xauth::Client => Ok(Exchange::client(common, until)),
+            Xauth::Server | Xauth::None => Exchange::server(common, sa, env, &mut out),
+        };
+        match exchange {
+            Ok(exchange) => {
+                sa.xauth = exchange.view();
+                // There are as many places as SAs.
+                let _ = self.transactions.insert(exchange);
+            }
+            Err(reason) => self.xauth_failed(env, id, number, reason),
+        }
+    }
+
+    /// A message of a transaction.
+    pub(super) fn transaction(&mut self, env: &mut Env<'_>, path: Path, incoming: &Incoming<'_>) {
+        let header = incoming.header;
+        let Some(id) = self
+            .sa_by(header, path)
+            .filter(|_| header.flags.encrypted())
+        else {
+            self.counters.unknown += 1;
+            return;
+        };
+        let found = self.transactions.iter().find(|(_, t)| t.common.sa == id);
+        let place = found.map(|(place, _)| place);
+        let Some(place) = place else {
+            if !self.repeat(env.now, id, &incoming.digest) {
+                self.counters.unknown += 1;
+            }
+            return;
+        };
+        let (Some(sa), Some(exchange)) = (self.sas.get_mut(id.0), self.transactions.get_mut(place))
+        else {
+            return;
+        };
+        let mut out = Out {
+            actions: &mut self.actions,
+            tickets: &mut self.tickets,
+        };
+        if exchange.common.talk.is_duplicate(&incoming.digest) {
+            self.counters.duplicates += 1;
+            exchange.common.talk.answer_again(&mut out);
+            return;
+        }
+        let guard = &mut self.guard;
+        let (step, authentic) = exchange.receive(sa, guard, env, &mut out, incoming);
+        if authentic {
+            self.seen(env.now, id, path);
+        }
+        self.after_transaction(env, place, step);
+    }
+
+    /// What an event in a transaction leads to.
+    pub(super) fn after_transaction(&mut self, env: &mut Env<'_>, place: Id, step: Step) {
+        let Some(exchange) = self.transactions.get(place) else {
+            return;
+        };
+        let (id, number) = (exchange.common.sa, exchange.common.talk.number);
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.xauth = exchange.view();
+        }
+        match step {
+            Step::On => {}
+            Step::Done => {
+                self.transactions_done(env, place);
+                self.start_waiting(env);
+            }
+            Step::Failed(reason) => {
+                if self.transactions.remove(place).is_some() {
+                    self.xauth_failed(env, id, number, reason);
+                }
+            }
+        }
+    }
+
+    /// The peer goes on under an SA whose user is accepted: it knows, whether its ACK arrived or
+    /// not.
+    pub(super) fn confirm_xauth(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let found = self.transactions.iter().find(|(_, t)| t.common.sa == id);
+        let accepted = found.filter(|(_, exchange)| exchange.is_accepted());
+        if let Some(place) = accepted.map(|(place, _)| place) {
+            self.transactions_done(env, place);
+        }
+    }
+
+    fn transactions_done(&mut self, env: &Env<'_>, place: Id) {
+        let Some(exchange) = self.transactions.remove(place) else {
+            return;
+        };
+        let (view, common) = (exchange.view(), exchange.common);
+        let (exchange, phase) = (common.talk.number, Phase::OneAndHalf);
+        self.push(Action::Report(Report::Completed { exchange, phase }));
+        let Some(sa) = self.sas.get_mut(common.sa.0) else {
+            return;
+        };
+        sa.xauth = view;
+        (sa.xauth.finished, sa.xauth.ok) = (true, true);
+        let keep = env.now + super::main_mode::keep_time(&sa.policy);
+        if sa.policy.xauth() == Xauth::Client
+            && let Some((to, bytes)) = common.talk.into_reply()
+        {
+            sa.keep_reply(to, bytes, env.now, keep);
+        }
+    }
+
+    fn xauth_failed(&mut self, env: &mut Env<'_>, id: IsakmpSaId, exchange: u32, reason: Reason) {
+        let Some(peer) = self.sas.get(id.0).map(|sa| sa.path.peer.ip()) else {
+            return;
+        };
+        self.push(Action::Report(Report::Failed {
+            exchange,
+            peer,
+            reason,
+        }));
+        self.remove_sa(env, id, true, false);
+        self.fail_hopeless(peer);
+    }
+
+    pub(super) fn transaction_timers(&mut self, env: &mut Env<'_>) {
+        let due: alloc::vec::Vec<Id> = self
+            .transactions
+            .iter()
+            .filter(|(_, exchange)| exchange.deadline().is_some_and(|at| at <= env.now))
+            .map(|(place, _)| place)
+            .collect();
+        for place in due {
+            let Some(exchange) = self.transactions.get_mut(place) else {
+                continue;
+            };
+            let Some(sa) = self.sas.get_mut(exchange.common.sa.0) else {
+                continue;
+            };
+            let mut out = Out {
+                actions: &mut self.actions,
+                tickets: &mut self.tickets,
+            };
+            let step = exchange.tick(sa, env, &mut out);
+            self.after_transaction(env, place, step);
+        }
+    }
+}
