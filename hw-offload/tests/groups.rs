@@ -13,9 +13,9 @@ fn pi(bits: u32) -> BigUint {
         while power != BigUint::ZERO {
             let term = &power / n;
             if n % 4 == 1 {
-                sum += term
+                sum += term;
             } else {
-                negative.push(term)
+                negative.push(term);
             }
             power /= x * x;
             n += 2;
