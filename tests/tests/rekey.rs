@@ -123,7 +123,10 @@ story!(
         // What comes now waits or is dropped, never sent in clear; all is well once messages pass.
         pair.ping(HOST_A, HOST_B, Instant::from_secs(605));
         pair.run_to(Instant::from_secs(700));
-        assert_eq!((pair.clear, pair.pings.last().unwrap().answered), (0, None));
+        assert_eq!(
+            (pair.clear, pair.pings.last().expect("a ping").answered),
+            (0, None)
+        );
         pair.road = None;
         assert!(pair.run(Instant::from_secs(1600)), "{:?}", failures(&pair));
     }
@@ -182,7 +185,7 @@ story!(
         command(&mut pair, Side::A, "RESET IPSEC POLICY=vpn");
         pair.ping(HOST_A, HOST_B, Instant::from_secs(21));
         pair.run_to(Instant::from_secs(30));
-        assert_eq!(pair.pings.last().unwrap().answered, None);
+        assert_eq!(pair.pings.last().expect("a ping").answered, None);
         command(&mut pair, Side::A, "ENABLE ISAKMP");
         assert!(pair.run(Instant::from_secs(40)), "{:?}", failures(&pair));
         at_rest(&mut pair);
@@ -232,7 +235,13 @@ story!(a_responder_with_a_shorter_life_says_so, |engines, seed| {
         assert!(pair.run(Instant::from_secs(5)), "{:?}", failures(&pair));
         for (side, shorter) in [(Side::A, heard), (Side::B, true)] {
             let plane = pair.router(side).device.plane();
-            let life = plane.bundles().next().unwrap().1.lifetime.unwrap();
+            let life = plane
+                .bundles()
+                .next()
+                .expect("a bundle")
+                .1
+                .lifetime
+                .expect("a life");
             let expected = if shorter {
                 (3600, Some(5000))
             } else {
