@@ -132,8 +132,11 @@ impl<B: PacketBuf> DataPlane<B> {
         for id in record.sas.clone() {
             if let Some(sa) = self.state.sad.sas.get_mut(id.0) {
                 sa.mode = mode;
-                let window = windows.iter().find(|(spec, _)| *spec == sa.spec);
-                sa.replay = ReplayWindow::new(window.and_then(|(_, window)| *window));
+                // Packets may come between the two halves: the window keeps what it has seen.
+                if half == Half::Inbound {
+                    let window = windows.iter().find(|(spec, _)| *spec == sa.spec);
+                    sa.replay = ReplayWindow::new(window.and_then(|(_, window)| *window));
+                }
             }
         }
         Ok(())
