@@ -27,6 +27,7 @@ TUN = "sw0"
 TABLE, PREFERENCE = "77", "77"
 CIPHERS = {
     "ecb(cipher_null)": "NULL",
+    "cipher_null": "NULL",
     "cbc(des)": "DES",
     "des": "DES",
     "cbc(des3_ede)": "3DES",

@@ -18,8 +18,8 @@ from .trial import Row, Trial
 from .world import World
 
 HEADS = ["scenario", "negotiated", "pings", "we sent>got", "peer sent>got", "isakmp/esp/ah/clear", "read", "s", "result"]
-WIDTHS = [30, 62, 10, 11, 13, 19, 6, 5, 0]
-TOOLS = ["ip", "nft", "ping", "tshark", "gcc", "swanctl", "ike-scan", CHARON, str(PROGRAM)]
+WIDTHS = [30, 62, 10, 11, 13, 19, 7, 5, 0]
+TOOLS = ["ip", "nft", "tshark", "gcc", "swanctl", "ike-scan", CHARON, str(PROGRAM)]
 
 
 def print_row(cells):
@@ -32,7 +32,7 @@ class Worker(threading.Thread):
     def __init__(self, letter, scenarios, rows, directory, shim):
         super().__init__(daemon=True)
         self.letter, self.scenarios, self.rows, self.shim = letter, scenarios, rows, shim
-        self.directory = directory / letter
+        self.directory, self.opened = directory, 0
         self.kind = self.world = self.peer = None
         self.stopping = False
 
@@ -60,9 +60,10 @@ class Worker(threading.Thread):
         return Trial(scenario, self.world, self.peer, self.directory).run()
 
     def open(self, kind):
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir()
-        self.world = World(self.letter, self.directory, kind != "gateway")
+        self.opened += 1
+        directory = self.directory / f"{self.letter}{self.opened}"
+        directory.mkdir()
+        self.world = World(self.letter, directory, kind != "gateway")
         if kind == "strongswan":
             self.peer = StrongSwan(self.world)
             self.peer.begin(self.shim)

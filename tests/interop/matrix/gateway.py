@@ -101,7 +101,6 @@ class Gateway:
         self.world, self.side = world, side
         self.directory = world.directory / side
         self.program = None
-        self.spent = ""
 
     def start(self, scenario):
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -165,10 +164,12 @@ class Gateway:
     def has_nothing(self):
         return not self.table("SHOW ISAKMP SA") and not self.table("SHOW IPSEC SA")
 
+    def freeze(self, stopped=True):
+        self.program.freeze(stopped)
+
     def end(self, how=signal.SIGTERM):
         if self.program:
             status = self.program.end(how)
-            self.spent = self.program.text()
             self.program = None
             if how == signal.SIGTERM and status:
                 raise Trouble(f"the gateway ended with {status}")
@@ -190,10 +191,15 @@ class GatewayPeer(Gateway):
         return "/".join(isakmp), None
 
     def bring_up(self):
-        self.world.ping("G", net.US_HOST, 1, wait=10)
+        if not self.world.ping_until_answered("G", net.US_HOST):
+            raise Trouble("no ping of the peer was answered")
+
+    def sa_count(self):
+        return len(self.table("SHOW IPSEC SA"))
 
     def delete(self):
         self.do("RESET IPSEC POLICY=vpn")
 
     def wait_for_nothing(self):
-        wait_for("the peer forgetting its SAs", self.has_nothing)
+        # Its SAs of IPsec outlive those of ISAKMP.
+        wait_for("the peer forgetting its ISAKMP SA", lambda: not self.table("SHOW ISAKMP SA"))

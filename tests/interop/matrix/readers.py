@@ -14,6 +14,9 @@ CIPHERS = {
 }
 MACS = {"NULL": "NULL", "HMAC-MD5-96": "HMAC-MD5-96 [RFC2403]", "HMAC-SHA1-96": "HMAC-SHA-1-96 [RFC2404]"}
 ESP = 50
+# What the pings are inside ESP: ICMP, or IPv4 around it.
+CARRIED = (1, 4)
+TRUE = ("1", "True")
 
 
 def strongswan_keys(installed):
@@ -65,12 +68,16 @@ def check(scenario, pcap, keylog, installed):
     isakmp_keys = keylog / "ikev1_decryption_table"
     if isakmp_keys.exists():
         shutil.copy(isakmp_keys, directory)
-    rows = fields(pcap, directory, "esp || isakmp", "esp.icv_good", "esp.protocol", "isakmp.flag_e", "isakmp.enc.data",
-                  "isakmp.typepayload", "_ws.malformed", "esp.spi")  # fmt: skip
+    names = "esp.spi", "esp.icv_good", "esp.protocol", "isakmp.flag_e", "isakmp.typepayload", "_ws.malformed"
+    rows = fields(pcap, directory, "esp || isakmp", *names)
     shutil.rmtree(directory)
-    packets = [row for row in rows if row[6]]
+    packets = [row for row in rows if row[0]]
     authenticated = scenario.protocols[-1][2] != "none"
-    good = [row for row in packets if row[1] in ("4", "1", "0x04", "0x01") and (not authenticated or row[0] in ("1", "True"))]
+    good = [row for row in packets if int(row[2] or "0", 0) in CARRIED and (row[1] in TRUE or not authenticated)]
     if len(good) != len(packets):
         raise Trouble(f"tshark finds {len(good)} of {len(packets)} packets of ESP good")
-    return f"{len(packets)}"
+    messages = [row for row in rows if not row[0] and row[3] in TRUE]
+    good = [row for row in messages if row[4] and not row[5]]
+    if len(good) != len(messages):
+        raise Trouble(f"tshark can read {len(good)} of {len(messages)} encrypted messages of ISAKMP")
+    return f"{len(messages)}/{len(packets)}"

@@ -1,8 +1,9 @@
 """One scenario from beginning to end: bring up, traffic, actions, end, and what the WAN saw."""
 import signal
+import socket
 import time
 
-from . import readers
+from . import readers, scanner
 from . import world as net
 from .gateway import Gateway, GatewayPeer
 from .strongswan import GROUPS, IKE, MACS, StrongSwan
@@ -82,6 +83,9 @@ class Trial:
             self.row.trouble = self.row.trouble or f"cleaning up: {error}"
 
     def steps(self):
+        if self.scenario.peer == "ike-scan":
+            self.probe()
+            return
         if self.scenario.expect == "clear":
             answered = self.world.ping("H", net.PEER_HOST, PINGS)
             self.row.pings = [0, answered, 0]
@@ -97,18 +101,27 @@ class Trial:
             self.check_agreement()
             self.traffic(f"after {action}")
 
+    def probe(self):
+        """A stranger's first message, and what comes back."""
+        answer = scanner.ask(self.world, self.scenario)
+        self.row.negotiated = answer.text
+        if answer.kind != self.scenario.expect:
+            raise Trouble(f"{answer.kind} instead of {self.scenario.expect}: {answer.text}")
+
     def bring_up(self, side=None):
-        side = side or self.scenario.start
-        if side == "peer":
+        if (side or self.scenario.start) == "peer":
             self.peer.bring_up()
-        elif not self.ping_out(1, wait=10):
-            raise Trouble("the first ping was not answered")
+        elif not self.world.ping_until_answered(*self.way_out):
+            raise Trouble("no ping was answered")
 
-    def ping_out(self, count, **more):
-        return self.world.ping(*(("U", self.peer_address) if self.transport else ("H", net.PEER_HOST)), count, **more)
+    @property
+    def way_out(self):
+        """From where to where a ping goes through the tunnel, or in transport mode."""
+        return ("U", self.peer_address) if self.transport else ("H", net.PEER_HOST)
 
-    def ping_back(self, count, **more):
-        return self.world.ping(*(("R", self.our_address) if self.transport else ("G", net.US_HOST)), count, **more)
+    @property
+    def way_back(self):
+        return ("R", self.our_address) if self.transport else ("G", net.US_HOST)
 
     @property
     def peer_address(self):
@@ -121,7 +134,7 @@ class Trial:
     def traffic(self, when):
         """Pings both ways, which the counters of both sides must confirm packet by packet."""
         before = [*self.ours.counts(), *self.peer.counts()]
-        out, back = self.ping_out(PINGS), self.ping_back(PINGS)
+        out, back = self.world.ping(*self.way_out, PINGS), self.world.ping(*self.way_back, PINGS)
         after = [*self.ours.counts(), *self.peer.counts()]
         grown = [sum(now[spi] - then.get(spi, 0) for spi in now) for then, now in zip(before, after)]
         self.row.pings = [self.row.pings[0] + PINGS, self.row.pings[1] + out, self.row.pings[2] + back]
@@ -152,9 +165,6 @@ class Trial:
             raise Trouble(f"the peer says {agreed}, not {wanted}")
         self.row.negotiated = f"{agreed[0]} {kind}:{agreed[1].strip('/')}"
 
-    def newest(self):
-        return max(self.ours.sas(), key=lambda sa: sa["state"] == "Valid", default=None)
-
     def our_spis(self):
         return {sa["out"] for sa in self.ours.sas() if sa["state"] == "Valid"}
 
@@ -162,7 +172,7 @@ class Trial:
         old = self.our_spis()
         if side == "us":
             # The bundle's life in kilobytes comes to its soft end meanwhile.
-            answered = self.ping_out(50, size=400)
+            answered = self.world.ping(*self.way_out, 50, size=400)
             if answered != 50:
                 raise Trouble(f"{answered} of 50 pings were answered while the SA was renewed")
         else:
@@ -203,22 +213,25 @@ class Trial:
         wait_for("the peer keeping one SA pair only", lambda: self.peer.sa_count() == 1)
 
     def dpd(self, side):
-        """The other side falls silent; this one notices."""
-        silent = self.ours if side == "peer" else self.peer
-        word = "DPD" if side == "peer" else "R_U_THERE"
-        wait_for(f"a probe of {side} being answered", lambda: self.peer.probed(side), 10)
+        """The other side falls silent, and this one notices."""
+        wait_for(f"an answer to a probe of {side}", lambda: self.peer.was_answered(side))
+        awake, silent = (self.ours, self.peer) if side == "us" else (self.peer, self.ours)
         silent.freeze()
         try:
-            noticing = self.peer if side == "peer" else self.ours
-            wait_for(f"{word}: the SAs going", noticing.has_nothing, 30)
+            wait_for(f"{side} taking the other for dead", awake.has_nothing, 30)
         finally:
             silent.freeze(False)
-        wait_for("the other side noticing too", lambda: self.ours.has_nothing() and self.peer.has_nothing(), 30)
+        wait_for("the one that was silent noticing too", silent.has_nothing, 30)
         self.bring_up(side)
 
     def hear(self):
-        for heard, frames in zip(self.frames, self.world.seen()):
-            heard.extend(frames)
+        """Takes down what passed on both sides of the Internet."""
+        self.frames = self.world.seen()
+        for side, frames in zip(("us", "peer"), self.frames):
+            write_pcap(self.capture(side), frames)
+
+    def capture(self, side):
+        return self.directory / f"{self.scenario.name}.{side}.pcap"
 
     def judge(self):
         """The WAN carried what it may carry, and an independent reader can read it."""
@@ -230,7 +243,6 @@ class Trial:
             secret = self.scenario.secret and self.scenario.expect != "clear"
             if secret and any(net.MARKER in frame for _, frame in kinds):
                 raise Trouble(f"what the pings carry can be read on the WAN, on the side of {side}")
-            write_pcap(self.directory / f"{self.scenario.name}.{side}.pcap", frames)
         clear = self.row.wan["clear"]
         if self.scenario.expect == "clear":
             if clear < 2 * PINGS:
@@ -238,6 +250,10 @@ class Trial:
             return
         if clear:
             raise Trouble(f"{clear} clear packets were seen on the WAN")
-        pcap = self.directory / f"{self.scenario.name}.us.pcap"
+        sources = {frame[26:30] for _, frame in self.frames[0] if kind_of(frame) == "isakmp"}
+        if self.scenario.expect == "silence" and socket.inet_aton(net.US_WAN) in sources:
+            raise Trouble("the gateway was not silent")
+        if self.peer is None:
+            return
         installed = self.peer.installed() if isinstance(self.peer, StrongSwan) else None
-        self.row.read = readers.check(self.scenario, pcap, self.ours.keys, installed)
+        self.row.read = readers.check(self.scenario, self.capture("us"), self.ours.keys, installed)

@@ -6,6 +6,7 @@ N knows ways to both LANs: what is not protected does arrive, and is seen.
 """
 import ctypes
 import os
+import select
 import signal
 import socket
 import struct
@@ -95,6 +96,7 @@ class Program:
     def end(self, how=signal.SIGTERM, patience=5):
         """Ends it; returns its exit status."""
         if self.process.poll() is None:
+            self.freeze(False)
             self.process.send_signal(how)
             try:
                 self.process.wait(patience)
@@ -102,6 +104,10 @@ class Program:
                 self.process.kill()
                 self.process.wait()
         return self.process.returncode
+
+    def freeze(self, stopped=True):
+        """Lets it do nothing, or go on."""
+        self.process.send_signal(signal.SIGSTOP if stopped else signal.SIGCONT)
 
     def wait_until(self, what, found, seconds=10):
         def alive_and_found():
@@ -119,24 +125,29 @@ class Program:
         return "\n".join(self.text().splitlines()[-lines:])
 
 
+def socket_inside(namespace, *kind):
+    """A socket of a network namespace: it belongs to the one in which it was made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{namespace}") as there:
+        if libc.setns(there.fileno(), 0):
+            raise OSError(ctypes.get_errno(), f"setns {namespace}")
+        try:
+            return socket.socket(*kind)
+        finally:
+            libc.setns(here.fileno(), 0)
+
+
 class Tap:
     """All frames of one device."""
 
     def __init__(self, namespace, device):
-        # A socket belongs to the namespace in which it was made.
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{namespace}") as there:
-            if libc.setns(there.fileno(), 0):
-                raise OSError(ctypes.get_errno(), f"setns {namespace}")
-            try:
-                self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            finally:
-                libc.setns(here.fileno(), 0)
-            # SO_RCVBUFFORCE and SO_TIMESTAMPNS
-            self.socket.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
-            self.socket.setsockopt(socket.SOL_SOCKET, 35, 1)
-            self.socket.bind((device, 3))
-            self.socket.setblocking(False)
+        self.socket = socket_inside(namespace, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        # SO_RCVBUFFORCE and SO_TIMESTAMPNS
+        self.socket.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, 35, 1)
+        # ETH_P_ALL
+        self.socket.bind((device, 3))
+        self.socket.setblocking(False)
 
     def frames(self):
         """What was seen since the last call, as (time, bytes)."""
@@ -163,6 +174,14 @@ def write_pcap(path, frames):
         out.write(struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1))
         for (seconds, nanos), frame in frames:
             out.write(struct.pack("=IIII", seconds, nanos, len(frame), len(frame)) + frame)
+
+
+def checksum(message):
+    """That of the Internet, over an even number of bytes."""
+    total = sum(struct.unpack(f"!{len(message) // 2}H", message))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!H", ~total & 0xFFFF)
 
 
 def kind_of(frame):
@@ -239,14 +258,35 @@ class World:
         """What both sides of N saw since the last call."""
         return [tap.frames() for tap in self.taps]
 
-    def ping(self, source, to, count, interval="0.02", wait=3, size=56):
-        """How many of `count` pings were answered."""
-        text = self.inside(
-            source, "ping", "-n", "-q", "-c", str(count), "-i", interval, "-W", str(wait), "-s", str(size),
-            "-p", MARKER.hex(), to, check=False, timeout=wait + count + 10,
-        )  # fmt: skip
-        answered = [word for word in text.split(", ") if word.endswith("received")]
-        return int(answered[0].split()[0]) if answered else 0
+    def ping(self, source, to, count, size=56, wait=5.0):
+        """How many of `count` echo requests were answered; waits for late answers too."""
+        ours, left = os.urandom(2), set(range(1, count + 1))
+        data = (MARKER * (size // len(MARKER) + 1))[:size]
+        with socket_inside(self.names[source], socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as echo:
+
+            def listen(seconds):
+                end = time.monotonic() + seconds
+                while left and (rest := end - time.monotonic()) > 0:
+                    if select.select([echo], [], [], rest)[0]:
+                        message = echo.recv(65535)[20:]
+                        if message[0] == 0 and message[4:6] == ours and message[8:] == data:
+                            left.discard(int.from_bytes(message[6:8], "big"))
+
+            for number in range(1, count + 1):
+                message = struct.pack("!BBH2sH", 8, 0, 0, ours, number) + data
+                message = message[:2] + checksum(message) + message[4:]
+                echo.sendto(message, (to, 0))
+                listen(0.02)
+            listen(wait)
+        return count - len(left)
+
+    def ping_until_answered(self, source, to, seconds=10):
+        """Whether a ping was answered in time. The first may find one side ready and the other not."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.ping(source, to, 1, wait=0.5):
+                return True
+        return False
 
     def close(self):
         for tap in self.taps:
