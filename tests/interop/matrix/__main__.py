@@ -1,4 +1,4 @@
-"""usage: python3 -m matrix [--jobs N] [--keep] [--even-what-is-missing] FILE [NAME-PREFIX...]
+"""usage: python3 -m matrix [OPTION...] FILE [NAME-PREFIX...]
 
 Runs the scenarios of FILE and prints one table. Exit 0: every one passed.
 """
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 
-from .gateway import PROGRAM, GatewayPeer
+from . import gateway
 from .scenario import Malformed, read
 from .strongswan import CHARON, StrongSwan, compile_shim
 from .trial import Row, Trial
@@ -19,7 +19,7 @@ from .world import World
 
 HEADS = ["scenario", "negotiated", "pings", "we sent>got", "peer sent>got", "isakmp/esp/ah/clear", "read", "s", "result"]
 WIDTHS = [30, 62, 10, 11, 13, 19, 7, 5, 0]
-TOOLS = ["ip", "nft", "tshark", "gcc", "swanctl", "ike-scan", CHARON, str(PROGRAM)]
+TOOLS = ["ip", "nft", "tshark", "gcc", "swanctl", "ike-scan", CHARON]
 
 
 def print_row(cells):
@@ -68,7 +68,7 @@ class Worker(threading.Thread):
             self.peer = StrongSwan(self.world)
             self.peer.begin(self.shim)
         elif kind == "gateway":
-            self.peer = GatewayPeer(self.world)
+            self.peer = gateway.GatewayPeer(self.world)
         self.kind = kind
 
     def close(self):
@@ -85,9 +85,11 @@ def main():
     parser.add_argument("prefixes", nargs="*", help="only scenarios whose names begin so")
     parser.add_argument("--jobs", type=int, default=2, help="how many at the same time")
     parser.add_argument("--keep", action="store_true", help="leave logs and captures behind")
+    parser.add_argument("--gateway", type=pathlib.Path, default=gateway.PROGRAM, help="the program under test")
     parser.add_argument("--even-what-is-missing", action="store_true", help="try scenarios whose needs are not met")
     args = parser.parse_args()
-    absent = [tool for tool in TOOLS if not shutil.which(tool)]
+    gateway.PROGRAM = args.gateway.resolve()
+    absent = [tool for tool in [*TOOLS, str(gateway.PROGRAM)] if not shutil.which(tool)]
     if absent:
         sys.exit(f"missing: {', '.join(absent)}")
     try:
