@@ -229,6 +229,10 @@ pub fn ipsec(config: &IpsecConfig) -> String {
             .with("ISAKMPPOLICY", policy.isakmp_policy.as_ref().map(quoted))
             .with("SRCINTERFACE", policy.src_interface.as_ref())
             .with("USEPFSKEY", truth(policy.use_pfs))
+            .with("UDPTUNNEL", truth(policy.udp_tunnel))
+            .with("UDPHEARTBEAT", truth(policy.udp_heartbeat))
+            .with("UDPPORT", policy.udp_port)
+            .with("RESPONDBADSPI", truth(policy.respond_bad_spi))
             .end(&mut out);
     }
     if config.enabled {

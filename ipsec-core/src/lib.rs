@@ -9,11 +9,14 @@
 
 extern crate alloc;
 
+mod ah;
 pub mod counters;
+mod esp;
 mod fragment;
 pub mod limits;
 pub mod model;
 pub mod net;
+mod path;
 mod plane;
 mod reason;
 mod replay;
@@ -21,18 +24,20 @@ mod sad;
 mod slab;
 mod spd;
 mod time;
+mod tunnel;
 mod verdict;
 pub mod wire;
 
 pub use fragment::{Reassembled, Reassembly};
 pub use limits::{HeldFragments, Limits, ReassemblyLimits};
+pub use path::{Encap, HEARTBEAT_EVERY, KEEPALIVE_AFTER, Path, PathId};
 pub use plane::{
-    Cx, DataPlane, InstallFault, PlaneEvent, PlaneState, Policy, RemoveWhy, RemovedBundle,
-    ReserveFault, Reserved,
+    Cx, DataPlane, HEADROOM, InstallFault, PlaneEvent, PlaneState, Policy, RemoveWhy,
+    RemovedBundle, ReserveFault, Reserved, TAILROOM,
 };
 pub use reason::DropReason;
 pub use replay::ReplayWindow;
-pub use sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaState};
+pub use sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaList, SaState, Traversal};
 pub use slab::{Id, Slab};
 pub use spd::PolicyId;
 pub use time::{Instant, WallClock};

@@ -6,14 +6,20 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// SAs of the data plane, both directions of one protocol counted once.
-    pub sas: u16,
+    pub sas: u32,
     /// Packets in the hands of the engine at once.
-    pub packets_in_flight: u16,
+    pub packets_in_flight: u32,
     /// Packets held per policy while an SA is negotiated.
     pub held_per_policy: u8,
+    /// Packets held in all.
+    pub held: u32,
+    /// Tunnels inside one another that an arriving packet may have.
+    pub nesting: u8,
+    /// Flows of which is remembered on which SA of several equal ones they came in.
+    pub reply_flows: u16,
     /// Entries of the flow cache.
     pub flow_cache: u16,
-    /// Bundles of one policy at once.
+    /// Valid bundles of one policy at once that carry the same to the same peer.
     pub bundles_per_policy: u8,
     /// How long an old bundle still receives after its successor took over.
     pub replaced_linger: Duration,
@@ -49,6 +55,9 @@ impl Default for Limits {
             sas: 1024,
             packets_in_flight: 256,
             held_per_policy: 20,
+            held: 1024,
+            nesting: 2,
+            reply_flows: 256,
             flow_cache: 1024,
             bundles_per_policy: 4,
             replaced_linger: Duration::from_secs(10),

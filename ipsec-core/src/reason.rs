@@ -59,7 +59,7 @@ reasons! {
     UnknownSpi: "no SA has the packet's SPI",
         "the peer uses an SA that this router does not have; reset the peer's policy";
     /// Wrong ICV.
-    BadIcv: "the integrity check value (ICV) of an ESP packet is wrong",
+    BadIcv: "the integrity check value (ICV) of the packet is wrong",
         "with manual keys compare ENCKEY and HASHKEY of both routers with SHOW ENCO KEY";
     /// Replay.
     Replayed: "the sequence number was seen before or is too old",
@@ -68,15 +68,45 @@ reasons! {
     BadPadding: "the padding of the deciphered packet is wrong",
         "with manual keys compare ENCKEY of both routers with SHOW ENCO KEY";
     /// Not a tunnelled packet.
-    BadInner: "the deciphered packet is not an IP datagram of the policy's version",
+    BadInner: "what came out of the tunnel is not an IP datagram",
         "with manual keys compare ENCKEY of both routers with SHOW ENCO KEY";
     /// Inner selectors.
     SelectorMismatch: "the deciphered packet is not within the policy's selectors",
         "compare the selectors of both routers";
     /// A dummy packet (next header 59).
     Dummy: "the packet is a dummy", "nothing";
-    /// An encrypted fragment.
-    Fragment: "an IPsec packet arrived in fragments", "lower the MTU of the sender's interface";
+    /// A fragment where whole datagrams are needed.
+    Fragment: "IPsec works on whole datagrams, and this is a fragment",
+        "lower the MTU of the sender's interface";
+    /// Headers that AH does not know how to cover.
+    Uncovered: "the packet has header options that AH cannot cover",
+        "do not send such options through AH";
+    /// The wrong encapsulation.
+    WrongEncapsulation: "the packet came in another encapsulation than that of its SA",
+        "compare UDPTUNNEL and NAT traversal of both routers";
+    /// An unknown version of the UDP tunnel.
+    BadVersion: "what arrived at the UDP tunnel's port is of no known version",
+        "compare the framing of the UDP tunnel on both routers";
+    /// Not the outermost SA.
+    NotFirstSa: "the packet begins with an SA that is not the outermost of its bundle",
+        "compare the bundle specifications of both routers";
+    /// An SA of another bundle in the middle of one.
+    WrongSa: "the packet's next SA is not the next one of the bundle",
+        "compare the bundle specifications of both routers";
+    /// In clear too early.
+    PrematureEnd: "the packet came out in clear before all SAs of the bundle were applied",
+        "compare the bundle specifications of both routers";
+    /// More IPsec than SAs.
+    EndOfBundle: "the packet still carries IPsec behind the last SA of its bundle",
+        "compare the bundle specifications of both routers";
+    /// The policy asks for no IPsec.
+    PolicyAction: "the SA's policy does not ask for IPsec", "nothing, if the policy was changed";
+    /// A keepalive.
+    Keepalive: "the packet only keeps a NAT's mapping alive", "nothing";
+    /// A heartbeat.
+    Heartbeat: "the packet is a heartbeat of the UDP tunnel", "nothing";
+    /// A believed report about the path MTU.
+    PathMtu: "the packet told of a smaller path MTU, which was noted", "nothing";
     /// Bytes of a datagram came twice, and not as a mere repetition.
     FragmentOverlap: "a fragment overlaps others of its datagram, or disagrees about its length",
         "such fragments are an attack or a fault of the sender";
@@ -100,6 +130,17 @@ reasons! {
     SequenceExhausted: "the SA has no sequence numbers left", "wait for the renewal of the SA";
     /// The lifetime is used up.
     Expired: "the SA reached its limit", "wait for the renewal of the SA";
+}
+
+impl DropReason {
+    /// Whether the packet has done what it was sent for, and nothing is wrong.
+    #[must_use]
+    pub const fn is_expected(self) -> bool {
+        matches!(
+            self,
+            Self::Keepalive | Self::Heartbeat | Self::PathMtu | Self::Dummy
+        )
+    }
 }
 
 impl core::fmt::Display for DropReason {

@@ -1,13 +1,16 @@
 //! SAs and the bundles they stand in.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::ops::Deref;
 
 use hw_offload::{ChannelId, Cipher, Mac, Secret};
 
-use crate::counters::Counters;
+use crate::counters::SaCounters;
 use crate::model::{Lifetime, Mode, Protocol, Role, Selector, Spi};
+use crate::path::{Encap, PathId};
 use crate::replay::ReplayWindow;
 use crate::slab::{Id, Slab};
 use crate::spd::PolicyId;
@@ -41,7 +44,9 @@ pub struct SaKeys {
     pub protocol: Protocol,
     /// The SPI of this direction.
     pub spi: Spi,
-    /// The cipher.
+    /// Tunnel or transport.
+    pub mode: Mode,
+    /// The cipher; NULL for AH.
     pub cipher: Cipher,
     /// The cipher's key.
     pub cipher_key: Secret,
@@ -53,13 +58,23 @@ pub struct SaKeys {
     pub spec: u8,
 }
 
+/// What NAT traversal found out for the SAs of a bundle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traversal {
+    /// [`Encap::NatT`] where a NAT was found; UDPTUNNEL=TRUE of the policy needs nothing here.
+    pub encap: Encap,
+    /// Whether a NAT stands in front of us.
+    pub behind_nat: bool,
+    /// Source and destination that the peer sees on its own packets (NAT-OA), for the checksums of
+    /// transport mode.
+    pub nat_oa: Option<(IpAddr, IpAddr)>,
+}
+
 /// One direction of a bundle as negotiated.
 #[derive(Debug)]
 pub struct Negotiated {
     /// One entry per protocol, the innermost first.
     pub sas: Vec<SaKeys>,
-    /// Tunnel or transport.
-    pub mode: Mode,
     /// Hard limits.
     pub lifetime: Lifetime,
     /// Who began the exchange.
@@ -72,6 +87,8 @@ pub struct Negotiated {
     pub selector: Selector,
     /// The ISAKMP SA that watches over it.
     pub isakmp_sa: u32,
+    /// What NAT traversal found out.
+    pub traversal: Traversal,
 }
 
 /// A pair of inbound and outbound SA of one protocol.
@@ -102,7 +119,14 @@ pub struct Sa {
     /// Sequence numbers received.
     pub replay: ReplayWindow,
     /// What happened on it.
-    pub counters: Counters,
+    pub counters: SaCounters,
+}
+
+/// The SAs of a bundle, the innermost first: at most one per protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaList {
+    sas: [SaId; Self::MAX],
+    len: u8,
 }
 
 /// SAs that are applied together.
@@ -114,8 +138,8 @@ pub struct Bundle {
     pub index: u16,
     /// State.
     pub state: SaState,
-    /// Its SAs, the innermost first.
-    pub sas: Vec<SaId>,
+    /// Its SAs, the innermost first: in the order in which they are applied to what leaves.
+    pub sas: SaList,
     /// Hard limits; none for manual keys.
     pub lifetime: Option<Lifetime>,
     /// Who began the exchange.
@@ -126,10 +150,8 @@ pub struct Bundle {
     pub soft_seconds: u32,
     /// Bytes carried, both directions, before encapsulation.
     pub bytes: u64,
-    /// Our end of the tunnel.
-    pub local: IpAddr,
-    /// The peer's end of the tunnel.
-    pub peer: IpAddr,
+    /// The way to the peer.
+    pub path: PathId,
     /// What it carries.
     pub selector: Selector,
     /// The ISAKMP SA that watches over it.
@@ -138,6 +160,14 @@ pub struct Bundle {
     pub installed: [bool; 2],
     /// Whether its renewal has been asked for.
     pub renewing: bool,
+    /// Whether an authentic packet arrived on it since it is valid.
+    pub(crate) confirmed: bool,
+    /// Whether it reached its hard limit in bytes.
+    pub(crate) spent: bool,
+    /// Source and destination that the peer sees on its own packets (NAT-OA).
+    pub nat_oa: Option<Box<(IpAddr, IpAddr)>>,
+    /// Counts the bundles of the plane: the newer has the greater.
+    pub(crate) serial: u64,
     /// The next thing that time does to it, under which it stands in the agenda.
     pub(crate) due: Option<Instant>,
     /// Removed at that time because a successor took over.
@@ -146,6 +176,40 @@ pub struct Bundle {
     pub(crate) renew_not_before: Instant,
     /// Channels that are still to be detached.
     pub(crate) closing: u8,
+}
+
+impl SaList {
+    /// The most SAs of a bundle.
+    pub const MAX: usize = 2;
+
+    pub(crate) const fn new() -> Self {
+        let none = SaId(Id {
+            slot: u32::MAX,
+            generation: u32::MAX,
+        });
+        Self {
+            sas: [none; Self::MAX],
+            len: 0,
+        }
+    }
+
+    /// Adds the next outer one; false if there is no room.
+    pub(crate) fn push(&mut self, sa: SaId) -> bool {
+        let Some(place) = self.sas.get_mut(usize::from(self.len)) else {
+            return false;
+        };
+        *place = sa;
+        self.len += 1;
+        true
+    }
+}
+
+impl Deref for SaList {
+    type Target = [SaId];
+
+    fn deref(&self) -> &[SaId] {
+        self.sas.get(..usize::from(self.len)).unwrap_or(&[])
+    }
 }
 
 impl Sa {
@@ -164,17 +228,17 @@ impl Sa {
             out_channel: None,
             sequence: 0,
             replay: ReplayWindow::new(None),
-            counters: Counters::default(),
+            counters: SaCounters::default(),
         }
     }
 }
 
 impl Bundle {
-    /// An empty bundle of a policy between two ends.
+    /// An empty bundle of a policy on a path.
     pub(crate) const fn creating(
         policy: PolicyId,
-        index: u16,
-        (local, peer): (IpAddr, IpAddr),
+        (index, serial): (u16, u64),
+        path: PathId,
         selector: Selector,
         now: Instant,
     ) -> Self {
@@ -182,18 +246,21 @@ impl Bundle {
             policy,
             index,
             state: SaState::Creating,
-            sas: Vec::new(),
+            sas: SaList::new(),
             lifetime: None,
             role: Role::Responder,
             since: now,
             soft_seconds: 0,
             bytes: 0,
-            local,
-            peer,
+            path,
             selector,
             isakmp_sa: None,
             installed: [false; 2],
             renewing: false,
+            confirmed: false,
+            spent: false,
+            nat_oa: None,
+            serial,
             due: None,
             retire_at: None,
             renew_not_before: Instant::ZERO,
@@ -214,52 +281,85 @@ impl Bundle {
     pub fn hard_at(&self) -> Option<Instant> {
         self.lifetime.map(|life| self.since + life.hard())
     }
+
+    /// Whether packets may still use it. Its life ends at the hard limit, also before anybody
+    /// looked at the clock.
+    pub(crate) fn is_alive(&self, now: Instant) -> bool {
+        let usable = matches!(self.state, SaState::Valid | SaState::Creating);
+        usable && !self.spent && self.hard_at().is_none_or(|hard| now < hard)
+    }
 }
 
-/// The table of SAs with the index by inbound SPI.
+/// The table of SAs with its indices: ours by inbound SPI, the peers' by outbound SPI.
 #[derive(Debug)]
 pub(crate) struct Sad {
     pub(crate) sas: Slab<Sa>,
     pub(crate) bundles: Slab<Bundle>,
-    by_spi: BTreeMap<Spi, SaId>,
+    by_spi: BTreeMap<(Spi, Protocol), SaId>,
+    by_out_spi: BTreeSet<(Spi, SaId)>,
     by_channel: BTreeMap<ChannelId, SaId>,
 }
 
 impl Sad {
-    pub(crate) const fn new(limit: u16) -> Self {
+    pub(crate) const fn new(limit: u32) -> Self {
         Self {
             sas: Slab::new(limit),
             bundles: Slab::new(limit),
             by_spi: BTreeMap::new(),
+            by_out_spi: BTreeSet::new(),
             by_channel: BTreeMap::new(),
         }
     }
 
-    pub(crate) fn find(&self, spi: Spi) -> Option<SaId> {
-        self.by_spi.get(&spi).copied()
+    /// The SA that receives on an SPI.
+    pub(crate) fn find(&self, spi: Spi, protocol: Protocol) -> Option<SaId> {
+        self.by_spi.get(&(spi, protocol)).copied()
     }
 
+    /// Whether an SPI is in use, with whatever protocol.
     pub(crate) fn knows(&self, spi: Spi) -> bool {
-        self.by_spi.contains_key(&spi)
+        [Protocol::Esp, Protocol::Ah]
+            .iter()
+            .any(|protocol| self.find(spi, *protocol).is_some())
+    }
+
+    /// The SAs that send with an SPI: one per peer that chose it.
+    pub(crate) fn sending_with(&self, spi: Spi) -> impl Iterator<Item = (SaId, &Sa)> {
+        let slot = |slot| SaId(Id::from_u64(slot));
+        self.by_out_spi
+            .range((spi, slot(0))..)
+            .take_while(move |(other, _)| *other == spi)
+            .filter_map(|(_, id)| Some((*id, self.sas.get(id.0)?)))
     }
 
     /// Adds an SA; none when the table is full or its SPI is taken.
     pub(crate) fn add(&mut self, sa: Sa) -> Option<SaId> {
-        if self.knows(sa.in_spi) {
+        let key = (sa.in_spi, sa.protocol);
+        if self.by_spi.contains_key(&key) {
             return None;
         }
-        let spi = sa.in_spi;
         let id = SaId(self.sas.insert(sa).ok()?);
-        self.by_spi.insert(spi, id);
+        self.by_spi.insert(key, id);
         Some(id)
+    }
+
+    /// Sets the SPI that the peer chose.
+    pub(crate) fn set_out_spi(&mut self, id: SaId, spi: Spi) {
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            self.by_out_spi.remove(&(sa.out_spi, id));
+            sa.out_spi = spi;
+            self.by_out_spi.insert((spi, id));
+        }
     }
 
     /// Makes an SA unreachable for packets; the entry stays until its channels are detached.
     pub(crate) fn unlist(&mut self, id: SaId) {
-        if let Some(sa) = self.sas.get(id.0)
-            && self.by_spi.get(&sa.in_spi) == Some(&id)
-        {
-            self.by_spi.remove(&sa.in_spi);
+        if let Some(sa) = self.sas.get(id.0) {
+            let key = (sa.in_spi, sa.protocol);
+            if self.by_spi.get(&key) == Some(&id) {
+                self.by_spi.remove(&key);
+            }
+            self.by_out_spi.remove(&(sa.out_spi, id));
         }
     }
 

@@ -62,6 +62,8 @@ pub enum Ask {
     Reserve {
         /// The policy.
         policy: Name,
+        /// Our end and the peer's.
+        ends: (IpAddr, IpAddr),
         /// One SPI for each.
         protocols: Vec<Protocol>,
     },

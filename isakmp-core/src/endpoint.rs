@@ -92,9 +92,9 @@ impl Endpoint {
         let exchanges = limits.half_open.saturating_add(limits.isakmp_sas);
         Self {
             limits: limits.clone(),
-            sas: Slab::new(limits.isakmp_sas),
-            phase1: Slab::new(exchanges),
-            quick: Slab::new(exchanges),
+            sas: Slab::new(limits.isakmp_sas.into()),
+            phase1: Slab::new(exchanges.into()),
+            quick: Slab::new(exchanges.into()),
             waiting: Vec::new(),
             children: Vec::new(),
             actions: VecDeque::new(),

@@ -75,7 +75,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             let later = |given: &crate::parse::Given| matches!(given.name, "COUNTER" | "COUNTERS");
             refuse_later(Module::Ipsec, command, later)?;
             let plane = look.device.plane();
-            match command.small::<u16>("SA") {
+            match command.number("SA") {
                 None => Ok(Plan::Print(show::sas(plane))),
                 Some(number) => show::sa(plane, number)
                     .map(Plan::Print)
@@ -276,9 +276,8 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
     refuse_later(Module::Ipsec, command, |given| {
         matches!(
             given.name,
-            "IPROUTETEMPLATE" | "UDPPORT" | "SASELECTORFROMPKT" | "SABUNDLE"
-        ) || matches!(given.name, "UDPTUNNEL" | "UDPHEARTBEAT" | "RESPONDBADSPI")
-            && given.value == Value::Bool(true)
+            "IPROUTETEMPLATE" | "SASELECTORFROMPKT" | "SABUNDLE"
+        ) || given.name == "RESPONDBADSPI" && given.value == Value::Bool(true)
     })?;
     let mut record = match (
         command.spec.verb,
@@ -365,6 +364,10 @@ fn fill(record: &mut PolicyConfig, command: &Parsed) {
             ("ISAKMPPOLICY", value) => record.isakmp_policy = text_of(value),
             ("SRCINTERFACE", Value::Text(t)) => record.src_interface = Some(InterfaceName::new(t)),
             ("USEPFSKEY", Value::Bool(on)) => record.use_pfs = Some(*on),
+            ("UDPTUNNEL", Value::Bool(on)) => record.udp_tunnel = Some(*on),
+            ("UDPHEARTBEAT", Value::Bool(on)) => record.udp_heartbeat = Some(*on),
+            ("UDPPORT", value) => record.udp_port = number_of(value),
+            ("RESPONDBADSPI", Value::Bool(on)) => record.respond_bad_spi = Some(*on),
             _ => {}
         }
     }

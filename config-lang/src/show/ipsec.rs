@@ -254,7 +254,7 @@ pub(crate) fn sas(plane: &PlaneState) -> String {
     screen.text
 }
 
-pub(crate) fn sa(plane: &PlaneState, number: u16) -> Option<String> {
+pub(crate) fn sa(plane: &PlaneState, number: u32) -> Option<String> {
     let (_, sa) = plane.sa_by_number(number)?;
     let bundle = plane.bundle(sa.bundle)?;
     let policy = plane.policy(bundle.policy);
@@ -278,8 +278,10 @@ pub(crate) fn sa(plane: &PlaneState, number: u16) -> Option<String> {
     screen.field(2, "Outbound SPI", sa.out_spi.0);
     screen.field(2, "Inbound SPI", sa.in_spi.0);
     if sa.mode == Mode::Tunnel {
-        screen.field(2, "Local tunnel IP address", bundle.local);
-        screen.field(2, "Remote tunnel IP address", bundle.peer);
+        let path = plane.path(bundle.path);
+        let ends = (path.map(|path| path.local), path.map(|path| path.peer));
+        screen.field(2, "Local tunnel IP address", or_dash(ends.0));
+        screen.field(2, "Remote tunnel IP address", or_dash(ends.1));
     }
     if sa.protocol == Protocol::Esp {
         screen.field(2, "Encryption algorithm", cipher_word(sa.cipher));

@@ -10,7 +10,7 @@ use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, Publ
 use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
-use ipsec_core::{Instant, Limits, Outgoing, WallClock};
+use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
 use isakmp_core::Path;
 use isakmp_core::device::{Device, DeviceReport, Port};
 
@@ -19,7 +19,6 @@ use crate::packets;
 /// Packets in the simulator.
 pub type Buf = Headroom<BytesMut>;
 
-const HEADROOM: usize = 128;
 const ROOM: usize = 2048;
 
 /// What a device did to the world.
@@ -45,7 +44,7 @@ pub struct World {
 
 impl Buffers<Buf> for World {
     fn take(&mut self, len: usize) -> Option<Buf> {
-        if len > ROOM - HEADROOM {
+        if len > ROOM - HEADROOM - TAILROOM {
             return None;
         }
         self.outstanding += 1;
@@ -126,9 +125,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
     /// A router as it leaves the factory.
     #[must_use]
     pub fn new(engines: E, seed: u64) -> Self {
-        let limits = Limits::default();
+        Self::with_limits(&Limits::default(), engines, seed)
+    }
+
+    /// The same with other capacities.
+    #[must_use]
+    pub fn with_limits(limits: &Limits, engines: E, seed: u64) -> Self {
         Self {
-            device: Device::new(&limits, engines, WallClock::default(), [7; 16]),
+            device: Device::new(limits, engines, WallClock::default(), [7; 16]),
             world: World::default(),
             host: MemoryHost::default(),
             entropy: SeededEntropy::new(seed),
@@ -222,7 +226,8 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Ok(flow) = flow_of(packet) else { return };
         let route = self.device.state().net.route(flow.destination);
         let on = route.map(|(on, _)| on).or(self.world.wan);
-        let (Some(on), Some(buffer)) = (on, self.fill(packet)) else {
+        let Some(on) = on else { return };
+        let Some(buffer) = self.fill(packet) else {
             return;
         };
         let Self {

@@ -11,6 +11,7 @@ use super::lifetime::Lifetime;
 use super::name::{InterfaceName, Name};
 use super::selector::{AddressSelector, Selector};
 use super::words::{Action, DfBit, IpVersion, KeyManagement, Mode, Protocol};
+use crate::wire::udp_encap::Framing;
 
 /// HASHALG of an SA specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,24 @@ pub const fn cipher_word(cipher: Cipher) -> &'static str {
         Cipher::Aes128 => "AES128",
         Cipher::Aes192 => "AES192",
         Cipher::Aes256 => "AES256",
+    }
+}
+
+/// Whether a key makes a cipher weaker than its name says: one of the 16 weak and semi-weak keys of
+/// DES, or a key of 3DES whose neighbouring thirds are the same, which leaves single DES
+/// (RFC 2451 §2.3). Parity bits do not count.
+#[must_use]
+pub fn is_weak_key(cipher: Cipher, key: &[u8]) -> bool {
+    match (cipher, key.as_chunks::<8>().0) {
+        (Cipher::Des, _) => hw_offload::is_weak_des_key(key),
+        (Cipher::TripleDes, [first, second, third]) => {
+            let same = |a: &[u8; 8], b: &[u8; 8]| {
+                let differ = a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b));
+                differ & 0xfe == 0
+            };
+            same(first, second) | same(second, third)
+        }
+        _ => false,
     }
 }
 
@@ -137,6 +156,16 @@ pub enum ConfigFault {
         second: &'static str,
         /// Its value.
         other: KeyManagement,
+    },
+    /// A key that enciphers so badly that the algorithm is none.
+    #[error("{parameter}={number}: the key is a weak one for {needs}")]
+    WeakKey {
+        /// The parameter that names it.
+        parameter: &'static str,
+        /// The key's number.
+        number: u16,
+        /// The algorithm.
+        needs: &'static str,
     },
     /// Built later.
     #[error("{0} is not yet available")]
@@ -290,6 +319,14 @@ impl SaSpecConfig {
                 kind,
                 cipher.key_len(),
             )?;
+            let key = self.enckey.and_then(|number| ring.get(KeyNumber(number)));
+            if key.is_some_and(|key| is_weak_key(cipher, key.value.expose())) {
+                return Err(ConfigFault::WeakKey {
+                    parameter: "ENCKEY",
+                    number: self.enckey.unwrap_or(0),
+                    needs: cipher_word(cipher),
+                });
+            }
         }
         if let Some(hash) = self.hashalg.filter(|hash| *hash != HashAlg::Null) {
             let wanted = hash.mac().key_len();
@@ -451,6 +488,18 @@ pub struct PolicyConfig {
     pub src_interface: Option<InterfaceName>,
     /// USEPFSKEY.
     pub use_pfs: Option<bool>,
+    /// UDPTUNNEL.
+    pub udp_tunnel: Option<bool>,
+    /// UDPHEARTBEAT.
+    pub udp_heartbeat: Option<bool>,
+    /// UDPPORT, the peer's port.
+    pub udp_port: Option<u16>,
+    /// How ESP is framed in the UDP tunnel.
+    pub udp_framing: Option<Framing>,
+    /// RESPONDBADSPI.
+    pub respond_bad_spi: Option<bool>,
+    /// IPROUTETEMPLATE.
+    pub route_template: Option<Name>,
 }
 
 impl PolicyConfig {
@@ -480,6 +529,12 @@ impl PolicyConfig {
             isakmp_policy: None,
             src_interface: None,
             use_pfs: None,
+            udp_tunnel: None,
+            udp_heartbeat: None,
+            udp_port: None,
+            udp_framing: None,
+            respond_bad_spi: None,
+            route_template: None,
         }
     }
 
@@ -537,10 +592,28 @@ impl PolicyConfig {
                 ));
             }
         }
+        for (address, mask) in [(self.laddress, self.lmask), (self.raddress, self.rmask)] {
+            let single = matches!(
+                address,
+                None | Some(AddressSelector::Prefix(IpAddr::V4(_), 32))
+            );
+            if mask.is_some() && !single {
+                return Err(ConfigFault::Conflict(
+                    "LMASK and RMASK go with a single IPv4 address",
+                ));
+            }
+        }
         if self.neighbour_discovery && v4 {
             return Err(ConfigFault::OnlyWith {
                 parameter: "ICMPTYPE",
                 when: "with IPVERSION=6",
+            });
+        }
+        let ports = self.lport.is_some() || self.rport.is_some();
+        if ports && !matches!(self.transport, Some(6 | 17)) {
+            return Err(ConfigFault::OnlyWith {
+                parameter: "LPORT and RPORT",
+                when: "with TRANSPORTPROTOCOL=TCP and TRANSPORTPROTOCOL=UDP",
             });
         }
         if self.action != Action::Ipsec {
@@ -550,6 +623,7 @@ impl PolicyConfig {
                 (self.bundle.is_some(), "BUNDLESPECIFICATION"),
                 (self.peer.is_some(), "PEERADDRESS"),
                 (self.isakmp_policy.is_some(), "ISAKMPPOLICY"),
+                (self.route_template.is_some(), "IPROUTETEMPLATE"),
             ] {
                 if given {
                     return Err(ConfigFault::OnlyWith { parameter, when });
@@ -557,14 +631,16 @@ impl PolicyConfig {
             }
             return Ok(());
         }
+        self.check_ipsec(config, ring)
+    }
+
+    fn check_ipsec(&self, config: &IpsecConfig, ring: &KeyRing) -> Result<(), ConfigFault> {
         let when = "with ACTION=IPSEC";
         let need = |parameter| ConfigFault::Required { parameter, when };
         let management = self.key_management.ok_or(need("KEYMANAGEMENT"))?;
         let number = self.bundle.ok_or(need("BUNDLESPECIFICATION"))?;
         let peer = self.peer.as_ref().ok_or(need("PEERADDRESS"))?;
-        if !v4 {
-            return Err(ConfigFault::NotYet("ACTION=IPSEC with IPVERSION=6"));
-        }
+        let anybody = matches!(peer, PeerAddress::Any | PeerAddress::Dynamic);
         let bundle = config.bundle(number).ok_or(ConfigFault::NoSuch {
             what: "BUNDLESPECIFICATION",
             number: number.into(),
@@ -578,7 +654,7 @@ impl PolicyConfig {
             });
         }
         if management == KeyManagement::Manual {
-            if matches!(peer, PeerAddress::Any | PeerAddress::Dynamic) {
+            if anybody {
                 return Err(ConfigFault::Conflict(
                     "PEERADDRESS=ANY and PEERADDRESS=DYNAMIC need KEYMANAGEMENT=ISAKMP",
                 ));
@@ -590,30 +666,40 @@ impl PolicyConfig {
                 });
             }
         }
-        match peer {
-            PeerAddress::Address(IpAddr::V4(_)) => {}
-            PeerAddress::Address(IpAddr::V6(_)) => {
-                return Err(ConfigFault::Conflict(
-                    "PEERADDRESS is not of the policy's IPVERSION",
-                ));
-            }
-            PeerAddress::Host(_) => return Err(ConfigFault::NotYet("PEERADDRESS by host name")),
-            PeerAddress::Any => return Err(ConfigFault::NotYet("PEERADDRESS=ANY")),
-            PeerAddress::Dynamic => return Err(ConfigFault::NotYet("PEERADDRESS=DYNAMIC")),
+        if self.route_template.is_some() && !anybody {
+            return Err(ConfigFault::OnlyWith {
+                parameter: "IPROUTETEMPLATE",
+                when: "with PEERADDRESS=ANY and PEERADDRESS=DYNAMIC",
+            });
         }
+        let v4 = self.version != Some(IpVersion::V6);
+        let foreign = peer
+            .address()
+            .is_some_and(|address| address.is_ipv4() != v4);
         for spec in bundle.string.specs() {
             let spec = config
                 .sa_spec(spec)
                 .ok_or(BundleFault::NoSuchSpec { spec })?;
-            if spec.protocol == Protocol::Ah {
-                return Err(ConfigFault::NotYet("a bundle with PROTOCOL=AH"));
+            if self.udp_tunnel == Some(true) && spec.protocol == Protocol::Ah {
+                return Err(ConfigFault::Conflict(
+                    "UDPTUNNEL=TRUE does not work with PROTOCOL=AH, which protects the addresses",
+                ));
             }
-            if spec.mode() == Mode::Transport {
-                return Err(ConfigFault::NotYet("a bundle with MODE=TRANSPORT"));
+            // A tunnel may lead IPv4 through IPv6 and the other way round.
+            if spec.mode() == Mode::Transport && foreign {
+                return Err(ConfigFault::Conflict(
+                    "with MODE=TRANSPORT, PEERADDRESS must be of the policy's IPVERSION",
+                ));
             }
             spec.check_keys(ring)?;
         }
         Ok(())
+    }
+
+    /// The peer's port of the UDP tunnel.
+    #[must_use]
+    pub fn udp_peer_port(&self) -> u16 {
+        self.udp_port.unwrap_or(IpsecConfig::UDP_PORT)
     }
 }
 
@@ -633,6 +719,15 @@ pub struct IpsecConfig {
 }
 
 impl IpsecConfig {
+    /// The registered port of the UDP tunnel.
+    pub const UDP_PORT: u16 = 2746;
+
+    /// Our port of the UDP tunnel.
+    #[must_use]
+    pub fn udp_port(&self) -> u16 {
+        self.udp_port.unwrap_or(Self::UDP_PORT)
+    }
+
     /// An SA specification by its number.
     #[must_use]
     pub fn sa_spec(&self, number: u8) -> Option<&SaSpecConfig> {

@@ -10,7 +10,7 @@ mod words;
 pub use bundle::{BundleFault, BundleString, Candidate, Group, ProposalEntry};
 pub use config::{
     BundleConfig, ConfigFault, HashAlg, IpsecConfig, PeerAddress, PolicyConfig, SaSpecConfig,
-    cipher_word,
+    cipher_word, is_weak_key,
 };
 pub use lifetime::{Lifetime, Role};
 pub use name::{InterfaceName, Name};

@@ -1,27 +1,30 @@
-//! The control side: reservations, installation, removal, limits.
+//! The control side: reservations, installation, removal.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
-use hw_offload::{ChannelId, ChannelSpec, Entropy, Op, OpenFault, PacketBuf, is_weak_des_key};
+use hw_offload::{ChannelId, ChannelSpec, Entropy, KeyRing, Op, OpenFault, PacketBuf};
 
+use super::hold::Fate;
 use super::{
-    DataPlane, Hold, InstallFault, PlaneEvent, PlaneState, RemoveWhy, RemovedBundle, ReserveFault,
+    DataPlane, InstallFault, PlaneEvent, PlaneState, RemoveWhy, RemovedBundle, ReserveFault,
     Reserved, of_ticket, ticket_of,
 };
 use crate::counters::Happened;
-use crate::model::{Half, Protocol, Spi};
+use crate::model::{
+    AddressSelector, Half, KeyManagement, PeerAddress, Protocol, Selector, Spi, is_weak_key,
+};
+use crate::path::{Encap, PathId};
+use crate::reason::DropReason;
 use crate::replay::ReplayWindow;
-use crate::sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaState};
+use crate::sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaState, Traversal};
 use crate::spd::PolicyId;
 use crate::time::Instant;
 
-/// Bytes after which an SA with 64-bit blocks is renewed whatever its configured life: 2^29
-/// blocks, an eighth of what the birthday bound allows.
-const SHORT_BLOCK_BYTES: u64 = 4 << 30;
-
 impl<B: PacketBuf> DataPlane<B> {
-    /// Reserves a bundle with one SPI per protocol, in state CREATING.
+    /// Reserves a bundle between two ends, ours and the peer's, with one SPI per protocol, in
+    /// state CREATING.
     ///
     /// # Errors
     /// [`ReserveFault`]; nothing is kept.
@@ -30,48 +33,23 @@ impl<B: PacketBuf> DataPlane<B> {
         now: Instant,
         entropy: &mut dyn Entropy,
         policy: PolicyId,
+        ends: (IpAddr, IpAddr),
         protocols: &[Protocol],
     ) -> Result<Reserved, ReserveFault> {
         let state = &mut self.state;
         if !state.enabled {
             return Err(ReserveFault::Disabled);
         }
-        let Some(owner) = state.policies.get(policy.0) else {
-            return Err(ReserveFault::NoSuchPolicy);
-        };
-        let (Some(peer), Some(local)) = (owner.peer, owner.local) else {
-            return Err(ReserveFault::NoSuchPolicy);
-        };
         let mut spis = Vec::with_capacity(protocols.len());
         for &protocol in protocols {
             spis.push((protocol, state.free_spi(entropy, &spis)?));
         }
-        let ends = (local, peer);
-        let bundle = Bundle::creating(policy, owner.next_index, ends, owner.selector.clone(), now);
-        let id = state
-            .sad
-            .bundles
-            .insert(bundle)
-            .map_err(|_| ReserveFault::Full)?;
-        let id = BundleId(id);
-        state.counters.raise(Happened::SetupStarted);
+        let id = state.begin_bundle(now, policy, ends)?;
         for (protocol, spi) in &spis {
-            let added = state.sad.add(Sa::reserved(id, *protocol, *spi));
-            match (added, state.sad.bundles.get_mut(id.0)) {
-                (Some(sa), Some(bundle)) => {
-                    state.counters.raise(Happened::AddSa);
-                    bundle.sas.push(sa);
-                }
-                _ => {
-                    self.release(id, RemoveWhy::NegotiationFailed);
-                    return Err(ReserveFault::Full);
-                }
+            if !self.state.add_sa(Sa::reserved(id, *protocol, *spi)) {
+                self.release(id, RemoveWhy::NegotiationFailed);
+                return Err(ReserveFault::Full);
             }
-        }
-        if let Some(owner) = self.state.policies.get_mut(policy.0) {
-            owner.next_index = owner.next_index.wrapping_add(1);
-            owner.bundles.push(id);
-            owner.acquiring = true;
         }
         Ok(Reserved { bundle: id, spis })
     }
@@ -83,6 +61,7 @@ impl<B: PacketBuf> DataPlane<B> {
     /// [`InstallFault`]; the bundle is then as before.
     pub fn install(
         &mut self,
+        now: Instant,
         entropy: &mut dyn Entropy,
         bundle: BundleId,
         half: Half,
@@ -95,64 +74,63 @@ impl<B: PacketBuf> DataPlane<B> {
             .map_or(0, |()| u32::from(jitter[0] & 0xf));
         let Negotiated {
             sas,
-            mode,
             lifetime,
             role,
             local,
             peer,
             selector,
             isakmp_sa,
+            traversal,
         } = negotiated;
-        for keys in &sas {
-            if keys.cipher == hw_offload::Cipher::Des && is_weak_des_key(keys.cipher_key.expose()) {
-                return Err(InstallFault::WeakKey);
-            }
-        }
-        let record = self
-            .state
-            .sad
-            .bundles
-            .get(bundle.0)
-            .ok_or(InstallFault::NoSuchBundle)?;
+        let state = &mut self.state;
+        let record = state.sad.bundles.get(bundle.0);
+        let record = record.ok_or(InstallFault::NoSuchBundle)?;
+        let owner = state.policies.get(record.policy.0);
+        let owner = owner.ok_or(InstallFault::NoSuchBundle)?;
         if record.state != SaState::Creating {
             return Err(InstallFault::NoSuchBundle);
         }
-        let windows = self.replay_windows(record.policy);
+        let encap = match traversal.encap {
+            Encap::None => owner.encapsulation,
+            negotiated => negotiated,
+        };
+        if encap != Encap::None && sas.iter().any(|keys| keys.protocol == Protocol::Ah) {
+            return Err(InstallFault::Encapsulation);
+        }
+        let selector = followed(&owner.selector, selector, peer);
+        let specs = owner.bundle_config.as_ref().map(|(_, specs)| specs);
+        let windows: Vec<Option<u16>> = sas
+            .iter()
+            .map(|keys| {
+                let spec = specs?.iter().find(|spec| spec.number == keys.spec)?;
+                // Without authentication anybody could move the window.
+                spec.replay_window()
+                    .filter(|_| keys.mac != hw_offload::Mac::None)
+            })
+            .collect();
         self.install_keys(bundle, half, sas)?;
-        let Some(record) = self.state.sad.bundles.get_mut(bundle.0) else {
-            return Err(InstallFault::NoSuchBundle);
+        let fits = self
+            .state
+            .settle_path(now, bundle, (local, peer), encap, traversal);
+        let Some(record) = self.state.sad.bundles.get_mut(bundle.0).filter(|_| fits) else {
+            self.release(bundle, RemoveWhy::NegotiationFailed);
+            return Err(InstallFault::Full);
         };
         record.lifetime = Some(lifetime);
         record.role = role;
         record.soft_seconds = lifetime.soft_seconds(role, jitter);
-        record.local = local;
-        record.peer = peer;
         record.selector = selector;
         record.isakmp_sa = Some(isakmp_sa);
-        for id in record.sas.clone() {
+        record.nat_oa = traversal.nat_oa.map(Box::new);
+        for (id, window) in record.sas.iter().copied().zip(windows) {
             if let Some(sa) = self.state.sad.sas.get_mut(id.0) {
-                sa.mode = mode;
                 // Packets may come between the two halves: the window keeps what it has seen.
                 if half == Half::Inbound {
-                    let window = windows.iter().find(|(spec, _)| *spec == sa.spec);
-                    sa.replay = ReplayWindow::new(window.and_then(|(_, window)| *window));
+                    sa.replay = ReplayWindow::new(window);
                 }
             }
         }
         Ok(())
-    }
-
-    fn replay_windows(&self, policy: PolicyId) -> Vec<(u8, Option<u16>)> {
-        let config = self
-            .state
-            .policy(policy)
-            .and_then(|p| p.bundle_config.as_ref());
-        config.map_or_else(Vec::new, |(_, specs)| {
-            specs
-                .iter()
-                .map(|spec| (spec.number, spec.replay_window()))
-                .collect()
-        })
     }
 
     /// Asks for the channels of one direction.
@@ -163,12 +141,8 @@ impl<B: PacketBuf> DataPlane<B> {
         keys: Vec<SaKeys>,
     ) -> Result<(), InstallFault> {
         let state = &mut self.state;
-        let record = state
-            .sad
-            .bundles
-            .get(bundle.0)
-            .ok_or(InstallFault::NoSuchBundle)?;
-        let ids = record.sas.clone();
+        let record = state.sad.bundles.get(bundle.0);
+        let ids = record.ok_or(InstallFault::NoSuchBundle)?.sas;
         let fits = ids.len() == keys.len()
             && ids.iter().zip(&keys).all(|(id, keys)| {
                 state.sad.sas.get(id.0).is_some_and(|sa| {
@@ -179,9 +153,14 @@ impl<B: PacketBuf> DataPlane<B> {
         if !fits {
             return Err(InstallFault::Mismatch);
         }
-        for (id, keys) in ids.into_iter().zip(keys) {
+        let weak = |keys: &SaKeys| is_weak_key(keys.cipher, keys.cipher_key.expose());
+        if keys.iter().any(weak) {
+            return Err(InstallFault::WeakKey);
+        }
+        for (id, keys) in ids.iter().copied().zip(keys) {
             let SaKeys {
                 spi,
+                mode,
                 cipher,
                 cipher_key,
                 mac,
@@ -191,17 +170,17 @@ impl<B: PacketBuf> DataPlane<B> {
             } = keys;
             if let Some(sa) = state.sad.sas.get_mut(id.0) {
                 sa.spec = spec;
+                sa.mode = mode;
                 sa.cipher = cipher;
                 sa.mac = mac;
-                if half == Half::Outbound {
-                    sa.out_spi = spi;
-                }
             }
-            let op = if half == Half::Outbound {
-                Op::Seal
-            } else {
-                Op::Open
+            let op = match half {
+                Half::Outbound => Op::Seal,
+                Half::Inbound => Op::Open,
             };
+            if half == Half::Outbound {
+                state.sad.set_out_spi(id, spi);
+            }
             let spec = ChannelSpec {
                 cipher,
                 cipher_key,
@@ -226,22 +205,35 @@ impl<B: PacketBuf> DataPlane<B> {
         ticket: hw_offload::Ticket,
         result: Result<ChannelId, OpenFault>,
     ) {
-        let Some((id, half)) = of_ticket(ticket) else {
-            return;
-        };
+        let (id, half) = of_ticket(ticket);
         let state = &mut self.state;
-        let bundle = state.sad.sas.get(id.0).map(|sa| sa.bundle);
-        let alive = bundle
-            .and_then(|bundle| state.sad.bundles.get(bundle.0))
+        let found = state.sad.sas.get(id.0).map(|sa| (sa.bundle, sa.protocol));
+        let creating = found
+            .and_then(|(bundle, _)| state.sad.bundles.get(bundle.0))
             .is_some_and(|bundle| bundle.state == SaState::Creating);
-        let (Some(bundle), true) = (bundle, alive) else {
+        let (Some((bundle, protocol)), true) = (found, creating) else {
             // Its SA went while it was being opened.
+            state.counters.raise(Happened::SetupBundleRemoving);
+            if let Some((_, protocol)) = found {
+                state.counters.raise(match protocol {
+                    Protocol::Esp => Happened::EspSetupGetSaFailed,
+                    Protocol::Ah => Happened::AhSetupGetSaFailed,
+                });
+            }
             if let Ok(channel) = result {
                 state.events.push_back(PlaneEvent::Close(channel));
             }
             return;
         };
         let Ok(channel) = result else {
+            let (failed, policy) = match protocol {
+                Protocol::Esp => (Happened::EspSetupFailed, state.policy_of(bundle)),
+                Protocol::Ah => (Happened::AhSetupFailed, state.policy_of(bundle)),
+            };
+            state.counters.raise(failed);
+            if let Some(policy) = policy {
+                state.raise(policy, Happened::SetupSaSetupFailed);
+            }
             state.events.push_back(PlaneEvent::Installed {
                 bundle,
                 half,
@@ -256,14 +248,19 @@ impl<B: PacketBuf> DataPlane<B> {
                 Half::Inbound => sa.in_channel = Some(channel),
                 Half::Outbound => sa.out_channel = Some(channel),
             }
+            if sa.in_channel.is_some() && sa.out_channel.is_some() {
+                state.counters.raise(match protocol {
+                    Protocol::Esp => Happened::EspSetupDone,
+                    Protocol::Ah => Happened::AhSetupDone,
+                });
+            }
         }
-        let Some(record) = state.sad.bundles.get(bundle.0) else {
-            return;
-        };
-        let complete = record.sas.iter().all(|sa| {
-            state.sad.sas.get(sa.0).is_some_and(|sa| match half {
-                Half::Inbound => sa.in_channel.is_some(),
-                Half::Outbound => sa.out_channel.is_some(),
+        let complete = state.bundle(bundle).is_some_and(|record| {
+            record.sas.iter().all(|sa| {
+                state.sad.sas.get(sa.0).is_some_and(|sa| match half {
+                    Half::Inbound => sa.in_channel.is_some(),
+                    Half::Outbound => sa.out_channel.is_some(),
+                })
             })
         });
         if complete {
@@ -287,30 +284,64 @@ impl<B: PacketBuf> DataPlane<B> {
         }
         bundle.state = SaState::Valid;
         bundle.since = now;
-        let policy = bundle.policy;
-        state.counters.raise(Happened::SetupDone);
-        if let Some(owner) = state.policies.get_mut(policy.0) {
-            owner.current = Some(id);
+        let (policy, serial) = (bundle.policy, bundle.serial);
+        state.raise(policy, Happened::SetupDone);
+        if let (Some(owner), Some(bundle)) = (
+            state.policies.get_mut(policy.0),
+            state.sad.bundles.get(id.0),
+        ) {
             owner.acquiring = false;
-            if owner.queued > 0 {
-                owner.hold = Hold::Release;
-            }
+            owner.creating = owner.creating.saturating_sub(1);
+            owner
+                .ways
+                .insert(&owner.selector, &bundle.selector, serial, id);
         }
         state
             .events
             .push_back(PlaneEvent::Created { bundle: id, policy });
         state.schedule(id);
-        self.keep_within_limit(policy);
+        state.relist_if_followed(policy);
+        self.hold.settle(policy, Fate::Release);
+        self.displace(now, id);
+        self.keep_within_limit(id);
     }
 
-    /// At most so many bundles of a policy; the oldest go first.
-    fn keep_within_limit(&mut self, policy: PolicyId) {
-        let limit = usize::from(self.state.limits.bundles_per_policy);
-        while let Some(owner) = self.state.policy(policy)
-            && owner.bundles.len() > limit
-            && let Some(oldest) = owner.bundles.iter().find(|id| Some(**id) != owner.current)
-        {
-            self.release(*oldest, RemoveWhy::Replaced);
+    /// A policy whose peer is whoever came last has no use for the bundles of another peer.
+    fn displace(&mut self, now: Instant, id: BundleId) {
+        let Some(path) = self.state.bundle(id).map(|bundle| bundle.path) else {
+            return;
+        };
+        let owner = self.state.policy_of(id).and_then(|p| self.state.policy(p));
+        let Some(owner) = owner.filter(|owner| owner.takes_the_last()) else {
+            return;
+        };
+        let at = now + self.state.limits.replaced_linger;
+        let elsewhere: Vec<BundleId> = owner
+            .ways
+            .all()
+            .filter(|other| self.state.bundle(*other).is_some_and(|b| b.path != path))
+            .collect();
+        for old in elsewhere {
+            self.state.leave_way(old);
+            if let Some(bundle) = self.state.sad.bundles.get_mut(old.0) {
+                bundle.retire_at = Some(bundle.retire_at.map_or(at, |already| already.min(at)));
+            }
+            self.state.schedule(old);
+        }
+    }
+
+    /// At most so many valid bundles that carry the same; the oldest go first. None of them is
+    /// to be renewed any more.
+    fn keep_within_limit(&mut self, id: BundleId) {
+        let limit = usize::from(self.state.limits.bundles_per_policy).max(1);
+        let siblings = self.state.siblings(id);
+        let policy = self.state.policy_of(id);
+        if let Some(owner) = policy.and_then(|policy| self.state.policies.get_mut(policy.0)) {
+            owner.renewals.retain(|old| !siblings.contains(old));
+        }
+        let spare = (siblings.len() + 1).saturating_sub(limit);
+        for oldest in siblings.into_iter().take(spare) {
+            self.release(oldest, RemoveWhy::Replaced);
         }
     }
 
@@ -318,69 +349,73 @@ impl<B: PacketBuf> DataPlane<B> {
     /// engine has let go of its channels.
     pub fn release(&mut self, id: BundleId, why: RemoveWhy) {
         let state = &mut self.state;
-        let Some(bundle) = state.sad.bundles.get_mut(id.0) else {
+        let Some(bundle) = state.sad.bundles.get(id.0) else {
+            state.counters.raise(Happened::DeleteSaFailed);
             return;
         };
         if bundle.state == SaState::Removing {
             return;
         }
         let was_valid = bundle.state == SaState::Valid;
-        bundle.state = SaState::Removing;
-        if let Some(at) = bundle.due.take() {
-            state.agenda.remove(&(at, id));
-        }
-        let (policy, sas) = (bundle.policy, bundle.sas.clone());
-        let (peer, isakmp_sa) = (bundle.peer, bundle.isakmp_sa);
-        let mut inbound = Vec::with_capacity(sas.len());
-        let mut closing = 0;
-        for sa in &sas {
-            state.sad.unlist(*sa);
-            if let Some(entry) = state.sad.sas.get_mut(sa.0) {
-                inbound.push((entry.protocol, entry.in_spi));
-                state.counters.raise(Happened::DeleteSa);
-                for channel in [entry.in_channel.take(), entry.out_channel.take()]
-                    .into_iter()
-                    .flatten()
-                {
-                    closing += 1;
-                    state.events.push_back(PlaneEvent::Close(channel));
-                }
-            }
+        let was_creating = bundle.state == SaState::Creating;
+        let (policy, sas, path_id) = (bundle.policy, bundle.sas, bundle.path);
+        let isakmp_sa = bundle.isakmp_sa;
+        let peer = state.path(path_id).map(|path| path.peer);
+        state.leave_way(id);
+        let (inbound, closing) = state.close_channels(&sas);
+        state.raise(policy, Happened::RemoveStarted);
+        if was_creating {
+            state.raise(policy, Happened::SetupFailed);
         }
         if let Some(bundle) = state.sad.bundles.get_mut(id.0) {
+            bundle.state = SaState::Removing;
             bundle.closing = closing;
+            if let Some(at) = bundle.due.take() {
+                state.agenda.remove(&(at, super::Due::Bundle(id)));
+            }
         }
-        state.counters.raise(Happened::RemoveStarted);
+        state.leave_path(path_id);
         if let Some(owner) = state.policies.get_mut(policy.0) {
             owner.bundles.retain(|other| *other != id);
-            if owner.current == Some(id) {
-                owner.current = None;
-            }
-            let others: Vec<BundleId> = owner.bundles.clone();
-            let newest = others.into_iter().rev().find(|other| {
-                state
-                    .sad
-                    .bundles
-                    .get(other.0)
-                    .is_some_and(|b| b.state == SaState::Valid)
-            });
-            if let Some(owner) = state.policies.get_mut(policy.0)
-                && owner.current.is_none()
-            {
-                owner.current = newest;
+            if was_creating {
+                owner.creating = owner.creating.saturating_sub(1);
             }
         }
-        let removed = RemovedBundle {
-            bundle: id,
-            policy,
-            peer,
-            inbound,
-            isakmp_sa,
-            was_valid,
-        };
-        state.events.push_back(PlaneEvent::Removed { removed, why });
+        state.relist_if_followed(policy);
+        if let Some(peer) = peer {
+            let removed = RemovedBundle {
+                bundle: id,
+                policy,
+                peer,
+                inbound,
+                isakmp_sa,
+                was_valid,
+            };
+            state.events.push_back(PlaneEvent::Removed { removed, why });
+        }
         if closing == 0 {
             state.forget(id);
+        }
+        self.wake(policy);
+    }
+
+    /// Packets that wait for a bundle that will not come need another.
+    fn wake(&mut self, policy: PolicyId) {
+        let Some(owner) = self.state.policies.get(policy.0) else {
+            return;
+        };
+        if owner.is_busy() || !self.hold.waits(policy) {
+            return;
+        }
+        let begins = matches!(
+            owner.config.peer,
+            Some(PeerAddress::Address(_) | PeerAddress::Host(_))
+        );
+        if begins && owner.key_management == Some(KeyManagement::Isakmp) {
+            self.state.ask_for_bundle(policy);
+        } else {
+            self.hold
+                .settle(policy, Fate::Discard(DropReason::NegotiationFailed));
         }
     }
 
@@ -390,6 +425,7 @@ impl<B: PacketBuf> DataPlane<B> {
             return;
         };
         let Some(bundle) = self.state.sad.sas.get(sa.0).map(|sa| sa.bundle) else {
+            self.state.counters.raise(Happened::EspRemoveGetSaFailed);
             return;
         };
         if let Some(record) = self.state.sad.bundles.get_mut(bundle.0) {
@@ -400,6 +436,36 @@ impl<B: PacketBuf> DataPlane<B> {
         }
     }
 
+    /// Removes every bundle of a policy: RESET IPSEC POLICY.
+    pub fn reset_policy(&mut self, id: PolicyId, why: RemoveWhy) {
+        let fate = Fate::Discard(DropReason::PolicyChanged);
+        self.hold.settle(id, fate);
+        // Taken out at once: to look for every one of many again would take long.
+        let owner = self.state.policies.get_mut(id.0);
+        let bundles = owner.map(|policy| {
+            policy.acquiring = false;
+            policy.renewals.clear();
+            core::mem::take(&mut policy.bundles)
+        });
+        for bundle in bundles.unwrap_or_default() {
+            self.release(bundle, why);
+        }
+    }
+
+    /// Removes the bundle with that number of a policy: DESTROY IPSEC POLICY SABUNDLE. False if
+    /// there is none.
+    pub fn remove_bundle(&mut self, policy: PolicyId, index: u16) -> bool {
+        let found = self.state.policy(policy).and_then(|owner| {
+            let numbered =
+                |id: &&BundleId| self.state.bundle(**id).is_some_and(|b| b.index == index);
+            owner.bundles.iter().find(numbered).copied()
+        });
+        if let Some(bundle) = found {
+            self.release(bundle, RemoveWhy::Configuration);
+        }
+        found.is_some()
+    }
+
     /// A negotiation for a policy ended without a bundle: what waits is dropped, and the next
     /// packet asks again.
     pub fn negotiation_failed(&mut self, now: Instant, policy: PolicyId) {
@@ -408,13 +474,12 @@ impl<B: PacketBuf> DataPlane<B> {
             return;
         };
         owner.acquiring = false;
-        if owner.queued > 0 {
-            owner.hold = Hold::Discard;
+        if owner.creating == 0 {
+            self.hold
+                .settle(policy, Fate::Discard(DropReason::NegotiationFailed));
         }
-        for id in owner.bundles.clone() {
-            if let Some(bundle) = self.state.sad.bundles.get_mut(id.0)
-                && bundle.renewing
-            {
+        for id in core::mem::take(&mut owner.renewals) {
+            if let Some(bundle) = self.state.sad.bundles.get_mut(id.0) {
                 bundle.renewing = false;
                 bundle.renew_not_before = retry;
                 self.state.schedule(id);
@@ -422,46 +487,74 @@ impl<B: PacketBuf> DataPlane<B> {
         }
     }
 
+    /// The answer to [`PlaneEvent::Resolve`]. Bundles with another address of the peer go.
+    pub fn resolved(
+        &mut self,
+        now: Instant,
+        policy: PolicyId,
+        address: Option<IpAddr>,
+        keys: &KeyRing,
+    ) {
+        let Some(owner) = self.state.policies.get_mut(policy.0) else {
+            return;
+        };
+        let Some(peer) = address else {
+            return self.negotiation_failed(now, policy);
+        };
+        let moved = owner.peer.is_some_and(|before| before != peer);
+        owner.peer = Some(peer);
+        owner.local = self
+            .state
+            .net
+            .source_for(peer, Some(owner.source_interface));
+        let ends = owner.local.zip(owner.peer);
+        let (asked, manual) = (
+            owner.acquiring,
+            owner.key_management == Some(KeyManagement::Manual),
+        );
+        if moved {
+            let old: Vec<BundleId> = owner.bundles.clone();
+            for id in old {
+                let there = self.state.path_of(id).is_some_and(|path| path.peer == peer);
+                if !there {
+                    self.release(id, RemoveWhy::Replaced);
+                }
+            }
+        }
+        if manual {
+            self.bring_up_manual(now, policy, keys);
+        } else if asked {
+            self.state.events.push_back(PlaneEvent::Acquire {
+                policy,
+                ends,
+                replaces: None,
+            });
+        }
+    }
+
     /// Removes the bundle whose outbound SA has that SPI with that peer: the peer deleted its
     /// inbound SA. False if there is none.
     pub fn delete_by_spi(&mut self, peer: IpAddr, protocol: Protocol, spi: Spi) -> bool {
-        let found = self.state.sas().find_map(|(_, sa)| {
+        let found = self.state.sad.sending_with(spi).find_map(|(_, sa)| {
             let bundle = self.state.bundle(sa.bundle)?;
-            (sa.protocol == protocol
-                && sa.out_spi == spi
-                && bundle.peer == peer
-                && bundle.state == SaState::Valid)
+            let there = self.state.path(bundle.path)?.peer == peer;
+            (sa.protocol == protocol && there && bundle.state == SaState::Valid)
                 .then_some(sa.bundle)
         });
-        if let Some(bundle) = found {
-            self.release(bundle, RemoveWhy::PeerDeleted);
+        match found {
+            Some(bundle) => self.release(bundle, RemoveWhy::PeerDeleted),
+            None => self.state.counters.raise(Happened::DeleteSaFailed),
         }
         found.is_some()
     }
 
-    /// What time does: renewals, expiries, the end of replaced bundles.
-    pub fn timers(&mut self, now: Instant) {
-        while let Some(&(at, id)) = self.state.agenda.first()
-            && at <= now
-        {
-            self.state.agenda.remove(&(at, id));
-            let Some(bundle) = self.state.sad.bundles.get_mut(id.0) else {
-                continue;
-            };
-            bundle.due = None;
-            if bundle.retire_at.is_some_and(|at| at <= now) {
-                self.release(id, RemoveWhy::Replaced);
-            } else if bundle.hard_at().is_some_and(|at| at <= now) {
-                let policy = bundle.policy;
-                self.state.raise(policy, Happened::OutBundleExpire);
-                self.release(id, RemoveWhy::Expired);
-            } else {
-                if bundle.soft_at().is_some_and(|at| at <= now) {
-                    self.state.renew(id);
-                }
-                self.state.schedule(id);
-            }
+    /// ISAKMP authenticated the peer of a path at another end. False if there is no such path.
+    pub fn peer_moved(&mut self, local: SocketAddr, from: SocketAddr, to: SocketAddr) -> bool {
+        let found = self.state.paths.find(local, from);
+        if let Some(path) = found {
+            self.state.paths.relocate(path, to);
         }
+        found.is_some()
     }
 }
 
@@ -488,111 +581,196 @@ impl PlaneState {
         Err(ReserveFault::NoEntropy)
     }
 
-    /// The entries of a removed bundle go, and with them its numbers.
-    fn forget(&mut self, id: BundleId) {
-        if let Some(bundle) = self.sad.bundles.remove(id.0) {
-            for SaId(sa) in bundle.sas {
-                self.sad.sas.remove(sa);
-            }
-            self.counters.raise(Happened::RemoveDone);
-        }
-    }
-
-    /// Puts the next thing that time does to a bundle into the agenda.
-    pub(super) fn schedule(&mut self, id: BundleId) {
-        let Some(bundle) = self.sad.bundles.get_mut(id.0) else {
-            return;
-        };
-        if let Some(at) = bundle.due.take() {
-            self.agenda.remove(&(at, id));
-        }
-        let bundle_soft = if bundle.renewing {
-            None
-        } else {
-            bundle.soft_at()
-        };
-        let due = [bundle.retire_at, bundle.hard_at(), bundle_soft]
-            .into_iter()
-            .flatten()
-            .min();
-        if let Some(at) = due
-            && bundle.state == SaState::Valid
-        {
-            bundle.due = Some(at);
-            self.agenda.insert((at, id));
-        }
-    }
-
-    /// Asks for the successor of a bundle, once, and only for the one that carries traffic.
-    pub(super) fn renew(&mut self, id: BundleId) {
-        let Some(bundle) = self.sad.bundles.get_mut(id.0) else {
-            return;
-        };
-        let policy = bundle.policy;
-        if bundle.renewing {
-            return;
-        }
-        bundle.renewing = true;
+    /// Adds an empty bundle to a policy.
+    pub(super) fn begin_bundle(
+        &mut self,
+        now: Instant,
+        policy: PolicyId,
+        ends: (IpAddr, IpAddr),
+    ) -> Result<BundleId, ReserveFault> {
         let Some(owner) = self.policies.get_mut(policy.0) else {
-            return;
+            self.counters.raise(Happened::SetupGetPolicyFail);
+            return Err(ReserveFault::NoSuchPolicy);
         };
-        if owner.current != Some(id) {
-            return;
-        }
-        owner.acquiring = true;
-        self.raise(policy, Happened::OutBundleSoftExpire);
-        self.events.push_back(PlaneEvent::Acquire {
-            policy,
-            replaces: Some(id),
-        });
+        let path = self.paths.join(now, ends, owner.encapsulation);
+        let path = path.ok_or(ReserveFault::Full)?;
+        let names = (owner.next_index, self.serial);
+        let record = Bundle::creating(policy, names, path, owner.selector.clone(), now);
+        let Ok(id) = self.sad.bundles.insert(record) else {
+            self.leave_path(path);
+            self.raise(policy, Happened::OutSetupBundleFail);
+            return Err(ReserveFault::Full);
+        };
+        let id = BundleId(id);
+        owner.next_index = owner.next_index.wrapping_add(1);
+        owner.creating = owner.creating.saturating_add(1);
+        owner.bundles.push(id);
+        self.serial = self.serial.wrapping_add(1);
+        self.raise(policy, Happened::SetupStarted);
+        Ok(id)
     }
 
-    /// Counts bytes on a bundle and acts on its limits. False once it may carry no more.
-    pub(super) fn spend(&mut self, id: BundleId, bytes: u64, short_block: bool) -> bool {
-        let Some(bundle) = self.sad.bundles.get_mut(id.0) else {
+    /// Adds an SA to its bundle; false if there is no room.
+    pub(super) fn add_sa(&mut self, sa: Sa) -> bool {
+        let bundle = sa.bundle;
+        let policy = self.policy_of(bundle);
+        let added = self.sad.add(sa);
+        let listed = match (added, self.sad.bundles.get_mut(bundle.0)) {
+            (Some(id), Some(record)) => record.sas.push(id),
+            _ => false,
+        };
+        if listed {
+            self.counters.raise(Happened::AddSa);
+        }
+        if let Some(policy) = policy {
+            self.raise(
+                policy,
+                if listed {
+                    Happened::SetupSaSetupStarted
+                } else {
+                    Happened::SetupSaSetupFailImm
+                },
+            );
+        }
+        listed
+    }
+
+    pub(super) fn policy_of(&self, bundle: BundleId) -> Option<PolicyId> {
+        self.bundle(bundle).map(|bundle| bundle.policy)
+    }
+
+    /// Puts a bundle on the path that was negotiated for it. False where there is no room for one.
+    fn settle_path(
+        &mut self,
+        now: Instant,
+        bundle: BundleId,
+        ends: (IpAddr, IpAddr),
+        encap: Encap,
+        traversal: Traversal,
+    ) -> bool {
+        let Some(id) = self.paths.join(now, ends, encap) else {
             return false;
         };
-        bundle.bytes = bundle.bytes.saturating_add(bytes);
-        let Some(life) = bundle.lifetime else {
-            return true;
-        };
-        let hard = life.hard_bytes();
-        if hard.is_some_and(|hard| bundle.bytes > hard) {
-            return false;
+        let heartbeat = self
+            .policy_of(bundle)
+            .and_then(|policy| self.policy(policy))
+            .is_some_and(|policy| policy.config.udp_heartbeat == Some(true));
+        if let Some(path) = self.paths.get_mut(id) {
+            path.behind_nat |= traversal.behind_nat;
+            path.heartbeat |= heartbeat;
         }
-        let cap = if short_block {
-            SHORT_BLOCK_BYTES
-        } else {
-            u64::MAX
-        };
-        let soft = life.soft_bytes(bundle.role).unwrap_or(u64::MAX).min(cap);
-        if bundle.bytes >= soft && !bundle.renewing {
-            self.renew(id);
-            self.schedule(id);
+        let before = self
+            .sad
+            .bundles
+            .get_mut(bundle.0)
+            .map(|record| core::mem::replace(&mut record.path, id));
+        if let Some(before) = before {
+            self.leave_path(before);
         }
+        self.schedule_path(id);
         true
     }
 
-    /// Counts globally and for a policy.
-    pub(super) fn raise(&mut self, policy: PolicyId, happened: Happened) {
-        self.counters.raise(happened);
-        if let Some(policy) = self.policies.get_mut(policy.0) {
-            policy.counters.raise(happened);
+    fn leave_path(&mut self, id: PathId) {
+        if let Some(due) = self.paths.leave(id) {
+            self.agenda.remove(&(due, super::Due::Path(id)));
         }
     }
 
-    /// Counts globally, for the policy and for the SA.
-    pub(super) fn raise_sa(&mut self, sa: SaId, happened: Happened) {
-        let bundle = self.sad.sas.get_mut(sa.0).map(|sa| {
-            sa.counters.raise(happened);
-            sa.bundle
-        });
-        match bundle
-            .and_then(|bundle| self.bundle(bundle))
-            .map(|bundle| bundle.policy)
+    /// Takes a bundle out of those that carry what leaves.
+    fn leave_way(&mut self, id: BundleId) {
+        let Some(bundle) = self.sad.bundles.get(id.0) else {
+            return;
+        };
+        if bundle.state == SaState::Valid
+            && let Some(owner) = self.policies.get_mut(bundle.policy.0)
         {
-            Some(policy) => self.raise(policy, happened),
-            None => self.counters.raise(happened),
+            owner
+                .ways
+                .remove(&owner.selector, &bundle.selector, bundle.serial);
         }
+    }
+
+    /// The other valid bundles of a policy that carry the same to the same peer, the oldest first.
+    pub(super) fn siblings(&self, id: BundleId) -> Vec<BundleId> {
+        let found = self
+            .bundle(id)
+            .and_then(|own| Some((own, self.policy(own.policy)?)));
+        let Some((own, owner)) = found else {
+            return Vec::new();
+        };
+        let anybody = owner.takes_anybody();
+        let same = |other: &BundleId| {
+            *other != id
+                && self.bundle(*other).is_some_and(|other| {
+                    other.selector == own.selector && (!anybody || other.path == own.path)
+                })
+        };
+        owner
+            .ways
+            .beside(&owner.selector, &own.selector)
+            .filter(same)
+            .collect()
+    }
+
+    /// Unlists SAs and has their channels closed: our SPIs, and how many channels.
+    fn close_channels(&mut self, sas: &[SaId]) -> (Vec<(Protocol, Spi)>, u8) {
+        let mut inbound = Vec::with_capacity(sas.len());
+        let mut closing = 0;
+        for sa in sas {
+            self.sad.unlist(*sa);
+            let Some(entry) = self.sad.sas.get_mut(sa.0) else {
+                continue;
+            };
+            inbound.push((entry.protocol, entry.in_spi));
+            let channels = [entry.in_channel.take(), entry.out_channel.take()];
+            let (bundle, protocol) = (entry.bundle, entry.protocol);
+            self.counters.raise(Happened::DeleteSa);
+            if channels == [None, None] {
+                self.counters.raise(match protocol {
+                    Protocol::Esp => Happened::EspRemoveNothingDone,
+                    Protocol::Ah => Happened::AhRemoveNothingDone,
+                });
+            }
+            for channel in channels.into_iter().flatten() {
+                closing += 1;
+                self.events.push_back(PlaneEvent::Close(channel));
+            }
+            if let Some(policy) = self.policy_of(bundle) {
+                self.raise(policy, Happened::RemoveSaSetupStarted);
+            }
+        }
+        (inbound, closing)
+    }
+
+    /// The entries of a removed bundle go, and with them its numbers.
+    fn forget(&mut self, id: BundleId) {
+        let Some(bundle) = self.sad.bundles.remove(id.0) else {
+            return;
+        };
+        for SaId(sa) in bundle.sas.iter().copied() {
+            if let Some(sa) = self.sad.sas.remove(sa) {
+                self.counters.raise(match sa.protocol {
+                    Protocol::Esp => Happened::EspRemoveDone,
+                    Protocol::Ah => Happened::AhRemoveDone,
+                });
+            }
+        }
+        self.raise(bundle.policy, Happened::RemoveDone);
+    }
+}
+
+/// What a bundle carries. Where the policy knows its peer by name only, the peer's addresses are
+/// the one that it negotiated from.
+fn followed(policy: &Selector, negotiated: Selector, peer: IpAddr) -> Selector {
+    let named = policy.remote_name.is_some() && negotiated.remote.bounds().is_none();
+    let fits = peer.is_ipv4() == (policy.version == crate::model::IpVersion::V4);
+    if named && fits {
+        Selector {
+            remote: AddressSelector::host(peer),
+            ..negotiated
+        }
+    } else {
+        negotiated
     }
 }

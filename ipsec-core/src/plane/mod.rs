@@ -1,26 +1,47 @@
 //! The data plane: packets in, verdicts out; and the control side that negotiation drives.
 
 mod compile;
+mod complete;
 mod control;
-mod packets;
+mod count;
+mod event;
+mod hold;
+mod inbound;
+mod outbound;
+mod policy;
+mod timers;
+mod too_big;
+mod ways;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hw_offload::{Buffers, ChannelId, ChannelSpec, Entropy, PacketBuf, Ticket};
+use hw_offload::{Buffers, Entropy, PacketBuf, Ticket};
 
 use crate::counters::Counters;
 use crate::limits::Limits;
-use crate::model::{
-    Action, BundleConfig, DfBit, Half, KeyManagement, PolicyConfig, Protocol, SaSpecConfig,
-    Selector, Spi,
-};
-use crate::net::InterfaceId;
-use crate::sad::{Bundle, BundleId, Sa, SaId, Sad};
+use crate::model::{Direction, Half};
+use crate::net::{InterfaceId, Net};
+use crate::path::{Path, PathId, Paths};
+use crate::sad::{Bundle, BundleId, Sa, SaId, SaState, Sad};
 use crate::slab::{Id, Slab};
 use crate::spd::{PolicyId, Spd};
 use crate::time::Instant;
+
+pub use event::{InstallFault, PlaneEvent, RemoveWhy, RemovedBundle, ReserveFault, Reserved};
+pub use policy::Policy;
+
+use hold::Hold;
+use timers::Due;
+use ways::ReplyFlows;
+
+/// Room in front of a packet that every verb may need, in bytes: outer header, ESP and IV, AH, and
+/// the copy of the headers that AH covers, all of IPv6. Packets with IPv6 extension headers of
+/// their own may need more; without it they are dropped with [`crate::DropReason::NoRoom`].
+pub const HEADROOM: usize = 160;
+/// Room behind a packet: padding, trailer and ICV of ESP.
+pub const TAILROOM: usize = 32;
 
 /// What every packet verb needs from its caller.
 pub struct Cx<'a, B> {
@@ -32,187 +53,29 @@ pub struct Cx<'a, B> {
     pub buffers: &'a mut dyn Buffers<B>,
 }
 
-/// Why a bundle is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemoveWhy {
-    /// Its hard limit was reached.
-    Expired,
-    /// A newer bundle of the policy carries the traffic.
-    Replaced,
-    /// The peer deleted it.
-    PeerDeleted,
-    /// The peer restarted: INITIAL-CONTACT.
-    PeerRestarted,
-    /// A command or a change of configuration.
-    Configuration,
-    /// The negotiation that it was reserved for failed.
-    NegotiationFailed,
-    /// A channel could not be opened.
-    EngineFailed,
-}
-
-/// What the plane asks of, or tells, its owner.
-#[derive(Debug)]
-pub enum PlaneEvent {
-    /// Open a channel; `opened` takes the answer.
-    Open {
-        /// The name of the request.
-        ticket: Ticket,
-        /// The SA that it is for.
-        sa: SaId,
-        /// The direction.
-        half: Half,
-        /// Keys and algorithms.
-        spec: ChannelSpec,
-    },
-    /// Close a channel; `detached` takes the answer.
-    Close(ChannelId),
-    /// A policy with negotiated keys needs a bundle.
-    Acquire {
-        /// The policy.
-        policy: PolicyId,
-        /// The bundle that reached its soft limit, if there is one.
-        replaces: Option<BundleId>,
-    },
-    /// The channels of one direction are open, or cannot be.
-    Installed {
-        /// The bundle.
-        bundle: BundleId,
-        /// The direction.
-        half: Half,
-        /// Whether it can be used.
-        ok: bool,
-    },
-    /// A bundle became valid.
-    Created {
-        /// The bundle.
-        bundle: BundleId,
-        /// Its policy.
-        policy: PolicyId,
-    },
-    /// A bundle was removed.
-    Removed {
-        /// What is left of it.
-        removed: RemovedBundle,
-        /// Why.
-        why: RemoveWhy,
-    },
-}
-
-/// What is told of a bundle after its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemovedBundle {
-    /// Its name, dead by now.
-    pub bundle: BundleId,
-    /// The policy it belonged to.
-    pub policy: PolicyId,
-    /// The peer.
-    pub peer: IpAddr,
-    /// Our SPIs, which a Delete payload names.
-    pub inbound: Vec<(Protocol, Spi)>,
-    /// The ISAKMP SA that watched over it.
-    pub isakmp_sa: Option<u32>,
-    /// Whether it ever was valid.
-    pub was_valid: bool,
-}
-
-/// Why SPIs could not be reserved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReserveFault {
-    /// The policy is gone.
-    #[error("the IPsec policy does not exist any more")]
-    NoSuchPolicy,
-    /// No room.
-    #[error("there is no room for another SA")]
-    Full,
-    /// No randomness.
-    #[error("the source of randomness failed")]
-    NoEntropy,
-    /// The module is disabled.
-    #[error("the IPsec module is disabled")]
-    Disabled,
-}
-
-/// Reserved SPIs of a bundle to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reserved {
-    /// The bundle.
-    pub bundle: BundleId,
-    /// Our SPIs, one per protocol in the order asked for.
-    pub spis: Vec<(Protocol, Spi)>,
-}
-
-/// Why one direction could not be installed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InstallFault {
-    /// The bundle is gone.
-    #[error("the SA bundle does not exist any more")]
-    NoSuchBundle,
-    /// The keys do not belong to the reserved SAs.
-    #[error("the keys do not fit the reserved SAs")]
-    Mismatch,
-    /// A DES key is a weak one.
-    #[error("the negotiated DES key is a weak one")]
-    WeakKey,
-    /// The engine has no channel for it.
-    #[error("the crypto engine cannot open a channel")]
-    Engine,
-}
-
-/// A compiled policy.
-#[derive(Debug)]
-pub struct Policy {
-    /// Its record.
-    pub config: PolicyConfig,
-    /// The bundle specification and the SA specifications that it uses.
-    pub bundle_config: Option<(BundleConfig, Vec<SaSpecConfig>)>,
-    /// The interface.
-    pub on: InterfaceId,
-    /// What it does.
-    pub action: Action,
-    /// Where keys come from.
-    pub key_management: Option<KeyManagement>,
-    /// What it selects.
-    pub selector: Selector,
-    /// The peer's end of the tunnel.
-    pub peer: Option<IpAddr>,
-    /// Our end of the tunnel.
-    pub local: Option<IpAddr>,
-    /// The DF bit of the outer header.
-    pub df: DfBit,
-    /// Its bundles, the oldest first.
-    pub bundles: Vec<BundleId>,
-    /// The bundle that carries what leaves.
-    pub current: Option<BundleId>,
-    /// Packets that wait.
-    pub queued: u8,
-    /// What happened to its packets.
-    pub counters: Counters,
-    /// The next bundle's number.
-    next_index: u16,
-    /// Whether a bundle has been asked for and is still to come.
-    acquiring: bool,
-    /// What to do with the packets that wait.
-    hold: Hold,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
-    Keep,
-    Release,
-    Discard,
-}
-
 /// A packet in the hands of the engine.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     sa: SaId,
     on: InterfaceId,
     sequence: u32,
-    inner_len: u32,
-    direction: crate::model::Direction,
+    way: Way,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// Where the next SA will begin.
+    Out(outbound::Begin),
+    In(inbound::Pass),
+}
+
+impl InFlight {
+    const fn direction(&self) -> Direction {
+        match self.way {
+            Way::Out(_) => Direction::Out,
+            Way::In(_) => Direction::In,
+        }
+    }
 }
 
 /// Everything of the plane but the packets that wait; SHOW reads it.
@@ -221,27 +84,35 @@ pub struct PlaneState {
     /// ENABLE IPSEC.
     enabled: bool,
     policies: Slab<Policy>,
+    /// By their names in lower case.
+    by_name: BTreeMap<alloc::string::String, PolicyId>,
+    /// The policies of every interface in the order of their positions.
+    lists: Vec<(InterfaceId, Vec<PolicyId>)>,
     spd: Spd,
     sad: Sad,
+    paths: Paths,
     in_flight: Slab<InFlight>,
+    replies: ReplyFlows,
     events: VecDeque<PlaneEvent>,
-    agenda: BTreeSet<(Instant, BundleId)>,
+    agenda: BTreeSet<(Instant, Due)>,
+    net: Net,
+    /// Own addresses, sorted.
     local: Vec<IpAddr>,
-    mtu: Vec<u16>,
+    /// Policies with RESPONDBADSPI=TRUE, by the addresses of their fixed peers.
+    bad_spi_policies: BTreeMap<IpAddr, PolicyId>,
+    /// Our port of the UDP tunnel, while a policy has one.
+    tunnel_port: Option<u16>,
     counters: Counters,
+    /// The next bundle's serial number.
+    serial: u64,
     ip_id: u16,
     limits: Limits,
-}
-
-struct Waiting<B> {
-    on: InterfaceId,
-    packet: B,
 }
 
 /// The data plane. See the crate documentation for its run loop.
 pub struct DataPlane<B> {
     state: PlaneState,
-    hold: Vec<(PolicyId, VecDeque<Waiting<B>>)>,
+    hold: Hold<B>,
 }
 
 impl<B: PacketBuf> DataPlane<B> {
@@ -251,23 +122,31 @@ impl<B: PacketBuf> DataPlane<B> {
     pub fn new(limits: &Limits, seed: [u8; 16]) -> Self {
         let seed = u128::from_be_bytes(seed);
         let half = |n: u128| u64::try_from(n & u128::from(u64::MAX)).unwrap_or(0);
+        let seed = [half(seed), half(seed >> 64)];
         let state = PlaneState {
             enabled: false,
-            policies: Slab::new(u16::MAX),
-            spd: Spd::new(limits.flow_cache, [half(seed), half(seed >> 64)]),
+            policies: Slab::new(u32::MAX),
+            by_name: BTreeMap::new(),
+            lists: Vec::new(),
+            spd: Spd::new(limits.flow_cache, seed),
             sad: Sad::new(limits.sas),
-            in_flight: Slab::new(limits.packets_in_flight),
+            paths: Paths::new(limits.sas),
+            in_flight: Slab::reserved(limits.packets_in_flight),
+            replies: ReplyFlows::new(limits.reply_flows, seed[0]),
             events: VecDeque::new(),
             agenda: BTreeSet::new(),
+            net: Net::default(),
             local: Vec::new(),
-            mtu: Vec::new(),
+            bad_spi_policies: BTreeMap::new(),
+            tunnel_port: None,
             counters: Counters::default(),
+            serial: 0,
             ip_id: 0,
             limits: limits.clone(),
         };
         Self {
             state,
-            hold: Vec::new(),
+            hold: Hold::new(limits.held),
         }
     }
 
@@ -282,15 +161,11 @@ impl<B: PacketBuf> DataPlane<B> {
         self.state.events.pop_front()
     }
 
-    /// When [`DataPlane::timers`] has something to do; now, while events wait.
+    /// When [`DataPlane::timers`] has something to do; now, while events or packets wait for the
+    /// owner.
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        let held = self
-            .state
-            .policies
-            .iter()
-            .any(|(_, p)| p.queued > 0 && p.hold != Hold::Keep);
-        if !self.state.events.is_empty() || held {
+        if !self.state.events.is_empty() || self.hold.is_ready() {
             return Some(now);
         }
         self.state.agenda.first().map(|(at, _)| *at)
@@ -313,8 +188,8 @@ impl PlaneState {
     /// The policy of that name.
     #[must_use]
     pub fn policy_by_name(&self, name: &str) -> Option<(PolicyId, &Policy)> {
-        self.policies()
-            .find(|(_, policy)| policy.config.name == *name)
+        let id = *self.by_name.get(&name.to_ascii_lowercase())?;
+        Some((id, self.policy(id)?))
     }
 
     /// Every policy.
@@ -338,6 +213,23 @@ impl PlaneState {
             .map(|(id, bundle)| (BundleId(id), bundle))
     }
 
+    /// A path.
+    #[must_use]
+    pub fn path(&self, id: PathId) -> Option<&Path> {
+        self.paths.get(id)
+    }
+
+    /// Every path.
+    pub fn paths(&self) -> impl Iterator<Item = (PathId, &Path)> {
+        self.paths.iter()
+    }
+
+    /// The way to the peer of a bundle.
+    #[must_use]
+    pub fn path_of(&self, id: BundleId) -> Option<&Path> {
+        self.path(self.bundle(id)?.path)
+    }
+
     /// An SA.
     #[must_use]
     pub fn sa(&self, id: SaId) -> Option<&Sa> {
@@ -346,8 +238,9 @@ impl PlaneState {
 
     /// The SA in that slot: the number that a user sees.
     #[must_use]
-    pub fn sa_by_number(&self, number: u16) -> Option<(SaId, &Sa)> {
-        self.sas().find(|(id, _)| id.0.slot == number)
+    pub fn sa_by_number(&self, number: u32) -> Option<(SaId, &Sa)> {
+        let (id, sa) = self.sad.sas.in_slot(number)?;
+        Some((SaId(id), sa))
     }
 
     /// Every SA, by number.
@@ -369,23 +262,35 @@ impl PlaneState {
 
     /// The state of a bundle.
     #[must_use]
-    pub fn bundle_state(&self, id: BundleId) -> Option<crate::sad::SaState> {
+    pub fn bundle_state(&self, id: BundleId) -> Option<SaState> {
         self.bundle(id).map(|bundle| bundle.state)
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
+        self.local.binary_search(&address).is_ok()
+    }
+
+    fn mtu(&self, on: InterfaceId) -> u16 {
+        self.net
+            .get(on)
+            .map_or(Net::DEFAULT_MTU, |interface| interface.mtu)
     }
 }
 
-/// A request for a channel is named by the SA and the direction.
+/// A request for a channel is named by the SA and the direction; a slot has 31 bits.
 fn ticket_of(sa: SaId, half: Half) -> Ticket {
-    Ticket(u64::from(sa.0.to_u32()) << 1 | u64::from(half == Half::Outbound))
+    let Id { slot, generation } = sa.0;
+    let half = u64::from(half == Half::Outbound);
+    Ticket(u64::from(generation) << 32 | u64::from(slot) << 1 | half)
 }
 
-fn of_ticket(ticket: Ticket) -> Option<(SaId, Half)> {
+const fn of_ticket(ticket: Ticket) -> (SaId, Half) {
     let half = if ticket.0 & 1 == 1 {
         Half::Outbound
     } else {
         Half::Inbound
     };
-    u32::try_from(ticket.0 >> 1)
-        .ok()
-        .map(|number| (SaId(Id::from_u32(number)), half))
+    let Id { slot, generation } = Id::from_u64(ticket.0);
+    let slot = slot >> 1;
+    (SaId(Id { slot, generation }), half)
 }

@@ -1,5 +1,6 @@
 //! Checked views of the headers that the data plane reads and writes.
 
+pub mod ah;
 pub mod checksum;
 pub mod datagram;
 pub mod ecn;

@@ -308,7 +308,12 @@ impl<E: Engines> Device<E> {
         entropy: &mut dyn Entropy,
         port: &mut dyn Port<E::Buf>,
     ) -> Option<Instant> {
-        self.plane.timers(now);
+        let mut cx = Cx {
+            now,
+            entropy: &mut *entropy,
+            buffers: &mut *port,
+        };
+        self.plane.timers(&mut cx);
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.timers(&mut env);
         for _ in 0..self.limits.work_per_turn {
@@ -424,23 +429,18 @@ impl<E: Engines> Device<E> {
                 }
             }
             PlaneEvent::Close(channel) => self.engines.packet().close(channel),
-            PlaneEvent::Acquire { policy, .. } => {
-                let wanted = self.plane.state().policy(policy).and_then(|record| {
-                    let (peer, local) = (record.peer?, record.local?);
-                    Some(Acquire {
-                        policy: record.config.name.clone(),
+            PlaneEvent::Acquire { policy, ends, .. } => match ends.zip(self.policy_name(policy)) {
+                Some(((local, peer), policy)) => {
+                    let acquire = Acquire {
+                        policy,
                         peer,
                         local,
-                    })
-                });
-                match wanted {
-                    Some(acquire) => {
-                        let (endpoint, mut env) = self.endpoint_env(now, entropy);
-                        endpoint.acquire(&mut env, acquire);
-                    }
-                    None => self.plane.negotiation_failed(now, policy),
+                    };
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.acquire(&mut env, acquire);
                 }
-            }
+                None => self.plane.negotiation_failed(now, policy),
+            },
             PlaneEvent::Installed { bundle, half, ok } => {
                 let found = self
                     .installs
@@ -486,6 +486,15 @@ impl<E: Engines> Device<E> {
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.bundle_removed(&mut env, &removed, why);
             }
+            // Nobody here can look a name up: the packets that wait are dropped.
+            PlaneEvent::Resolve { policy, .. } => {
+                self.plane.resolved(now, policy, None, &self.state.keys);
+            }
+            PlaneEvent::Keepalive {
+                local, peer, bytes, ..
+            } => self.send(port, Path { local, peer }, bytes),
+            // What arrives next is answered where it came from; ISAKMP learns of it by itself.
+            PlaneEvent::Moved { .. } | PlaneEvent::BadSpi { .. } => {}
         }
         true
     }
@@ -547,14 +556,18 @@ impl<E: Engines> Device<E> {
                 }
                 Answer::Public(Err(PublicFault::Engine))
             }
-            Ask::Reserve { policy, protocols } => {
+            Ask::Reserve {
+                policy,
+                ends,
+                protocols,
+            } => {
                 let id = self
                     .plane
                     .state()
                     .policy_by_name(policy.as_str())
                     .map(|(id, _)| id);
                 Answer::Reserved(match id {
-                    Some(id) => self.plane.reserve(now, entropy, id, &protocols),
+                    Some(id) => self.plane.reserve(now, entropy, id, ends, &protocols),
                     None => Err(ipsec_core::ReserveFault::NoSuchPolicy),
                 })
             }
@@ -562,7 +575,7 @@ impl<E: Engines> Device<E> {
                 bundle,
                 half,
                 negotiated,
-            } => match self.plane.install(entropy, bundle, half, negotiated) {
+            } => match self.plane.install(now, entropy, bundle, half, negotiated) {
                 Ok(()) => {
                     self.installs.push((bundle, half, ticket));
                     return;
@@ -671,12 +684,12 @@ impl<E: Engines> Device<E> {
         let Some(sa) = self.plane.state().sa(sa) else {
             return;
         };
-        let Some(bundle) = self.plane.state().bundle(sa.bundle) else {
+        let Some(path) = self.plane.state().path_of(sa.bundle) else {
             return;
         };
         let (source, destination, spi) = match half {
-            Half::Inbound => (bundle.peer, bundle.local, sa.in_spi),
-            Half::Outbound => (bundle.local, bundle.peer, sa.out_spi),
+            Half::Inbound => (path.peer, path.local, sa.in_spi),
+            Half::Outbound => (path.local, path.peer, sa.out_spi),
         };
         port.report(DeviceReport::SaKeys {
             source,

@@ -60,10 +60,13 @@ impl Initiator {
         let gone = reason(0, Subject::Changed, Whose::Ours);
         let policy = env.ipsec.policy(acquire.policy.as_str()).ok_or(gone)?;
         let protocols = phase2(env.ipsec, policy).ok_or(gone)?.protocols();
-        let policy = common.policy.clone();
-        Ok(Self::Reserving(
-            out.ask(|_| Ask::Reserve { policy, protocols }),
-        ))
+        let (policy, path) = (common.policy.clone(), common.talk.path);
+        let ends = (path.local.ip(), path.peer.ip());
+        Ok(Self::Reserving(out.ask(|_| Ask::Reserve {
+            policy,
+            ends,
+            protocols,
+        })))
     }
 
     pub(crate) const fn name(&self) -> &'static str {

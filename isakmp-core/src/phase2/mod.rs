@@ -16,10 +16,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hw_offload::{DhGroup, Digest, Secret, Ticket};
-use ipsec_core::model::{
-    Half, IpsecConfig, Mode, Name, PolicyConfig, Protocol, Role, Selector, Spi,
-};
-use ipsec_core::{BundleId, Instant, Negotiated, SaKeys};
+use ipsec_core::model::{Half, IpsecConfig, Name, PolicyConfig, Protocol, Role, Selector, Spi};
+use ipsec_core::{BundleId, Instant, Negotiated, SaKeys, Traversal};
 
 pub(crate) use responder::Offer;
 
@@ -384,6 +382,7 @@ impl Terms {
             SaKeys {
                 protocol: chosen.protocol,
                 spi,
+                mode: chosen.spec.mode(),
                 cipher,
                 cipher_key: Secret::copy_of(cipher_key),
                 mac,
@@ -393,15 +392,13 @@ impl Terms {
         });
         Negotiated {
             sas: sas.collect(),
-            mode: chosen
-                .first()
-                .map_or(Mode::Tunnel, |chosen| chosen.spec.mode()),
             lifetime: self.agreement.lifetime,
             role,
             local: sa.path.local.ip(),
             peer: sa.path.peer.ip(),
             selector: self.selector.clone(),
             isakmp_sa: sa.number,
+            traversal: Traversal::default(),
         }
     }
 }

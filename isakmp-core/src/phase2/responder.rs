@@ -167,8 +167,13 @@ impl Responder {
             .iter()
             .map(|chosen| chosen.protocol)
             .collect();
-        let policy = common.policy.clone();
-        let ticket = out.ask(|_| Ask::Reserve { policy, protocols });
+        let (policy, path) = (common.policy.clone(), common.talk.path);
+        let ends = (path.local.ip(), path.peer.ip());
+        let ticket = out.ask(|_| Ask::Reserve {
+            policy,
+            ends,
+            protocols,
+        });
         Self::Reserving(offer, ticket)
     }
 

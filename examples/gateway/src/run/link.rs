@@ -36,6 +36,8 @@ pub(crate) enum UdpUse {
     Isakmp,
     /// ISAKMP messages behind a marker, and ESP (RFC 3948).
     NatTraversal,
+    /// ESP of UDP tunnels.
+    Tunnel,
 }
 
 /// What comes through a socket.
@@ -105,6 +107,14 @@ fn ports(state: &State) -> Vec<(u16, UdpUse)> {
     let policies = &state.isakmp.policies;
     if policies.iter().any(IsakmpPolicyConfig::traverses_nat) {
         ports.push((NAT_T, UdpUse::NatTraversal));
+    }
+    let ipsec = &state.ipsec;
+    if ipsec
+        .policies
+        .iter()
+        .any(|policy| policy.udp_tunnel == Some(true))
+    {
+        ports.push((ipsec.udp_port(), UdpUse::Tunnel));
     }
     ports
 }

@@ -10,7 +10,7 @@ use hw_offload::{Buffers, Headroom, PacketBuf};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::NON_ESP_MARKER;
 use ipsec_core::wire::{flow_of, ipv4, ipv6, udp};
-use ipsec_core::{Instant, Outgoing};
+use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
 use isakmp_core::device::{DeviceReport, Port};
 use lab::{Buf, Pcap};
@@ -22,7 +22,6 @@ use super::link::{Carries, Link, UdpUse};
 const UDP: u8 = 17;
 /// What the header of a datagram says whose own is not handed out: nobody looks at it.
 const HOPS: u8 = 64;
-const HEADROOM: usize = 128;
 /// The longest packet, with room for its trailer.
 const ROOM: usize = 16_384;
 /// The same complaint is not repeated sooner.
@@ -233,7 +232,7 @@ fn head(packet: &mut [u8], from: SocketAddr, to: SocketAddr, protocol: u8, tos: 
 
 /// Lets `read` fill a buffer; the packet is what it read.
 fn receive(buffer: &mut Buf, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<()> {
-    let room = ROOM - HEADROOM * 2;
+    let room = ROOM - HEADROOM - TAILROOM;
     buffer.grow_back(room).map_err(io::Error::other)?;
     let len = read(buffer.packet_mut())?;
     buffer.shrink_back(room.saturating_sub(len));
@@ -242,7 +241,7 @@ fn receive(buffer: &mut Buf, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) 
 
 impl Buffers<Buf> for World {
     fn take(&mut self, len: usize) -> Option<Buf> {
-        if len > ROOM - HEADROOM * 2 {
+        if len > ROOM - HEADROOM - TAILROOM {
             return None;
         }
         let mut buffer = self
