@@ -15,7 +15,9 @@ use crate::packet::{
 /// All storage is taken at construction; a packet costs no allocation.
 pub struct SoftEngine<B> {
     slots: Vec<Slot>,
-    limit: u16,
+    /// Slots below `slots.len()` that may be given out again, the next one last.
+    free: Vec<u32>,
+    limit: u32,
     queue: VecDeque<PacketJob<B>>,
     depth: usize,
     done: VecDeque<PacketDone<B>>,
@@ -24,7 +26,7 @@ pub struct SoftEngine<B> {
 }
 
 struct Slot {
-    generation: u16,
+    generation: u32,
     state: SlotState,
 }
 
@@ -37,9 +39,10 @@ enum SlotState {
 impl<B: PacketBuf> SoftEngine<B> {
     /// An engine with at most `channels` channels and `depth` packets between two polls.
     #[must_use]
-    pub fn new(channels: u16, depth: usize) -> Self {
+    pub fn new(channels: u32, depth: usize) -> Self {
         Self {
             slots: Vec::new(),
+            free: Vec::new(),
             limit: channels,
             queue: VecDeque::with_capacity(depth),
             depth,
@@ -50,7 +53,7 @@ impl<B: PacketBuf> SoftEngine<B> {
     }
 
     fn keyed(&self, channel: ChannelId) -> Option<&Keyed> {
-        let slot = self.slots.get(usize::from(channel.slot))?;
+        let slot = self.slots.get(index(channel.slot))?;
         match &slot.state {
             SlotState::Open(keyed) if slot.generation == channel.generation => Some(keyed),
             SlotState::Open(_) | SlotState::Free | SlotState::Closing => None,
@@ -58,24 +61,22 @@ impl<B: PacketBuf> SoftEngine<B> {
     }
 
     fn place(&mut self, keyed: Keyed) -> Result<ChannelId, OpenFault> {
-        let free = self
-            .slots
-            .iter()
-            .position(|slot| matches!(slot.state, SlotState::Free));
-        let index = match free {
-            Some(index) => index,
-            None if self.slots.len() < usize::from(self.limit) => {
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => {
+                let next = u32::try_from(self.slots.len()).map_err(|_| OpenFault::Full)?;
+                if next >= self.limit {
+                    return Err(OpenFault::Full);
+                }
                 self.slots.push(Slot {
                     generation: 0,
                     state: SlotState::Free,
                 });
-                self.slots.len() - 1
+                next
             }
-            None => return Err(OpenFault::Full),
         };
-        let slot = self.slots.get_mut(index).ok_or(OpenFault::Full)?;
+        let slot = self.slots.get_mut(index(number)).ok_or(OpenFault::Full)?;
         slot.state = SlotState::Open(keyed);
-        let number = u16::try_from(index).map_err(|_| OpenFault::Full)?;
         Ok(ChannelId {
             slot: number,
             generation: slot.generation,
@@ -99,9 +100,10 @@ impl<B: PacketBuf> SoftEngine<B> {
 
     fn detach(&mut self) {
         for channel in self.closing.drain(..) {
-            if let Some(slot) = self.slots.get_mut(usize::from(channel.slot)) {
+            if let Some(slot) = self.slots.get_mut(index(channel.slot)) {
                 slot.state = SlotState::Free;
                 slot.generation = slot.generation.wrapping_add(1);
+                self.free.push(channel.slot);
             }
             self.control.push_back(Completion::Detached(channel));
         }
@@ -120,7 +122,7 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
 
     fn close(&mut self, channel: ChannelId) {
         if self.keyed(channel).is_some()
-            && let Some(slot) = self.slots.get_mut(usize::from(channel.slot))
+            && let Some(slot) = self.slots.get_mut(index(channel.slot))
         {
             slot.state = SlotState::Closing;
             self.closing.push(channel);
@@ -160,4 +162,9 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
             && self.closing.is_empty();
         if idle { Idle::Idle } else { Idle::PollNow }
     }
+}
+
+/// A slot's place; one beyond the address space is beyond the table too.
+fn index(slot: u32) -> usize {
+    usize::try_from(slot).unwrap_or(usize::MAX)
 }
