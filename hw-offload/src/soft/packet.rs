@@ -18,9 +18,11 @@ pub struct SoftEngine<B> {
     /// Slots below `slots.len()` that may be given out again, the next one last.
     free: Vec<u32>,
     limit: u32,
-    queue: VecDeque<PacketJob<B>>,
+    /// First the jobs that have been carried out, in order, then those that wait.
+    queue: VecDeque<(PacketJob<B>, Result<(), JobFault>)>,
+    /// How many have been carried out.
+    done: usize,
     depth: usize,
-    done: VecDeque<PacketDone<B>>,
     control: VecDeque<Completion<B>>,
     closing: Vec<ChannelId>,
 }
@@ -45,18 +47,10 @@ impl<B: PacketBuf> SoftEngine<B> {
             free: Vec::new(),
             limit: channels,
             queue: VecDeque::with_capacity(depth),
+            done: 0,
             depth,
-            done: VecDeque::with_capacity(depth),
             control: VecDeque::new(),
             closing: Vec::new(),
-        }
-    }
-
-    fn keyed(&self, channel: ChannelId) -> Option<&Keyed> {
-        let slot = self.slots.get(index(channel.slot))?;
-        match &slot.state {
-            SlotState::Open(keyed) if slot.generation == channel.generation => Some(keyed),
-            SlotState::Open(_) | SlotState::Free | SlotState::Closing => None,
         }
     }
 
@@ -83,19 +77,15 @@ impl<B: PacketBuf> SoftEngine<B> {
         })
     }
 
+    /// Carries out what waits, where it lies.
     fn run_queue(&mut self) {
-        while let Some(mut job) = self.queue.pop_front() {
-            let result = match self.keyed(job.channel) {
-                Some(keyed) => keyed.run(&mut job),
+        for (job, result) in self.queue.iter_mut().skip(self.done) {
+            *result = match keyed(&self.slots, job.channel) {
+                Some(keyed) => keyed.run(job),
                 None => Err(JobFault::Closed),
             };
-            self.done.push_back(PacketDone {
-                ticket: job.ticket,
-                channel: job.channel,
-                result,
-                buffer: job.buffer,
-            });
         }
+        self.done = self.queue.len();
     }
 
     fn detach(&mut self) {
@@ -121,7 +111,7 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
     }
 
     fn close(&mut self, channel: ChannelId) {
-        if self.keyed(channel).is_some()
+        if keyed(&self.slots, channel).is_some()
             && let Some(slot) = self.slots.get_mut(index(channel.slot))
         {
             slot.state = SlotState::Closing;
@@ -130,14 +120,14 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
     }
 
     fn submit(&mut self, job: PacketJob<B>) -> Result<(), Refused<PacketJob<B>>> {
-        let verdict = match self.keyed(job.channel) {
+        let verdict = match keyed(&self.slots, job.channel) {
             None => Err(RefusedWhy::NoSuchChannel),
-            Some(_) if self.queue.len() + self.done.len() >= self.depth => Err(RefusedWhy::Full),
+            Some(_) if self.queue.len() >= self.depth => Err(RefusedWhy::Full),
             Some(keyed) => keyed.admits(&job),
         };
         match verdict {
             Ok(()) => {
-                self.queue.push_back(job);
+                self.queue.push_back((job, Ok(())));
                 Ok(())
             }
             Err(why) => Err(Refused { job, why }),
@@ -145,22 +135,34 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
     }
 
     fn poll(&mut self) -> Option<Completion<B>> {
-        if self.done.is_empty() {
+        if self.done == 0 {
             self.run_queue();
         }
-        if let Some(done) = self.done.pop_front() {
-            return Some(Completion::Packet(done));
+        if let Some((job, result)) = self.queue.pop_front() {
+            self.done -= 1;
+            return Some(Completion::Packet(PacketDone {
+                ticket: job.ticket,
+                channel: job.channel,
+                result,
+                buffer: job.buffer,
+            }));
         }
         self.detach();
         self.control.pop_front()
     }
 
     fn pending(&self) -> Idle {
-        let idle = self.queue.is_empty()
-            && self.done.is_empty()
-            && self.control.is_empty()
-            && self.closing.is_empty();
+        let idle = self.queue.is_empty() && self.control.is_empty() && self.closing.is_empty();
         if idle { Idle::Idle } else { Idle::PollNow }
+    }
+}
+
+/// The schedules of an open channel.
+fn keyed(slots: &[Slot], channel: ChannelId) -> Option<&Keyed> {
+    let slot = slots.get(index(channel.slot))?;
+    match &slot.state {
+        SlotState::Open(keyed) if slot.generation == channel.generation => Some(keyed),
+        SlotState::Open(_) | SlotState::Free | SlotState::Closing => None,
     }
 }
 
