@@ -1,7 +1,9 @@
 //! The contract of the software engine: channels, queue, and what a closed channel leaves behind.
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+use hw_offload::testing::SeededEntropy;
 use hw_offload::*;
+use proptest::prelude::*;
 
 type Engine = SoftEngine<ArrayBuf<64>>;
 
@@ -148,4 +150,115 @@ fn a_full_queue_or_a_job_that_does_not_fit_comes_back_untouched() {
         [3, 5].map(Ticket),
         [3, 5].map(|_| packet(&mut engine).ticket)
     );
+}
+
+/// A run of whole blocks somewhere in the storage, with room for an IV in front.
+fn placed(block: usize) -> impl Strategy<Value = (usize, usize)> {
+    (16_usize..100, 0_usize..400).prop_map(move |(at, len)| (at, len / block * block))
+}
+
+/// A run of bytes, often as long as blocks of the hash.
+fn authenticated() -> impl Strategy<Value = (u16, u16)> {
+    let len = prop_oneof![0_u16..300, (0_u16..5).prop_map(|blocks| blocks * 64)];
+    (0_u16..300, len)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever is authenticated, before, around or behind what is enciphered: sealing is the
+    /// cipher and then the HMAC, and opening undoes it unless a bit of either was changed.
+    #[test]
+    fn a_seal_is_cipher_then_hmac(
+        cipher in proptest::sample::select(&Cipher::ALL),
+        mac in proptest::sample::select(&Mac::ALL),
+        (at, len) in placed(16),
+        auth in proptest::array::uniform3(authenticated()),
+        seed in any::<u64>(),
+        flip in any::<proptest::sample::Index>(),
+    ) {
+        let mut random = SeededEntropy::new(seed);
+        let mut key = |len| {
+            let mut bytes = vec![0; len];
+            random.fill(&mut bytes).unwrap();
+            bytes
+        };
+        let (cipher_key, mac_key) = (key(cipher.key_len()), key(mac.key_len()));
+        let plain: [u8; 640] = key(640).try_into().unwrap();
+        let auth = auth.map(|(start, len)| Span { start, len });
+        let icv = Span::new(600, mac.icv_len()).unwrap();
+        let iv = Span::new(at - cipher.iv_len(), cipher.iv_len()).unwrap();
+        let crypt = Span::new(at, len).unwrap();
+
+        let mut expected = plain;
+        let iv_bytes = plain[iv.range()].to_vec();
+        if cipher != Cipher::Null {
+            SoftPrimitives
+                .cbc_encrypt(cipher, &cipher_key, &iv_bytes, &mut expected[crypt.range()])
+                .unwrap();
+        }
+        if let Some(hash) = mac.hash() {
+            let parts = auth.map(|span| &expected[span.range()]).concat();
+            let value = SoftPrimitives.hmac(hash, &mac_key, &[&parts]);
+            expected[icv.range()].copy_from_slice(&value.as_bytes()[..12]);
+        }
+
+        let run = |op, bytes: &[u8]| {
+            let mut engine = SoftEngine::<ArrayBuf<640>>::new(1, 1);
+            let spec = ChannelSpec {
+                cipher,
+                cipher_key: Secret::copy_of(&cipher_key),
+                mac,
+                mac_key: Secret::copy_of(&mac_key),
+                op,
+            };
+            engine.open(Ticket(0), spec).unwrap();
+            let Some(Completion::Opened { result: Ok(channel), .. }) = engine.poll() else {
+                panic!("no channel");
+            };
+            let mut buffer = ArrayBuf::with_headroom(0);
+            buffer.fill(0, bytes).unwrap();
+            let ticket = Ticket(1);
+            let job = PacketJob { ticket, channel, op, iv, crypt, auth, icv, buffer };
+            engine.submit(job).unwrap();
+            match engine.poll() {
+                Some(Completion::Packet(done)) => (done.result, done.buffer.packet().to_vec()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (result, sealed) = run(Op::Seal, &plain);
+        prop_assert_eq!(result, Ok(()));
+        prop_assert_eq!(&sealed[..], &expected);
+
+        let (result, opened) = run(Op::Open, &sealed);
+        prop_assert_eq!(result, Ok(()));
+        prop_assert_eq!(&opened[..600], &plain[..600]);
+
+        let signed: Vec<usize> = auth.iter().chain([&icv]).flat_map(|span| span.range()).collect();
+        if mac != Mac::None {
+            let mut forged = sealed;
+            forged[signed[flip.index(signed.len())]] ^= 1;
+            let (result, untouched) = run(Op::Open, &forged);
+            prop_assert_eq!(result, Err(JobFault::BadIcv));
+            prop_assert_eq!(untouched, forged);
+        }
+    }
+
+    /// A hash does not depend on how its input is cut.
+    #[test]
+    fn parts_are_one_message(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let parts: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+        for hash in Hash::ALL {
+            let whole = SoftPrimitives.hash(hash, &[&bytes]);
+            prop_assert_eq!(SoftPrimitives.hash(hash, &parts), whole);
+            let whole = SoftPrimitives.hmac(hash, b"key", &[&bytes]);
+            prop_assert_eq!(SoftPrimitives.hmac(hash, b"key", &parts), whole);
+        }
+    }
 }
