@@ -50,7 +50,7 @@ story!(
         });
         assert_eq!(dropped.count(), 5);
         let plane = pair.a.device.plane();
-        let policy = plane.policy_by_name("vpn").unwrap().1;
+        let policy = plane.policy_by_name("vpn").expect("it is there").1;
         assert_eq!(policy.counters.get(Happened::OutNoBundle), 25);
         assert_eq!(policy.counters.get(Happened::OutNoBundleFail), 5);
         assert_eq!(pair.clear, 0);
@@ -101,7 +101,7 @@ story!(
                 .device
                 .plane()
                 .policy_by_name("vpn")
-                .unwrap()
+                .expect("it is there")
                 .1
                 .queued,
             3
