@@ -120,6 +120,8 @@ pub struct Bundle {
     pub lifetime: Option<Lifetime>,
     /// Who began the exchange.
     pub role: Role,
+    /// When its negotiation began.
+    pub began: Instant,
     /// When it became valid.
     pub since: Instant,
     /// Soft limit in seconds; 0 for none.
@@ -185,6 +187,7 @@ impl Bundle {
             sas: Vec::new(),
             lifetime: None,
             role: Role::Responder,
+            began: now,
             since: now,
             soft_seconds: 0,
             bytes: 0,

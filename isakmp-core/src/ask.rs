@@ -117,8 +117,8 @@ pub enum Action {
         /// The peer's SPI.
         spi: Spi,
     },
-    /// The peer restarted: the bundles under these ISAKMP SAs are dead.
-    PeerRestarted(Vec<u32>),
+    /// The peer restarted and knows nothing of these bundles any more.
+    PeerRestarted(Vec<BundleId>),
     /// Something to tell.
     Report(Report),
 }

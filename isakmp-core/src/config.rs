@@ -621,6 +621,22 @@ impl IsakmpConfig {
         self.policies.iter().find(|policy| policy.name == *name)
     }
 
+    /// The policy towards a peer: the one that the IPsec policy names with ISAKMPPOLICY, which must
+    /// be for that peer, else the first that names its address.
+    #[must_use]
+    pub fn policy_towards(
+        &self,
+        peer: core::net::IpAddr,
+        named: Option<&Name>,
+    ) -> Option<&IsakmpPolicyConfig> {
+        match named {
+            Some(name) => self
+                .policy(name.as_str())
+                .filter(|policy| policy.peer == PeerAddress::Address(peer)),
+            None => self.policy_for(peer),
+        }
+    }
+
     /// The policy for a peer: the first that names its address.
     #[must_use]
     pub fn policy_for(&self, peer: core::net::IpAddr) -> Option<&IsakmpPolicyConfig> {

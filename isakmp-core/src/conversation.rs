@@ -25,7 +25,10 @@ pub(crate) struct Conversation {
     sent: Vec<u8>,
     payloads: Vec<PayloadType>,
     message: u8,
+    /// Transmissions that the timer made; only these use up the policy's retransmissions.
     times: u16,
+    /// Copies sent because the peer repeated itself.
+    repeats: u16,
     resend_at: Option<Instant>,
     received: Option<Digest>,
 }
@@ -47,6 +50,7 @@ impl Conversation {
             payloads: Vec::new(),
             message: 0,
             times: 0,
+            repeats: 0,
             resend_at: None,
             received: None,
         }
@@ -101,16 +105,28 @@ impl Conversation {
         self.message = message;
         self.payloads = payloads;
         self.sent = bytes;
-        self.times = 0;
-        self.transmit(out);
+        self.times = 1;
+        self.repeats = 0;
+        self.transmit(out, 0);
         self.resend_at = policy.map(|policy| now + policy.wait(1));
     }
 
-    /// Sends the same bytes once more.
-    pub(crate) fn transmit(&mut self, out: &mut Out<'_>) {
+    /// Answers a message that was answered before. Whoever repeats it, perhaps a stranger, does
+    /// not shorten the exchange by that.
+    pub(crate) fn answer_again(&mut self, out: &mut Out<'_>) {
         if self.sent.is_empty() {
             return;
         }
+        self.repeats = self.repeats.saturating_add(1);
+        self.transmit(out, self.again());
+    }
+
+    /// How often the message was sent before the last time.
+    const fn again(&self) -> u16 {
+        self.times.saturating_sub(1).saturating_add(self.repeats)
+    }
+
+    fn transmit(&self, out: &mut Out<'_>, again: u16) {
         out.report(Report::Message {
             exchange: self.number,
             sent: true,
@@ -118,9 +134,8 @@ impl Conversation {
             message: self.message,
             payloads: self.payloads.clone(),
             length: self.sent.len(),
-            again: self.times,
+            again,
         });
-        self.times += 1;
         out.push(Action::Send {
             path: self.path,
             bytes: self.sent.clone(),
@@ -141,7 +156,8 @@ impl Conversation {
             self.resend_at = None;
             return Tick::GivenUp;
         }
-        self.transmit(out);
+        self.times = self.times.saturating_add(1);
+        self.transmit(out, self.again());
         self.resend_at = Some(now + policy.wait(self.times));
         Tick::Nothing
     }

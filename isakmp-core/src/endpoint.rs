@@ -18,13 +18,14 @@ use crate::out::Out;
 use crate::phase1::{self, Incoming};
 use crate::phase2;
 use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Cookie, ExchangeType, Header};
+use crate::wire::{Cookie, ExchangeType, Header, Identification};
 
 /// A bundle that was negotiated and still lives.
 #[derive(Clone, Debug)]
 struct Child {
     bundle: BundleId,
-    sa: u32,
+    /// Whose it is: several peers may share an address.
+    identity: Identification,
     peer: IpAddr,
     since: Instant,
 }
@@ -134,7 +135,7 @@ impl Endpoint {
         };
         match header.exchange {
             ExchangeType::Main => self.main_mode(env, path, incoming),
-            ExchangeType::Quick => self.quick_mode(env, path, incoming),
+            ExchangeType::Quick => self.quick_mode(env, incoming),
             ExchangeType::Informational => self.informational(env, path, &incoming),
             ExchangeType::Aggressive
             | ExchangeType::Transaction
@@ -164,22 +165,11 @@ impl Endpoint {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        let peer = acquire.peer;
-        let under_way = self
-            .phase1
-            .iter()
-            .any(|(_, exchange)| exchange.common.talk.path.peer.ip() == peer && exchange.proven());
-        let need_phase1 = self.usable_sa(peer).is_none() && !under_way;
-        let local = acquire.local;
         self.waiting.push(Waiting {
             acquire,
             not_before: env.now,
         });
-        if need_phase1 {
-            self.start_main(env, local, peer, None);
-        } else {
-            self.start_waiting(env);
-        }
+        self.start_waiting(env);
     }
 
     /// An answer to an [`Action::Ask`]. A late or foreign one has no effect.
@@ -268,7 +258,12 @@ impl Endpoint {
             } else {
                 sa.renewing = true;
                 let (local, peer) = (sa.path.local.ip(), sa.path.peer.ip());
-                self.start_main(env, local, peer, Some(IsakmpSaId(id)));
+                let policy = sa.policy.name.clone();
+                if !self.start_main(env, local, peer, Some(&policy), Some(IsakmpSaId(id)))
+                    && let Some(sa) = self.sas.get_mut(id)
+                {
+                    sa.renew_later(env.now);
+                }
             }
         }
         self.start_waiting(env);
@@ -292,12 +287,14 @@ impl Endpoint {
             .iter()
             .filter_map(|(_, quick)| quick.common.talk.deadline());
         let sas = self.sas.iter().map(|(_, sa)| sa.deadline());
-        let waiting = self
-            .waiting
-            .iter()
-            .filter(|waiting| self.usable_sa(waiting.acquire.peer).is_some())
-            .filter(|waiting| waiting.not_before > now)
-            .map(|waiting| waiting.not_before);
+        // One whose turn has come waits for an exchange; one without any hope is taken up now.
+        let waiting = self.waiting.iter().filter_map(|waiting| {
+            let peer = waiting.acquire.peer;
+            if self.usable_sa(peer).is_some() {
+                return Some(waiting.not_before).filter(|at| *at > now);
+            }
+            (!self.is_under_way(peer)).then_some(now)
+        });
         exchanges.chain(quick).chain(sas).chain(waiting).min()
     }
 
@@ -318,6 +315,7 @@ impl Endpoint {
             self.remove_sa(env, IsakmpSaId(id), true, false);
         }
         self.drop_exchanges(|_| true);
+        self.fail_waiting(|_| true);
     }
 
     /// The policy was changed or destroyed: what was made from it goes.
@@ -343,7 +341,8 @@ impl Endpoint {
             .collect();
         for id in ids {
             if let Some(exchange) = self.phase1.remove(id) {
-                self.fail_waiting(exchange.common.talk.path.peer.ip());
+                let peer = exchange.common.talk.path.peer.ip();
+                self.fail_waiting(|acquire| acquire.peer == peer);
             }
         }
         let ids: Vec<Id> = self
@@ -416,7 +415,7 @@ impl Endpoint {
     fn usable_sa(&self, peer: IpAddr) -> Option<IsakmpSaId> {
         self.sas
             .iter()
-            .filter(|(_, sa)| sa.path.peer.ip() == peer && !sa.replaced)
+            .filter(|(_, sa)| sa.path.peer.ip() == peer && !sa.replaced && !sa.is_spent())
             .max_by_key(|(_, sa)| (sa.since, sa.number))
             .map(|(id, _)| IsakmpSaId(id))
     }
@@ -429,10 +428,15 @@ impl Endpoint {
             .map(|(id, _)| IsakmpSaId(id))
     }
 
-    fn fail_waiting(&mut self, peer: IpAddr) {
-        let failed = self
-            .waiting
-            .extract_if(.., |waiting| waiting.acquire.peer == peer);
+    /// Whether phase 1 with a peer is on its way, begun by either side.
+    fn is_under_way(&self, peer: IpAddr) -> bool {
+        self.phase1
+            .iter()
+            .any(|(_, exchange)| exchange.common.talk.path.peer.ip() == peer && exchange.proven())
+    }
+
+    fn fail_waiting(&mut self, of: impl Fn(&Acquire) -> bool) {
+        let failed = self.waiting.extract_if(.., |waiting| of(&waiting.acquire));
         for waiting in failed {
             self.actions
                 .push_back(Action::Failed(waiting.acquire.policy));

@@ -16,11 +16,15 @@ use crate::wire::{
 };
 
 /// Replies that are kept for the peer's retransmissions.
-const REPLIES: usize = 4;
+const REPLIES: usize = 8;
 /// How long after a failed renewal the next one starts.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
-/// Message ids of the peer that are remembered.
+/// Message ids of both sides that are remembered. An SA that has used so many takes no other
+/// exchange: an IV must not come twice.
 const USED_IDS: usize = 1024;
+/// When so many are used, the initiator asks for a successor; the responder later, so that not both
+/// do.
+const RENEW_AT_IDS: [usize; 2] = [USED_IDS / 4 * 3, USED_IDS / 8 * 7];
 
 /// An ISAKMP SA by slot and generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +96,10 @@ pub struct IsakmpSa {
     pub(crate) replaced: bool,
     /// The hash of its cookies: the number under which bundles know it.
     pub number: u32,
+    /// Whether it has been told that somebody sends what is not authentic.
+    pub(crate) suspected: bool,
+    /// Whether the peer has said under it that it knows nothing from before.
+    pub(crate) contacted: bool,
     replies: Vec<Reply>,
     used: Vec<MessageId>,
 }
@@ -130,6 +138,8 @@ impl IsakmpSa {
             renew_at,
             replaced: false,
             number,
+            suspected: false,
+            contacted: false,
             replies: Vec::new(),
             used: Vec::new(),
         }
@@ -249,7 +259,8 @@ impl IsakmpSa {
     }
 
     /// Keeps the last message of a finished exchange until nobody will ask for it again.
-    pub(crate) fn keep_reply(&mut self, to: Digest, bytes: Vec<u8>, until: Instant) {
+    pub(crate) fn keep_reply(&mut self, to: Digest, bytes: Vec<u8>, now: Instant, until: Instant) {
+        self.replies.retain(|reply| reply.until > now);
         if self.replies.len() >= REPLIES {
             self.replies.remove(0);
         }
@@ -264,17 +275,28 @@ impl IsakmpSa {
             .map(|r| &r.bytes[..])
     }
 
-    /// Whether the peer has used a message id before, which no honest peer does.
+    /// Whether a message id was used before, which no honest peer does again.
     pub(crate) fn is_used(&self, id: MessageId) -> bool {
         self.used.contains(&id)
     }
 
-    /// Remembers a message id; false once too many are remembered to take another.
-    pub(crate) fn remember(&mut self, id: MessageId) -> bool {
-        let room = self.used.len() < USED_IDS;
-        if room {
+    /// Whether it takes no other exchange: too many ids are used to remember one more.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.used.len() >= USED_IDS
+    }
+
+    /// Remembers the message id of an exchange that [`IsakmpSa::is_spent`] lets begin.
+    pub(crate) fn remember(&mut self, id: MessageId) {
+        if !self.is_spent() {
             self.used.push(id);
         }
-        room
+        let [initiator, responder] = RENEW_AT_IDS;
+        let limit = match self.role {
+            Role::Initiator => initiator,
+            Role::Responder => responder,
+        };
+        if self.used.len() >= limit {
+            self.renew_at = self.renew_at.min(self.since);
+        }
     }
 }

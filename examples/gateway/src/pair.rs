@@ -226,6 +226,7 @@ fn negotiation(side: Side, reason: &Reason) -> Option<(u8, String)> {
             8,
             format!("The pre-shared keys differ, as far as {side} can tell: {advice}."),
         ),
+        (Subject::Refused, _) => (2, format!("{side}: {reason} - {advice}.")),
         (Subject::Timeout, _) => (1, format!("{side}: {reason} - {advice}.")),
         _ => (7, format!("{side}: {reason} - {advice}.")),
     })

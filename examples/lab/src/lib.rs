@@ -8,7 +8,7 @@ mod router;
 mod weather;
 
 pub use packets::{echo_reply, echo_request, is_echo_reply, udp};
-pub use pair::{Happening, Pair, Ping, Road, Side};
+pub use pair::{Happening, Pair, Ping, Road, Side, Watch};
 pub use pcap::Pcap;
 pub use router::{Buf, MemoryHost, Output, Router, World};
 pub use weather::Weather;

@@ -69,10 +69,11 @@ pub struct Ping {
     /// When the first request goes out.
     pub start: Instant,
     /// Requests sent.
-    pub sent: u16,
+    pub sent: u32,
     /// When the reply came.
     pub answered: Option<Instant>,
     next: Instant,
+    id: u16,
 }
 
 /// When a packet arrives, its number among those sent, where, and its bytes.
@@ -82,6 +83,9 @@ type Arrival = (Instant, u64, Side, Vec<u8>);
 /// much later than usual it arrives. Asked with the sender, its number on the WAN from 0, and the
 /// packet.
 pub type Road = Box<dyn FnMut(Side, u64, &[u8]) -> Vec<(Duration, Vec<u8>)>>;
+
+/// Is told of every packet that a router hands to the hosts behind it.
+pub type Watch = Box<dyn FnMut(Side, &[u8])>;
 
 /// Two routers in one process.
 pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
@@ -105,7 +109,10 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub clear: u64,
     /// Somebody on the road.
     pub road: Option<Road>,
+    /// Somebody behind the routers.
+    pub watch: Option<Watch>,
     crossed: u64,
+    ping_ids: u16,
     random: SeededEntropy,
     queue: BinaryHeap<Reverse<Arrival>>,
     sent: u64,
@@ -135,7 +142,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             esp: 0,
             clear: 0,
             road: None,
+            watch: None,
             crossed: 0,
+            ping_ids: 0,
             random,
             queue: BinaryHeap::new(),
             sent: 0,
@@ -227,6 +236,8 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Side::B
         };
         let (sent, answered, next) = (0, None, start);
+        let id = self.ping_ids;
+        self.ping_ids = id.wrapping_add(1);
         self.pings.push(Ping {
             side,
             source,
@@ -235,6 +246,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             sent,
             answered,
             next,
+            id,
         });
     }
 
@@ -288,8 +300,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             }
             ping.next = now + Duration::from_secs(1);
             ping.sent += 1;
-            let id = u16::try_from(place).unwrap_or(u16::MAX);
-            let request = echo_request(ping.source, ping.destination, id, ping.sent);
+            let id = ping.id;
+            let sequence = u16::try_from(ping.sent & 0xffff).unwrap_or(0);
+            let request = echo_request(ping.source, ping.destination, id, sequence);
             let side = ping.side;
             self.router(side).forward(now, &request);
             self.turn(side);
@@ -351,10 +364,15 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 }
             }
             Output::Lan(packet) => {
+                if let Some(watch) = &mut self.watch {
+                    watch(side, &packet);
+                }
                 if let Some((from, to, id, _)) = is_echo_reply(&packet) {
-                    let ping = self.pings.get_mut(usize::from(id));
-                    if let Some(ping) = ping.filter(|ping| {
-                        ping.side == side && ping.source == to && ping.destination == from
+                    if let Some(ping) = self.pings.iter_mut().find(|ping| {
+                        ping.id == id
+                            && ping.side == side
+                            && ping.source == to
+                            && ping.destination == from
                     }) {
                         ping.answered.get_or_insert(now);
                     }

@@ -676,7 +676,8 @@ impl PlaneState {
     }
 
     /// The first authentic packet on a policy's newest bundle shows that the peer sends on it:
-    /// the older ones go once packets under way have had time to arrive.
+    /// the older ones go once packets under way have had time to arrive. One that was not there yet
+    /// when the newest was begun crossed it: to the peer that one may be the newest, so both stay.
     fn retire_older(&mut self, now: Instant, id: crate::sad::BundleId) {
         let Some(policy) = self.bundle(id).map(|bundle| bundle.policy) else {
             return;
@@ -687,6 +688,7 @@ impl PlaneState {
         if owner.bundles.len() < 2 || owner.current != Some(id) {
             return;
         }
+        let began = self.bundle(id).map_or(now, |bundle| bundle.began);
         let at = now + self.limits.replaced_linger;
         // Bundles are few (Limits::bundles_per_policy), and this happens once per renewal.
         for place in 0..usize::from(self.limits.bundles_per_policy) + 1 {
@@ -701,7 +703,9 @@ impl PlaneState {
                 continue;
             }
             let fresh = self.sad.bundles.get_mut(old.0).is_some_and(|bundle| {
-                let replaced = bundle.state == SaState::Valid && bundle.retire_at.is_none();
+                let replaced = bundle.state == SaState::Valid
+                    && bundle.since < began
+                    && bundle.retire_at.is_none();
                 if replaced {
                     bundle.retire_at = Some(at);
                 }

@@ -515,15 +515,8 @@ impl<E: Engines> Device<E> {
             } => {
                 self.plane.delete_by_spi(peer, protocol, spi);
             }
-            Action::PeerRestarted(sas) => {
-                let dead: Vec<BundleId> = self
-                    .plane
-                    .state()
-                    .bundles()
-                    .filter(|(_, bundle)| bundle.isakmp_sa.is_some_and(|sa| sas.contains(&sa)))
-                    .map(|(id, _)| id)
-                    .collect();
-                for bundle in dead {
+            Action::PeerRestarted(bundles) => {
+                for bundle in bundles {
                     self.plane.release(bundle, RemoveWhy::PeerRestarted);
                 }
             }

@@ -9,6 +9,8 @@ use super::Endpoint;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Report};
 use crate::phase1::Incoming;
+use crate::phase2::Step;
+use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
 use crate::wire::{
     Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notify, NotifyType, Payload,
@@ -28,7 +30,7 @@ impl Endpoint {
             return self.unauthenticated(path, incoming);
         };
         let Some(sa) = self.sas.get(id.0) else { return };
-        if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+        if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
             self.counters.unknown += 1;
             return;
         }
@@ -61,6 +63,11 @@ impl Endpoint {
                         authentic,
                     };
                     self.push(Action::Report(report));
+                    if kind == NotifyType::INITIAL_CONTACT {
+                        self.contacted_under(env, id);
+                    } else if kind.is_error() {
+                        self.refused_under(env, id, &notify);
+                    }
                 }
                 Ok(Payload::Delete(delete))
                     if delete.protocol == 1 && delete.spis().any(|spi| spi == own_cookies) =>
@@ -86,6 +93,41 @@ impl Endpoint {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// INITIAL-CONTACT under an established SA: once, what the peer had before it is gone.
+    fn contacted_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if core::mem::replace(&mut sa.contacted, true) {
+            return;
+        }
+        let (identity, since) = (sa.identity.clone(), sa.since);
+        self.peer_restarted(env, &identity, since, Some(id));
+    }
+
+    /// An authentic error ends the quick mode that it is about: the one whose SPI it names, or the
+    /// only one that waits for an answer.
+    fn refused_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId, notify: &Notify<'_>) {
+        let waiting: Vec<_> = self
+            .quick
+            .iter()
+            .filter(|(_, quick)| quick.common.sa == id)
+            .filter_map(|(place, quick)| Some((place, quick.offered()?)))
+            .collect();
+        let found = match (<[u8; 4]>::try_from(notify.spi), waiting.as_slice()) {
+            (Ok(named), _) if named != [0; 4] => waiting
+                .iter()
+                .find(|(_, spis)| spis.iter().any(|(_, spi)| spi.to_bytes() == named)),
+            (_, [only]) => Some(only),
+            _ => None,
+        };
+        if let Some(place) = found.map(|(place, _)| *place) {
+            let reason = Reason::new(ExchangeType::Quick, 1, Subject::Refused, Whose::Theirs);
+            let step = Step::Failed(reason.told(Some(notify.kind)));
+            self.after_quick(env, place, step);
         }
     }
 
@@ -171,13 +213,20 @@ impl Endpoint {
         });
     }
 
-    /// Sends an error notification under an SA, where the policy wants it.
-    pub(super) fn send_notify(&mut self, env: &mut Env<'_>, id: IsakmpSaId, kind: NotifyType) {
+    /// Sends an error notification under an SA, where the policy wants it: about a protocol and the
+    /// SPI that the peer proposed for it.
+    pub(super) fn send_notify(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        kind: NotifyType,
+        (protocol, spi): (u8, &[u8]),
+    ) {
         if self.sas.get(id.0).is_some_and(|sa| sa.policy.notifies()) {
             let notify = Notify {
-                protocol: 3,
+                protocol,
                 kind,
-                spi: &[],
+                spi,
                 data: &[],
             };
             self.inform(env, id, (PayloadType::N, notify.to_bytes()));
@@ -205,7 +254,7 @@ impl Endpoint {
     }
 
     fn inform(&mut self, env: &mut Env<'_>, id: IsakmpSaId, payload: (PayloadType, Vec<u8>)) {
-        let Some(message_id) = self.new_message_id(env, id) else {
+        let Ok(message_id) = self.new_message_id(env, id) else {
             return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };

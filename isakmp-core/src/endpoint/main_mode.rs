@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use ipsec_core::model::{Lifetime, Role};
+use ipsec_core::model::{Lifetime, Name, Role};
 use ipsec_core::{Id, Instant};
 
 use super::Endpoint;
@@ -18,26 +18,34 @@ use crate::phase1::{
 };
 use crate::reason::{Mismatch, Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Cookie, ExchangeType, NotifyType, Payload, PayloadType, Payloads};
+use crate::wire::{
+    Cookie, ExchangeType, Identification, NotifyType, Payload, PayloadType, Payloads,
+};
 
 /// How long an initiator that has not proved its address is remembered.
 const HALF_OPEN_LIFE: Duration = Duration::from_secs(120);
+/// Replaced SAs of one peer that are kept until they expire.
+const REPLACED_SAS: usize = 2;
 /// How long a responder leaves the first quick mode to the initiator.
 const RESPONDER_WAITS: Duration = Duration::from_secs(2);
 
 impl Endpoint {
-    /// Begins phase 1 with a peer.
+    /// Begins phase 1 with a peer; false, with a report, if it cannot.
     pub(super) fn start_main(
         &mut self,
         env: &mut Env<'_>,
         local: IpAddr,
         peer: IpAddr,
+        policy: Option<&Name>,
         replaces: Option<IsakmpSaId>,
-    ) {
+    ) -> bool {
         let reason = |subject| Reason::new(ExchangeType::Main, 0, subject, Whose::Ours);
-        let Some(policy) = env.config.policy_for(peer).cloned() else {
+        let Some(policy) = env.config.policy_towards(peer, policy).cloned() else {
             return self.cannot_start(peer, reason(Subject::NoIsakmpPolicy));
         };
+        if self.phase1.is_full() {
+            return self.cannot_start(peer, reason(Subject::Full));
+        }
         let mut cookie = Cookie::ZERO;
         if env.entropy.fill(&mut cookie.0).is_err() || cookie == Cookie::ZERO {
             return self.cannot_start(peer, reason(Subject::Entropy));
@@ -67,18 +75,24 @@ impl Endpoint {
         };
         let state = Initiator::start(&mut common, env, &mut out);
         let exchange = Exchange::initiator(common, state, replaces);
-        if self.phase1.insert(exchange).is_err() {
-            self.cannot_start(peer, reason(Subject::Full));
-        }
+        self.phase1.insert(exchange).is_ok()
     }
 
-    fn cannot_start(&mut self, peer: IpAddr, reason: Reason) {
+    fn cannot_start(&mut self, peer: IpAddr, reason: Reason) -> bool {
         self.push(Action::Report(Report::Failed {
             exchange: 0,
             peer,
             reason,
         }));
-        self.fail_waiting(peer);
+        self.fail_hopeless(peer);
+        false
+    }
+
+    /// Requests that neither an SA nor an exchange can serve have failed.
+    fn fail_hopeless(&mut self, peer: IpAddr) {
+        if self.usable_sa(peer).is_none() && !self.is_under_way(peer) {
+            self.fail_waiting(|acquire| acquire.peer == peer);
+        }
     }
 
     fn is_first_contact(&self, peer: IpAddr) -> bool {
@@ -109,8 +123,8 @@ impl Endpoint {
                 return self.first_message(env, path, incoming);
             }
             let sa = self.sa_of(header).and_then(|id| self.sas.get(id.0));
-            match sa.and_then(|sa| sa.reply_to(&incoming.digest, env.now)) {
-                Some(reply) => {
+            match sa.and_then(|sa| Some((sa.path, sa.reply_to(&incoming.digest, env.now)?))) {
+                Some((path, reply)) => {
                     self.counters.duplicates += 1;
                     let bytes = reply.to_vec();
                     self.push(Action::Send { path, bytes });
@@ -128,7 +142,7 @@ impl Endpoint {
         };
         if exchange.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
-            exchange.common.talk.transmit(&mut out);
+            exchange.common.talk.answer_again(&mut out);
             return;
         }
         let stale = header.responder == Cookie::ZERO
@@ -250,7 +264,7 @@ impl Endpoint {
                     reason,
                 }));
                 if exchange.proven() {
-                    self.fail_waiting(peer);
+                    self.fail_hopeless(peer);
                 }
             }
             Step::Up(up) => self.establish(env, id, up),
@@ -278,27 +292,13 @@ impl Endpoint {
         }));
         self.numbers = self.numbers.wrapping_add(1);
         let number = self.numbers;
-        let same: Vec<(Id, Instant)> = self
-            .sas
-            .iter()
-            .filter(|(_, sa)| sa.identity.same_as(&up.identity))
-            .map(|(id, sa)| (id, sa.since))
-            .collect();
+        let identity = up.identity;
         // A peer that restarted began this exchange afterwards: what came up meanwhile, by an
         // exchange that crossed this one, it knows.
-        let lost = |since: Instant| up.initial_contact && since <= common.began;
-        for (old, since) in same {
-            if lost(since) {
-                self.remove_sa(env, IsakmpSaId(old), false, true);
-            } else if let Some(sa) = self.sas.get_mut(old) {
-                sa.replaced = true;
-            }
-        }
         if up.initial_contact {
-            let children = self.children.iter().filter(|c| c.peer == peer);
-            let dead = children.filter(|c| lost(c.since)).map(|c| c.sa).collect();
-            self.push(Action::PeerRestarted(dead));
+            self.peer_restarted(env, &identity, common.began, None);
         }
+        self.replace_sas(env, &identity);
         for (_, other) in self.phase1.iter_mut() {
             if other.common.talk.path.peer.ip() == peer {
                 other.common.first_contact = false;
@@ -322,18 +322,19 @@ impl Endpoint {
             role,
             path,
             policy,
-            up.identity,
+            identity,
             number,
             times,
         );
         if role == Role::Responder
             && let Some((to, bytes)) = common.talk.into_reply()
         {
-            sa.keep_reply(to, bytes, keep);
+            sa.keep_reply(to, bytes, env.now, keep);
         }
         if self.sas.insert(sa).is_err() {
             let reason = Reason::new(ExchangeType::Main, 0, Subject::Full, Whose::Ours);
-            return self.cannot_start(peer, reason);
+            self.cannot_start(peer, reason);
+            return;
         }
         if role == Role::Responder {
             // The initiator most likely has something to negotiate, perhaps the same.
@@ -342,6 +343,55 @@ impl Endpoint {
             }
         }
         self.start_waiting(env);
+    }
+
+    /// A peer says that it knows nothing from before: what it had until `before` goes, but not
+    /// the SA `by` which it said so.
+    pub(super) fn peer_restarted(
+        &mut self,
+        env: &mut Env<'_>,
+        identity: &Identification,
+        before: Instant,
+        by: Option<IsakmpSaId>,
+    ) {
+        let lost: Vec<Id> = self
+            .sas
+            .iter()
+            .filter(|(id, sa)| {
+                by != Some(IsakmpSaId(*id)) && sa.since <= before && sa.identity.same_as(identity)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        for id in lost {
+            self.remove_sa(env, IsakmpSaId(id), false, true);
+        }
+        let dead = self
+            .children
+            .iter()
+            .filter(|child| child.since <= before && child.identity.same_as(identity))
+            .map(|child| child.bundle)
+            .collect();
+        self.push(Action::PeerRestarted(dead));
+    }
+
+    /// The SAs that a peer has take no new exchanges any more; only the newest of them are kept
+    /// for what is under way.
+    fn replace_sas(&mut self, env: &mut Env<'_>, identity: &Identification) {
+        let mut same: Vec<(u32, Id)> = self
+            .sas
+            .iter()
+            .filter(|(_, sa)| sa.identity.same_as(identity))
+            .map(|(id, sa)| (sa.number, id))
+            .collect();
+        same.sort_unstable();
+        let old = same.len().saturating_sub(REPLACED_SAS);
+        for (place, (_, id)) in same.into_iter().enumerate() {
+            if place < old {
+                self.remove_sa(env, IsakmpSaId(id), true, false);
+            } else if let Some(sa) = self.sas.get_mut(id) {
+                sa.replaced = true;
+            }
+        }
     }
 }
 

@@ -1,21 +1,36 @@
 //! Quick mode: which exchange a message belongs to, and what a finished one leads to.
 
-use ipsec_core::model::Role;
+use ipsec_core::model::{Protocol, Role, Spi};
 use ipsec_core::{Id, RemoveWhy, RemovedBundle};
 
 use super::{Child, Endpoint};
-use crate::ask::{Acquire, Action, Env, Path, Report};
+use crate::ask::{Acquire, Action, Env, Report};
 use crate::conversation::Conversation;
 use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::phase2::{Common, Exchange, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
-use crate::wire::{ExchangeType, MessageId, NotifyType};
+use crate::wire::{ExchangeType, MessageId, NotifyType, SaBody};
 
 impl Endpoint {
-    /// Begins quick modes for requests whose turn has come.
+    /// Begins quick modes for requests whose turn has come, and phase 1 for those that have
+    /// neither an SA nor an exchange that could become one.
     pub(super) fn start_waiting(&mut self, env: &mut Env<'_>) {
+        // Begun or failed, no request for that peer is without an exchange afterwards.
+        while let Some(lost) = self.waiting.iter().find(|waiting| {
+            let peer = waiting.acquire.peer;
+            self.usable_sa(peer).is_none() && !self.is_under_way(peer)
+        }) {
+            let Acquire {
+                policy,
+                peer,
+                local,
+            } = lost.acquire.clone();
+            let policy = env.ipsec.policy(policy.as_str());
+            let named = policy.and_then(|policy| policy.isakmp_policy.as_ref());
+            self.start_main(env, local, peer, named, None);
+        }
         loop {
             let next = self.waiting.iter().position(|waiting| {
                 waiting.not_before <= env.now
@@ -42,8 +57,12 @@ impl Endpoint {
 
     fn start_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, acquire: &Acquire) {
         let fail = |subject| Reason::new(ExchangeType::Quick, 0, subject, Whose::Ours);
-        let Some(message_id) = self.new_message_id(env, id) else {
-            return self.quick_failed(acquire, fail(Subject::Entropy));
+        if self.quick.is_full() {
+            return self.quick_failed(acquire, fail(Subject::Full));
+        }
+        let message_id = match self.new_message_id(env, id) {
+            Ok(message_id) => message_id,
+            Err(subject) => return self.quick_failed(acquire, fail(subject)),
         };
         let number = self.next_exchange();
         let Some(sa) = self.sas.get(id.0) else { return };
@@ -56,6 +75,7 @@ impl Endpoint {
             policy: acquire.policy.clone(),
             role: Role::Initiator,
             bundle: None,
+            proposed: None,
             suspicion: None,
         };
         let peer = sa.path.peer.ip();
@@ -66,9 +86,8 @@ impl Endpoint {
         };
         match Exchange::initiator(common, acquire, env, &mut out) {
             Ok(exchange) => {
-                if self.quick.insert(exchange).is_err() {
-                    self.quick_failed(acquire, fail(Subject::Full));
-                }
+                // There was a place.
+                let _ = self.quick.insert(exchange);
             }
             Err(reason) => self.quick_failed(acquire, reason),
         }
@@ -89,22 +108,26 @@ impl Endpoint {
         &mut self,
         env: &mut Env<'_>,
         id: IsakmpSaId,
-    ) -> Option<MessageId> {
-        let sa = self.sas.get_mut(id.0)?;
+    ) -> Result<MessageId, Subject> {
+        let sa = self.sas.get_mut(id.0).ok_or(Subject::Full)?;
+        if sa.is_spent() {
+            return Err(Subject::Full);
+        }
+        // A collision is rare; many in a row mean a broken source.
         for _ in 0..16 {
             let mut bytes = [0; 4];
-            env.entropy.fill(&mut bytes).ok()?;
+            env.entropy.fill(&mut bytes).map_err(|_| Subject::Entropy)?;
             let message_id = MessageId(u32::from_be_bytes(bytes));
             if message_id.0 != 0 && !sa.is_used(message_id) {
                 sa.remember(message_id);
-                return Some(message_id);
+                return Ok(message_id);
             }
         }
-        None
+        Err(Subject::Entropy)
     }
 
     /// A message of quick mode.
-    pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
+    pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
         let header = incoming.header;
         let Some(id) = self.sa_of(header) else {
             self.counters.unknown += 1;
@@ -118,10 +141,10 @@ impl Endpoint {
             let Some(sa) = self.sas.get(id.0) else { return };
             if let Some(reply) = sa.reply_to(&incoming.digest, env.now) {
                 self.counters.duplicates += 1;
-                let bytes = reply.to_vec();
+                let (path, bytes) = (sa.path, reply.to_vec());
                 return self.push(Action::Send { path, bytes });
             }
-            if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+            if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
                 self.counters.unknown += 1;
                 return;
             }
@@ -136,7 +159,7 @@ impl Endpoint {
         };
         if quick.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
-            quick.common.talk.transmit(&mut out);
+            quick.common.talk.answer_again(&mut out);
             return;
         }
         let step = quick.receive(sa, env, &mut out, &incoming);
@@ -151,37 +174,26 @@ impl Endpoint {
         let iv = sa.iv(env.primitives, message_id);
         let opened = match admit(1, sa, env, &iv, &[], &incoming) {
             Ok(opened) => opened,
-            Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
-                return self.push(Action::Report(Report::Suspicious {
-                    exchange: 0,
-                    peer,
-                    reason,
-                }));
+            Err(Trouble::Ignored(reason)) => return self.suspect(id, reason),
+            Err(Trouble::Fatal(reason)) => {
+                return self.refuse_quick(env, id, message_id, reason, &[]);
             }
         };
         // Authentic from here on: the message id is spent.
-        let offer = responder_offer(sa, env, &opened);
+        let full = Reason::new(ExchangeType::Quick, 1, Subject::Full, Whose::Ours);
+        let offer = if self.quick.is_full() {
+            Err(full)
+        } else {
+            responder_offer(sa, env, &opened)
+        };
         let (path, isakmp_policy) = (sa.path, sa.policy.clone());
-        let number = self.next_exchange();
         let (offer, policy) = match offer {
             Ok(admitted) => admitted,
             Err(reason) => {
-                if let Some(sa) = self.sas.get_mut(id.0) {
-                    sa.remember(message_id);
-                }
-                self.started(number, 2, Role::Responder, peer);
-                self.push(Action::Report(Report::Failed {
-                    exchange: number,
-                    peer,
-                    reason,
-                }));
-                let kind = match reason.subject {
-                    Subject::Selectors => NotifyType::INVALID_ID_INFORMATION,
-                    _ => NotifyType::NO_PROPOSAL_CHOSEN,
-                };
-                return self.send_notify(env, id, kind);
+                return self.refuse_quick(env, id, message_id, reason, &opened.sa_body);
             }
         };
+        let number = self.next_exchange();
         let mut common = Common {
             talk: Conversation::new(number, ExchangeType::Quick, path),
             sa: id,
@@ -191,6 +203,7 @@ impl Endpoint {
             policy: policy.name.clone(),
             role: Role::Responder,
             bundle: None,
+            proposed: offer.proposed(),
             suspicion: None,
         };
         self.started(number, 2, Role::Responder, peer);
@@ -203,19 +216,62 @@ impl Endpoint {
             .talk
             .accepted(&mut out, incoming.digest, 1, opened.types, length);
         let exchange = Exchange::responder(common, offer, &mut out);
-        let fits = self.quick.insert(exchange).is_ok();
-        let room = self
-            .sas
-            .get_mut(id.0)
-            .is_some_and(|sa| sa.remember(message_id));
-        if !fits || !room {
-            let reason = Reason::new(ExchangeType::Quick, 1, Subject::Full, Whose::Ours);
-            self.push(Action::Report(Report::Failed {
-                exchange: number,
+        // There was a place.
+        let _ = self.quick.insert(exchange);
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.remember(message_id);
+        }
+    }
+
+    /// A message that nobody has authenticated: told once for an SA, since anybody who has seen
+    /// its cookies can send it.
+    fn suspect(&mut self, id: IsakmpSaId, reason: Reason) {
+        self.counters.malformed += 1;
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if !core::mem::replace(&mut sa.suspected, true) {
+            let (exchange, peer) = (0, sa.path.peer.ip());
+            self.push(Action::Report(Report::Suspicious {
+                exchange,
                 peer,
                 reason,
             }));
         }
+    }
+
+    /// An authentic message 1 that leads to nothing: its message id is spent, and the peer is told
+    /// where the policy wants it.
+    fn refuse_quick(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        message_id: MessageId,
+        reason: Reason,
+        sa_body: &[u8],
+    ) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        sa.remember(message_id);
+        let peer = sa.path.peer.ip();
+        let exchange = self.next_exchange();
+        self.started(exchange, 2, Role::Responder, peer);
+        self.push(Action::Report(Report::Failed {
+            exchange,
+            peer,
+            reason,
+        }));
+        let kind = match reason.subject {
+            Subject::Selectors => NotifyType::INVALID_ID_INFORMATION,
+            Subject::Malformed | Subject::Payloads => NotifyType::PAYLOAD_MALFORMED,
+            Subject::PublicValue => NotifyType::INVALID_KEY_INFORMATION,
+            _ => NotifyType::NO_PROPOSAL_CHOSEN,
+        };
+        let offer = SaBody::parse(sa_body).ok();
+        let first = offer.and_then(|offer| offer.proposals().next());
+        let about = first.map_or((3, &[][..]), |first| (first.protocol, first.spi));
+        self.send_notify(env, id, kind, about);
     }
 
     /// What an event in a quick mode leads to.
@@ -239,7 +295,7 @@ impl Endpoint {
                 if let Some(bundle) = common.bundle {
                     self.children.push(Child {
                         bundle,
-                        sa: sa.number,
+                        identity: sa.identity.clone(),
                         peer,
                         since: env.now,
                     });
@@ -247,7 +303,7 @@ impl Endpoint {
                 if common.role == Role::Initiator
                     && let Some((to, bytes)) = common.talk.into_reply()
                 {
-                    sa.keep_reply(to, bytes, keep);
+                    sa.keep_reply(to, bytes, env.now, keep);
                 }
                 self.start_waiting(env);
             }
@@ -255,17 +311,28 @@ impl Endpoint {
                 let Some(quick) = self.quick.get_mut(id) else {
                     return;
                 };
-                let (exchange, sa) = (quick.common.talk.number, quick.common.sa);
-                let peer = quick.common.talk.path.peer.ip();
-                let answered = quick.common.role == Role::Initiator && reason.message == 2;
+                let common = &quick.common;
+                let (exchange, sa) = (common.talk.number, common.sa);
+                let peer = common.talk.path.peer.ip();
+                // Who waits for our next message is told that none will come.
+                let told = match common.role {
+                    Role::Responder if reason.whose == Whose::Ours => common.proposed,
+                    Role::Initiator if reason.message == 2 && reason.whose == Whose::Theirs => {
+                        Some((Protocol::Esp, Spi(0)))
+                    }
+                    Role::Responder | Role::Initiator => None,
+                };
                 self.push(Action::Report(Report::Failed {
                     exchange,
                     peer,
                     reason,
                 }));
                 self.drop_quick(id);
-                if answered && reason.whose == Whose::Theirs && reason.subject != Subject::Timeout {
-                    self.send_notify(env, sa, NotifyType::NO_PROPOSAL_CHOSEN);
+                if let Some((protocol, spi)) = told.filter(|_| reason.subject != Subject::Timeout) {
+                    let spi = spi.to_bytes();
+                    let spi = if spi == [0; 4] { &[][..] } else { &spi };
+                    let kind = NotifyType::NO_PROPOSAL_CHOSEN;
+                    self.send_notify(env, sa, kind, (protocol.doi_number(), spi));
                 }
                 self.start_waiting(env);
             }
@@ -285,6 +352,20 @@ impl Endpoint {
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
         self.children.retain(|child| child.bundle != removed.bundle);
+        let waits = self
+            .quick
+            .iter()
+            .find(|(_, quick)| quick.common.bundle == Some(removed.bundle));
+        if let Some((id, quick)) = waits {
+            // Nobody will answer for the bundle any more.
+            let subject = match why {
+                RemoveWhy::EngineFailed => Subject::Install,
+                _ => Subject::Changed,
+            };
+            let message = quick.common.talk.message();
+            let reason = Reason::new(ExchangeType::Quick, message, subject, Whose::Ours);
+            self.after_quick(env, id, Step::Failed(reason));
+        }
         let told = matches!(
             why,
             RemoveWhy::PeerDeleted | RemoveWhy::PeerRestarted | RemoveWhy::NegotiationFailed

@@ -9,7 +9,7 @@ use ipsec_core::model::{
 
 use super::{Nearest, four_bytes};
 use crate::reason::{Mismatch, Value};
-use crate::wire::{Attribute, SaBody, Transform};
+use crate::wire::{Attribute, Attributes, SaBody, Transform};
 
 /// One protocol of a chosen candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Agreement {
     pub chosen: Vec<Chosen>,
     /// The shorter of both lives.
     pub lifetime: Lifetime,
-    /// Where the peer's offer has more life than we allow.
+    /// Whether the peer offered a longer life than we allow, and does not know it.
     pub shortened: bool,
 }
 
@@ -45,6 +45,12 @@ pub struct Phase2<'a> {
 }
 
 impl Phase2<'_> {
+    /// The life of an SA whose attributes give none (RFC 2407 §4.5).
+    const UNSAID: Lifetime = Lifetime {
+        seconds: Lifetime::DEFAULT_SECONDS,
+        kbytes: None,
+    };
+
     fn spec(&self, number: u8) -> Option<&SaSpecConfig> {
         self.specs.iter().find(|spec| spec.number == number)
     }
@@ -110,6 +116,25 @@ impl Phase2<'_> {
             })
             .collect();
         SaBody::write(&proposals)
+    }
+
+    /// The attributes of a life, for RESPONDER-LIFETIME.
+    #[must_use]
+    pub fn life_attributes(life: Lifetime) -> Vec<u8> {
+        let (seconds, kbytes) = (
+            four_bytes(life.seconds),
+            four_bytes(life.kbytes.unwrap_or(0)),
+        );
+        let mut bytes = Vec::new();
+        let mut write = |unit, duration| {
+            Attribute::short(1, unit).write(&mut bytes);
+            Attribute::long(2, duration).write(&mut bytes);
+        };
+        write(1, &seconds);
+        if life.kbytes.is_some() {
+            write(2, &kbytes);
+        }
+        bytes
     }
 
     /// Group, mode, integrity algorithm, key length, then lives; the default life is not sent.
@@ -178,6 +203,7 @@ impl Phase2<'_> {
         }
         let ours = self.bundle.lifetime();
         let (mut chosen, mut lines, mut life) = (Vec::new(), Vec::new(), ours);
+        let mut shortened = false;
         for group in candidate {
             let protocol = self.spec(*group.first()?)?.protocol;
             let entry = entries
@@ -200,6 +226,7 @@ impl Phase2<'_> {
             });
             let (spec, transform, theirs) = found?;
             life = life.shorter(theirs);
+            shortened |= theirs != ours.shorter(theirs);
             let mut attributes = Vec::new();
             transform
                 .attributes
@@ -217,7 +244,6 @@ impl Phase2<'_> {
                 spec,
             });
         }
-        let shortened = life != ours || ours.seconds < Lifetime::DEFAULT_SECONDS;
         let agreement = Agreement {
             chosen,
             lifetime: life,
@@ -254,25 +280,11 @@ impl Phase2<'_> {
         transform: &Transform<'_>,
     ) -> Result<Lifetime, (u8, Mismatch)> {
         let mut given: [Option<u64>; 12] = [None; 12];
-        let mut life = Lifetime {
-            seconds: Lifetime::DEFAULT_SECONDS,
-            kbytes: None,
-        };
-        let mut life_type = None;
         for attribute in transform.attributes.iter() {
             let number = attribute.number();
-            match (attribute.class, life_type) {
-                (1, _) => life_type = number,
-                (2, kind) => {
-                    let value = number.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-                    match (kind, value) {
-                        (Some(1), Some(seconds)) if seconds > 0 => life.seconds = seconds,
-                        (Some(2), Some(kbytes)) if kbytes > 0 => life.kbytes = Some(kbytes),
-                        _ => {}
-                    }
-                    life_type = None;
-                }
-                (class, _) => match given.get_mut(usize::from(class)) {
+            match attribute.class {
+                1 | 2 => {}
+                class => match given.get_mut(usize::from(class)) {
                     Some(slot) if slot.is_none() => *slot = number.or(Some(u64::MAX)),
                     _ => {
                         let (ours, theirs) = (Value::Absent, Value::Number(class.into()));
@@ -334,8 +346,31 @@ impl Phase2<'_> {
             let theirs = Value::Number(u64::try_from(other).unwrap_or(0));
             return miss(4, "attribute", Value::Absent, theirs);
         }
-        Ok(life)
+        Ok(life_of(&transform.attributes, Self::UNSAID))
     }
+}
+
+/// The life that attributes give, each duration for the type just before it; `unsaid` where they
+/// give none.
+pub(crate) fn life_of(attributes: &Attributes<'_>, unsaid: Lifetime) -> Lifetime {
+    let (mut life, mut unit) = (unsaid, None);
+    for attribute in attributes.iter() {
+        match attribute.class {
+            1 => unit = attribute.number(),
+            2 => {
+                let value = attribute
+                    .number()
+                    .map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                match (unit.take(), value) {
+                    (Some(1), Some(seconds)) if seconds > 0 => life.seconds = seconds,
+                    (Some(2), Some(kbytes)) if kbytes > 0 => life.kbytes = Some(kbytes),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    life
 }
 
 /// A responder's answer, complete but for our SPIs.

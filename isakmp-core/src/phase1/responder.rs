@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
 
 use super::{
-    Common, Incoming, Step, Trouble, Up, admit_keys, admit_proof, exponent, fatal, ignored, nonce,
-    session,
+    Common, Incoming, Step, Trouble, Up, admit_keys, admit_proof, exponent, fatal, nonce, session,
 };
 use crate::ask::{Answer, Ask, Env};
 use crate::negotiate::phase1::Phase1;
@@ -217,7 +216,7 @@ impl Responder {
             return Ok(Ok(Step::On));
         };
         if *public == state.peer_public {
-            return Ok(Err(ignored(3, Subject::Reflected)));
+            return Ok(Err(fatal(3, Subject::Reflected)));
         }
         let Self::MakingKeys(state) = core::mem::replace(self, Self::Over) else {
             return Ok(Ok(Step::On));

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
 use ipsec_core::Reserved;
-use ipsec_core::model::{Half, Role, Selector};
+use ipsec_core::model::{Half, Protocol, Role, Selector, Spi};
 
 use super::{
     Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, phase2, reason, sa_body,
@@ -76,6 +76,13 @@ impl Initiator {
         }
     }
 
+    pub(crate) fn offered(&self) -> Option<&[(Protocol, Spi)]> {
+        match self {
+            Self::Sent(sent) => Some(&sent.reserved.spis),
+            _ => None,
+        }
+    }
+
     pub(crate) fn receive(
         &mut self,
         common: &mut Common,
@@ -91,7 +98,7 @@ impl Initiator {
         let gone = || fatal(2, Subject::Changed);
         let policy = env.ipsec.policy(common.policy.as_str()).ok_or_else(gone)?;
         let own = phase2(env.ipsec, policy).ok_or_else(gone)?;
-        let agreement = own.confirm(&sa_body(2, &opened)?).map_err(|mismatch| {
+        let mut agreement = own.confirm(&sa_body(2, &opened)?).map_err(|mismatch| {
             Trouble::Fatal(reason(2, Subject::NotOffered, Whose::Theirs).with(mismatch))
         })?;
         let same = match (&sent.ids, &opened.ids) {
@@ -105,13 +112,20 @@ impl Initiator {
         if !same || opened.nonce == sent.ni {
             return Err(fatal(2, Subject::Selectors));
         }
-        let peer_public = match (&sent.exponent, opened.public) {
-            (None, None) => None,
-            (Some((exponent, own)), Some(theirs)) if *own != theirs => {
-                Some((exponent.duplicate(), theirs))
+        let bad = reason(2, Subject::PublicValue, Whose::Theirs);
+        let peer_public = match (&sent.exponent, opened.public, own.pfs) {
+            (None, None, _) => None,
+            (Some((exponent, own)), Some(public), Some(group)) => {
+                if *own == public || !hw_offload::acceptable_public_value(group, &public) {
+                    return Err(Trouble::Fatal(bad));
+                }
+                Some((exponent.duplicate(), public))
             }
             _ => return Err(fatal(2, Subject::Payloads)),
         };
+        if let Some(shorter) = opened.lifetime {
+            agreement.lifetime = agreement.lifetime.shorter(shorter);
+        }
         common.iv = opened.iv;
         let length = HEADER + incoming.body.len();
         common

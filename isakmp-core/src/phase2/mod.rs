@@ -17,7 +17,7 @@ use core::net::IpAddr;
 
 use hw_offload::{DhGroup, Digest, Secret, Ticket};
 use ipsec_core::model::{
-    Half, IpsecConfig, Mode, Name, PolicyConfig, Protocol, Role, Selector, Spi,
+    Half, IpsecConfig, Lifetime, Mode, Name, PolicyConfig, Protocol, Role, Selector, Spi,
 };
 use ipsec_core::{BundleId, Instant, Negotiated, SaKeys};
 
@@ -31,13 +31,14 @@ use crate::ask::{Acquire, Answer, Env, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
 use crate::keys::Iv;
-use crate::negotiate::phase2::{Agreement, Phase2};
+use crate::negotiate::phase2::{Agreement, Phase2, life_of};
 use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
 use crate::wire::{
-    ExchangeType, Identification, MessageId, Payload, PayloadType, Payloads, SaBody, Writer,
+    Attributes, ExchangeType, Identification, MessageId, Notify, NotifyType, Payload, PayloadType,
+    Payloads, SaBody, Writer,
 };
 
 /// What came of an event.
@@ -63,6 +64,8 @@ pub(crate) struct Common {
     pub(crate) policy: Name,
     pub(crate) role: Role,
     pub(crate) bundle: Option<BundleId>,
+    /// What a responder answers to: the first protocol and SPI of the peer's chosen proposal.
+    pub(crate) proposed: Option<(Protocol, Spi)>,
     pub(crate) suspicion: Option<Reason>,
 }
 
@@ -131,6 +134,14 @@ impl Exchange {
         match &self.role {
             RoleState::Initiator(state) => state.name(),
             RoleState::Responder(state) => state.name(),
+        }
+    }
+
+    /// Our SPIs in the offer that waits for its answer.
+    pub(crate) fn offered(&self) -> Option<&[(Protocol, Spi)]> {
+        match &self.role {
+            RoleState::Initiator(state) => state.offered(),
+            RoleState::Responder(_) => None,
         }
     }
 
@@ -227,6 +238,8 @@ pub(crate) struct Opened {
     pub(crate) nonce: Vec<u8>,
     pub(crate) public: Option<Vec<u8>>,
     pub(crate) ids: Option<(Identification, Identification)>,
+    /// RESPONDER-LIFETIME, which can only shorten.
+    pub(crate) lifetime: Option<Lifetime>,
     pub(crate) iv: Iv,
     pub(crate) types: Vec<PayloadType>,
 }
@@ -258,13 +271,21 @@ pub(crate) fn admit(
     }
     let malformed = |_| fatal(message, Subject::Malformed);
     let (mut sa_body, mut nonce, mut public) = (Vec::new(), Vec::new(), None);
-    let mut ids = Vec::new();
+    let (mut ids, mut lifetime) = (Vec::new(), None);
     for raw in payloads.all() {
         match Payload::parse(*raw).map_err(malformed)? {
             Payload::Sa(_) => sa_body = raw.body.to_vec(),
             Payload::Nonce(value) => nonce = value.to_vec(),
             Payload::KeyExchange(value) => public = Some(value.to_vec()),
             Payload::Id(id) => ids.push(id),
+            Payload::Notify(Notify {
+                kind: NotifyType::RESPONDER_LIFETIME,
+                data,
+                ..
+            }) => {
+                let attributes = Attributes::parse(data).map_err(malformed)?;
+                lifetime = Some(life_of(&attributes, UNLIMITED));
+            }
             _ => {}
         }
     }
@@ -280,10 +301,17 @@ pub(crate) fn admit(
         nonce,
         public,
         ids,
+        lifetime,
         iv,
         types,
     })
 }
+
+/// What shortens nothing.
+const UNLIMITED: Lifetime = Lifetime {
+    seconds: u32::MAX,
+    kbytes: None,
+};
 
 /// The SA body of an admitted message.
 pub(crate) fn sa_body(message: u8, opened: &Opened) -> Result<SaBody<'_>, Trouble> {
@@ -353,6 +381,21 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// RESPONDER-LIFETIME about the first of our inbound SAs (RFC 2407 §4.6.3.1).
+    pub(crate) fn responder_lifetime(&self) -> Vec<u8> {
+        let (protocol, spi) = self
+            .spis
+            .first()
+            .map_or((3, Spi(0)), |(protocol, spi)| (protocol.doi_number(), *spi));
+        Notify {
+            protocol,
+            kind: NotifyType::RESPONDER_LIFETIME,
+            spi: &spi.to_bytes(),
+            data: &Phase2::life_attributes(self.agreement.lifetime),
+        }
+        .to_bytes()
+    }
+
     /// One direction's keys and everything else that its installation needs.
     pub(crate) fn negotiated(
         &self,

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use hw_offload::{DhGroup, PublicJob, PublicValue, Ticket};
 use ipsec_core::model::{
-    Action, AddressSelector, Half, KeyManagement, PeerAddress, PolicyConfig, Role, Selector,
+    Action, AddressSelector, Half, KeyManagement, Name, PeerAddress, PolicyConfig, Protocol, Role,
+    Selector, Spi,
 };
 
 use super::{
@@ -69,6 +70,12 @@ pub(crate) struct Installing {
 }
 
 impl Offer {
+    /// The first protocol of what was chosen, and the peer's SPI.
+    pub(crate) fn proposed(&self) -> Option<(Protocol, Spi)> {
+        let chosen = self.agreement.chosen.first()?;
+        Some((chosen.protocol, chosen.spi))
+    }
+
     /// Holds an authentic message 1 against the policies for this peer. The first whose selectors
     /// contain the identities decides.
     pub(crate) fn admit<'a>(
@@ -85,22 +92,11 @@ impl Offer {
                 Identification::of_address(local),
             ),
         };
-        let address = |id: &Identification| id.selector().ok_or(refuse(Subject::Selectors));
-        let (wanted_local, wanted_remote) = (address(&local_id)?, address(&remote_id)?);
-        let policy = env
+        let (policy, selector) = env
             .ipsec
             .policies
             .iter()
-            .find(|policy| {
-                fits(
-                    policy,
-                    peer,
-                    &wanted_local,
-                    &wanted_remote,
-                    &local_id,
-                    &remote_id,
-                )
-            })
+            .find_map(|policy| Some((policy, wanted(policy, sa, &local_id, &remote_id)?)))
             .ok_or(refuse(Subject::Selectors))?;
         let own = phase2(env.ipsec, policy).ok_or(refuse(Subject::Changed))?;
         let offer = sa_body(1, opened).map_err(|_| refuse(Subject::Malformed))?;
@@ -110,14 +106,11 @@ impl Offer {
         if own.pfs.is_some() != opened.public.is_some() {
             return Err(refuse(Subject::Payloads));
         }
-        let selector = Selector {
-            local: wanted_local,
-            remote: wanted_remote,
-            protocol: nonzero(local_id.protocol),
-            local_port: nonzero(local_id.port),
-            remote_port: nonzero(remote_id.port),
-            ..policy.selector()
-        };
+        if let (Some(group), Some(public)) = (own.pfs, &opened.public)
+            && !hw_offload::acceptable_public_value(group, public)
+        {
+            return Err(refuse(Subject::PublicValue));
+        }
         let admitted = Self {
             agreement,
             answer,
@@ -135,28 +128,45 @@ fn nonzero<T: Default + PartialEq>(number: T) -> Option<T> {
     (number != T::default()).then_some(number)
 }
 
-fn fits(
+/// What the identities of a quick mode select, if that lies inside what the policy selects and the
+/// policy is for this peer.
+fn wanted(
     policy: &PolicyConfig,
-    peer: core::net::IpAddr,
-    local: &AddressSelector,
-    remote: &AddressSelector,
+    sa: &IsakmpSa,
     local_id: &Identification,
     remote_id: &Identification,
-) -> bool {
+) -> Option<Selector> {
     let own = policy.selector();
+    let bound = policy.action() == Action::Ipsec
+        && policy.key_management == Some(KeyManagement::Isakmp)
+        && policy.peer == Some(PeerAddress::Address(sa.path.peer.ip()))
+        && policy
+            .isakmp_policy
+            .as_ref()
+            .is_none_or(|name| *name == sa.policy.name)
+        && local_id.protocol == remote_id.protocol;
     let wanted = Selector {
-        local: *local,
-        remote: *remote,
+        local: side(&own.local, own.local_name.as_ref(), local_id)?,
+        remote: side(&own.remote, own.remote_name.as_ref(), remote_id)?,
         protocol: nonzero(local_id.protocol),
         local_port: nonzero(local_id.port),
         remote_port: nonzero(remote_id.port),
-        ..Selector::any(own.version)
+        ..own.clone()
     };
-    policy.action() == Action::Ipsec
-        && policy.key_management == Some(KeyManagement::Isakmp)
-        && policy.peer == Some(PeerAddress::Address(peer))
-        && local_id.protocol == remote_id.protocol
-        && own.contains(&wanted)
+    (bound && own.contains(&wanted)).then_some(wanted)
+}
+
+/// What an identity selects on one side: where the policy has a name (LNAME, RNAME) the identity
+/// must be that name, and stands for the policy's own addresses.
+fn side(
+    own: &AddressSelector,
+    name: Option<&Name>,
+    id: &Identification,
+) -> Option<AddressSelector> {
+    match name {
+        Some(name) => id.is_name(name.as_str()).then_some(*own),
+        None => id.selector(),
+    }
 }
 
 impl Responder {
@@ -318,12 +328,15 @@ impl Responder {
                     public,
                     ids,
                 } = state;
-                let payloads = body(
+                let mut payloads = body(
                     answer.to_body(&terms.spis),
                     &terms.nr,
                     public.as_deref(),
                     ids.as_ref(),
                 );
+                if terms.agreement.shortened && common.isakmp_policy.notifies() {
+                    payloads.push((PayloadType::N, terms.responder_lifetime()));
+                }
                 let id = common.message_id;
                 let writer = sa.hashed(env.primitives, id, &[&terms.ni], &payloads);
                 send(common, sa, env, out, 2, &writer, true);

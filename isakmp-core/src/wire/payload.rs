@@ -471,6 +471,12 @@ impl Identification {
         })
     }
 
+    /// Whether it is that system name, as FQDN, user@FQDN or key id; case does not count.
+    #[must_use]
+    pub fn is_name(&self, name: &str) -> bool {
+        matches!(self.kind, 2 | 3 | 11) && self.data.eq_ignore_ascii_case(name.as_bytes())
+    }
+
     /// Whether both are the same identity: type and data; protocol and port do not count.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
@@ -514,6 +520,8 @@ impl NotifyType {
     pub const PAYLOAD_MALFORMED: Self = Self(16);
     /// NO-PROPOSAL-CHOSEN.
     pub const NO_PROPOSAL_CHOSEN: Self = Self(14);
+    /// INVALID-KEY-INFORMATION.
+    pub const INVALID_KEY_INFORMATION: Self = Self(17);
     /// INVALID-ID-INFORMATION.
     pub const INVALID_ID_INFORMATION: Self = Self(18);
     /// AUTHENTICATION-FAILED.
