@@ -74,6 +74,8 @@ pub enum Ask {
         /// Keys and everything else.
         negotiated: Negotiated,
     },
+    /// Find the addresses of a host.
+    Resolve(Name),
 }
 
 /// The answer to an [`Ask`].
@@ -85,6 +87,8 @@ pub enum Answer {
     Reserved(Result<Reserved, ReserveFault>),
     /// To `Install`.
     Installed(Result<(), InstallFault>),
+    /// To `Resolve`: what was found, the best first.
+    Resolved(Vec<IpAddr>),
 }
 
 /// What the endpoint wants done, in order.

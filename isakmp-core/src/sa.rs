@@ -11,6 +11,7 @@ use crate::ask::Path;
 use crate::config::IsakmpPolicyConfig;
 use crate::keys::{Cookies, Iv, Skeyid};
 use crate::negotiate::phase1::Phase1;
+use crate::timed::Due;
 use crate::wire::{
     ExchangeType, Flags, Header, Identification, MessageId, PayloadType, Payloads, Writer,
 };
@@ -60,6 +61,24 @@ impl Session {
     }
 }
 
+/// Whose SAs and bundles belong together: those of one identity. An inner address that many sites
+/// use behind their NAT is an identity only together with where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PeerKey(Vec<u8>);
+
+impl PeerKey {
+    pub(crate) fn new(identity: &Identification, path: Path) -> Self {
+        let mut key = alloc::vec![identity.kind];
+        key.extend_from_slice(&identity.data);
+        let seen = Identification::of_address(path.peer.ip());
+        if matches!(identity.kind, 1 | 5) && !identity.same_as(&seen) {
+            key.extend_from_slice(&seen.data);
+            key.extend_from_slice(&path.peer.port().to_be_bytes());
+        }
+        Self(key)
+    }
+}
+
 /// A reply that answers one message, whenever it comes again.
 #[derive(Debug)]
 struct Reply {
@@ -88,6 +107,13 @@ pub struct IsakmpSa {
     pub lifetime: Lifetime,
     /// Soft limit in seconds.
     pub soft_seconds: u32,
+    /// Bytes of enciphered messages, sent and accepted.
+    pub bytes: u64,
+    /// Phase 2 exchanges begun under it.
+    pub exchanges: u32,
+    owner: PeerKey,
+    /// Whether a quick mode under it was never answered: the peer may have lost it.
+    pub(crate) doubtful: bool,
     /// Whether a successor has been asked for.
     pub(crate) renewing: bool,
     /// When a successor is asked for.
@@ -102,6 +128,21 @@ pub struct IsakmpSa {
     pub(crate) contacted: bool,
     replies: Vec<Reply>,
     used: Vec<MessageId>,
+}
+
+impl Due for IsakmpSa {
+    fn due(&self) -> Option<Instant> {
+        if self.is_over(self.since) {
+            return Some(self.since);
+        }
+        let hard = self.hard_at();
+        let renewed = self.renewing || self.replaced;
+        Some(if renewed {
+            hard
+        } else {
+            self.renew_at.min(hard)
+        })
+    }
 }
 
 impl IsakmpSa {
@@ -119,10 +160,8 @@ impl IsakmpSa {
         number: u32,
         (since, soft_seconds): (Instant, u32),
     ) -> Self {
-        let lifetime = Lifetime {
-            seconds: session.agreed.seconds,
-            kbytes: None,
-        };
+        let lifetime = session.agreed.life;
+        let owner = PeerKey::new(&identity, path);
         let renew_at = since + Duration::from_secs(soft_seconds.into());
         Self {
             session,
@@ -134,6 +173,10 @@ impl IsakmpSa {
             since,
             lifetime,
             soft_seconds,
+            bytes: 0,
+            exchanges: 0,
+            owner,
+            doubtful: false,
             renewing: false,
             renew_at,
             replaced: false,
@@ -169,12 +212,56 @@ impl IsakmpSa {
         self.renew_at = now + RENEW_AGAIN;
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        if self.renewing || self.replaced {
-            self.hard_at()
-        } else {
-            self.renew_at.min(self.hard_at())
+    /// Whose it is.
+    pub(crate) fn peer_key(&self) -> PeerKey {
+        self.owner.clone()
+    }
+
+    /// Bytes after which a successor is asked for.
+    #[must_use]
+    pub fn soft_bytes(&self) -> Option<u64> {
+        self.lifetime.soft_bytes(self.role)
+    }
+
+    /// An enciphered message was sent or accepted. At the soft limit a successor is asked for, at
+    /// the hard one the SA is due for deletion.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if self.soft_bytes().is_some_and(|limit| self.bytes >= limit) {
+            self.renew_now();
         }
+    }
+
+    /// A phase 2 exchange begins. At the policy's limit a successor is asked for.
+    pub(crate) fn begin_exchange(&mut self) {
+        self.exchanges = self.exchanges.saturating_add(1);
+        if self.exchanges >= self.policy.phase2_limit().number() {
+            self.renew_now();
+        }
+    }
+
+    /// Whether another quick mode may begin under it.
+    pub(crate) fn takes_quick(&self) -> bool {
+        let limit = self.policy.phase2_limit().number();
+        !self.replaced && !self.doubtful && !self.is_spent() && self.exchanges < limit
+    }
+
+    /// The same for a quick mode that the peer begins: it may not know of our doubts, nor of a
+    /// successor.
+    pub(crate) fn takes_quick_of_peer(&self) -> bool {
+        !self.is_spent() && self.exchanges < self.policy.phase2_limit().number()
+    }
+
+    fn renew_now(&mut self) {
+        if !self.renewing {
+            self.renew_at = self.renew_at.min(self.since);
+        }
+    }
+
+    /// Whether it is to be deleted.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        let limit = self.lifetime.hard_bytes();
+        self.hard_at() <= now || limit.is_some_and(|limit| self.bytes >= limit)
     }
 
     /// The header of a message of an exchange under this SA.
@@ -296,7 +383,7 @@ impl IsakmpSa {
             Role::Responder => responder,
         };
         if self.used.len() >= limit {
-            self.renew_at = self.renew_at.min(self.since);
+            self.renew_now();
         }
     }
 }

@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use bytes::BytesMut;
 use config_lang::{Finding, Host, Surroundings, run_script};
 use hw_offload::testing::SeededEntropy;
-use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine};
+use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
 use ipsec_core::model::{Action, IpsecConfig};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::wire::udp::Udp;
 use ipsec_core::{Instant, Limits, Outgoing, WallClock};
-use isakmp_core::Path;
-use isakmp_core::device::{Device, DeviceReport, Port};
+use isakmp_core::device::{Device, DeviceReport, Port, Query};
+use isakmp_core::{Answer, Path};
 
 use crate::packets;
 
@@ -39,6 +39,9 @@ pub enum Output {
 pub struct World {
     outputs: Vec<Output>,
     wan: Option<InterfaceId>,
+    /// The addresses of hosts, by names in lower case.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    asked: Vec<(Ticket, Query)>,
     spare: Vec<Buf>,
     /// Buffers handed out and not given back.
     pub outstanding: i64,
@@ -87,6 +90,10 @@ impl Port<Buf> for World {
         if let Some(packet) = packets::udp(path.local, path.peer, bytes) {
             self.outputs.push(Output::Wan(packet));
         }
+    }
+
+    fn ask(&mut self, ticket: Ticket, query: Query) {
+        self.asked.push((ticket, query));
     }
 
     fn report(&mut self, report: DeviceReport) {
@@ -276,7 +283,19 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             entropy,
             ..
         } = self;
+        for (ticket, query) in std::mem::take(&mut world.asked) {
+            let Query::Resolve(name) = query;
+            let found = world.names.get(&name.as_str().to_lowercase());
+            let answer = Answer::Resolved(found.cloned().unwrap_or_default());
+            device.answer(now, entropy, ticket, answer);
+        }
         let deadline = device.turn(now, entropy, world);
+        // Whoever asks gets an answer at once.
+        let deadline = if world.asked.is_empty() {
+            deadline
+        } else {
+            Some(now)
+        };
         let waits = [
             device.engines().packet().pending(),
             device.engines().public().pending(),

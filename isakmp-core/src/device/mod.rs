@@ -39,8 +39,17 @@ pub trait Port<B>: Buffers<B> {
     fn deliver(&mut self, on: InterfaceId, packet: B);
     /// Send an ISAKMP message by UDP.
     fn datagram(&mut self, path: Path, bytes: &[u8]);
+    /// Find something out. The answer comes by [`Device::answer`], soon or late.
+    fn ask(&mut self, ticket: Ticket, query: Query);
     /// Be told.
     fn report(&mut self, report: DeviceReport);
+}
+
+/// What a device cannot find out by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The addresses of a host; answered by [`Answer::Resolved`].
+    Resolve(Name),
 }
 
 /// What a device tells.
@@ -187,6 +196,24 @@ impl<E: Engines> Device<E> {
             ipsec, net, keys, ..
         } = &self.state;
         self.plane.configure(now, ipsec, net, keys);
+    }
+
+    /// Makes a changed configuration of ISAKMP effective: above all after ENABLE ISAKMP.
+    pub fn reconfigure_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.configured(&mut env);
+    }
+
+    /// The answer to a [`Query`].
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        ticket: Ticket,
+        answer: Answer,
+    ) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
     }
 
     /// Removes what was negotiated under an ISAKMP policy that was changed or destroyed.
@@ -501,6 +528,10 @@ impl<E: Engines> Device<E> {
         };
         match action {
             Action::Send { path, bytes } => self.send(port, path, &bytes),
+            Action::Ask {
+                ticket,
+                ask: Ask::Resolve(name),
+            } => port.ask(ticket, Query::Resolve(name)),
             Action::Ask { ticket, ask } => self.ask(now, entropy, ticket, ask),
             Action::Release(bundle) => self.plane.release(bundle, RemoveWhy::NegotiationFailed),
             Action::Failed(name) => {
@@ -562,6 +593,8 @@ impl<E: Engines> Device<E> {
                 }
                 Err(fault) => Answer::Installed(Err(fault)),
             },
+            // Of the world outside: the port was asked.
+            Ask::Resolve(_) => return,
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);

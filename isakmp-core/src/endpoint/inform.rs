@@ -1,8 +1,10 @@
 //! Informational exchanges: notifications and deletes, received and sent.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
+use ipsec_core::Instant;
 use ipsec_core::model::{Protocol, Spi};
 
 use super::Endpoint;
@@ -13,7 +15,7 @@ use crate::phase2::Step;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
 use crate::wire::{
-    Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notify, NotifyType, Payload,
+    Cookie, Delete, ExchangeType, Flags, HEADER, Header, MessageId, Notify, NotifyType, Payload,
     PayloadType, Payloads, Writer,
 };
 
@@ -27,6 +29,9 @@ impl Endpoint {
     pub(super) fn informational(&mut self, env: &mut Env<'_>, path: Path, incoming: &Incoming<'_>) {
         let header = incoming.header;
         let Some(id) = self.sa_of(header).filter(|_| header.flags.encrypted()) else {
+            if header.flags.encrypted() && self.remind_of_third(env, incoming) {
+                return;
+            }
             return self.unauthenticated(path, incoming);
         };
         let Some(sa) = self.sas.get(id.0) else { return };
@@ -50,6 +55,7 @@ impl Endpoint {
         let own_cookies = [sa.cookies.0.0, sa.cookies.1.0].concat();
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(header.message_id);
+            sa.count(HEADER + incoming.body.len());
         }
         for raw in payloads.all() {
             match Payload::parse(*raw) {
@@ -104,8 +110,8 @@ impl Endpoint {
         if core::mem::replace(&mut sa.contacted, true) {
             return;
         }
-        let (identity, since) = (sa.identity.clone(), sa.since);
-        self.peer_restarted(env, &identity, since, Some(id));
+        let (owner, since) = (sa.peer_key(), sa.since);
+        self.peer_restarted(env, &owner, since, Some(id));
     }
 
     /// An authentic error ends the quick mode that it is about: the one whose SPI it names, or the
@@ -113,8 +119,7 @@ impl Endpoint {
     fn refused_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId, notify: &Notify<'_>) {
         let waiting: Vec<_> = self
             .quick
-            .iter()
-            .filter(|(_, quick)| quick.common.sa == id)
+            .under(id)
             .filter_map(|(place, quick)| Some((place, quick.offered()?)))
             .collect();
         let found = match (<[u8; 4]>::try_from(notify.spi), waiting.as_slice()) {
@@ -138,11 +143,12 @@ impl Endpoint {
             self.counters.unknown += 1;
             return;
         }
-        let found = self.phase1.iter_mut().find(|(_, exchange)| {
-            exchange.common.cookies.0 == header.initiator
-                && exchange.common.talk.path.peer == path.peer
-        });
-        let Some((_, exchange)) = found else {
+        let found = self
+            .phase1
+            .named(header.initiator)
+            .find(|(_, exchange)| exchange.common.talk.path.peer == path.peer)
+            .map(|(id, _)| id);
+        let Some(exchange) = found.and_then(|id| self.phase1.get_mut(id)) else {
             self.counters.unknown += 1;
             return;
         };
@@ -170,8 +176,19 @@ impl Endpoint {
         }
     }
 
-    /// Tells somebody in clear that its first message was refused, seldom enough to be of no use
-    /// to an attacker.
+    /// Whether an address has not been complained about just now; it counts as such from here on.
+    pub(super) fn is_seldom(&mut self, now: Instant, peer: IpAddr) -> bool {
+        self.complaints
+            .retain(|(_, at)| *at + COMPLAINT_EVERY > now);
+        let recent = self.complaints.iter().any(|(other, _)| *other == peer);
+        if recent || self.complaints.len() >= COMPLAINTS {
+            return false;
+        }
+        self.complaints.push_back((peer, now));
+        true
+    }
+
+    /// Tells somebody in clear that its first message was refused.
     pub(super) fn complain(
         &mut self,
         env: &mut Env<'_>,
@@ -179,18 +196,10 @@ impl Endpoint {
         initiator: Cookie,
         kind: NotifyType,
     ) {
-        let peer = path.peer.ip();
-        self.complaints
-            .retain(|(_, at)| *at + COMPLAINT_EVERY > env.now);
-        let recent = self.complaints.iter().any(|(other, _)| *other == peer);
-        if recent || self.complaints.len() >= COMPLAINTS {
-            return;
-        }
         let mut id = [0; 4];
         if env.entropy.fill(&mut id).is_err() {
             return;
         }
-        self.complaints.push_back((peer, env.now));
         let header = Header {
             initiator,
             responder: Cookie::ZERO,

@@ -3,15 +3,15 @@
 use ipsec_core::model::{Protocol, Role, Spi};
 use ipsec_core::{Id, RemoveWhy, RemovedBundle};
 
-use super::{Child, Endpoint};
+use super::phase1::Begin;
+use super::{Child, Endpoint, Place};
 use crate::ask::{Acquire, Action, Env, Report};
 use crate::conversation::Conversation;
-use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::phase2::{Common, Exchange, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
-use crate::wire::{ExchangeType, MessageId, NotifyType, SaBody};
+use crate::wire::{ExchangeType, HEADER, MessageId, NotifyType, SaBody};
 
 impl Endpoint {
     /// Begins quick modes for requests whose turn has come, and phase 1 for those that have
@@ -29,7 +29,13 @@ impl Endpoint {
             } = lost.acquire.clone();
             let policy = env.ipsec.policy(policy.as_str());
             let named = policy.and_then(|policy| policy.isakmp_policy.as_ref());
-            self.start_main(env, local, peer, named, None);
+            let begin = Begin {
+                local,
+                peer,
+                policy: named,
+                replaces: None,
+            };
+            self.start_phase1(env, &begin);
         }
         loop {
             let next = self.waiting.iter().position(|waiting| {
@@ -47,12 +53,7 @@ impl Endpoint {
     }
 
     fn has_room(&self, sa: IsakmpSaId) -> bool {
-        let busy = self
-            .quick
-            .iter()
-            .filter(|(_, quick)| quick.common.sa == sa)
-            .count();
-        busy < usize::from(self.limits.quick_modes_per_sa)
+        self.quick.under(sa).count() < usize::from(self.limits.quick_modes_per_sa)
     }
 
     fn start_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, acquire: &Acquire) {
@@ -80,17 +81,28 @@ impl Endpoint {
         };
         let peer = sa.path.peer.ip();
         self.started(number, 2, Role::Initiator, peer);
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.begin_exchange();
+        }
+        let mut out = self.out(number);
         match Exchange::initiator(common, acquire, env, &mut out) {
-            Ok(exchange) => {
-                // There was a place.
-                let _ = self.quick.insert(exchange);
-            }
+            Ok(exchange) => self.begin_quick(exchange),
             Err(reason) => self.quick_failed(acquire, reason),
         }
+    }
+
+    /// A quick mode takes its place, which there is.
+    fn begin_quick(&mut self, quick: Exchange) {
+        let number = quick.common.talk.number;
+        if let Ok(id) = self.quick.insert(quick) {
+            self.places.insert(number, Place::Quick(id));
+        }
+    }
+
+    fn end_quick(&mut self, id: Id) -> Option<Exchange> {
+        let quick = self.quick.remove(id)?;
+        self.places.remove(&quick.common.talk.number);
+        Some(quick)
     }
 
     fn quick_failed(&mut self, acquire: &Acquire, reason: Reason) {
@@ -130,14 +142,13 @@ impl Endpoint {
     pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
         let header = incoming.header;
         let Some(id) = self.sa_of(header) else {
-            self.counters.unknown += 1;
+            if !self.remind_of_third(env, &incoming) {
+                self.counters.unknown += 1;
+            }
             return;
         };
-        let found = self
-            .quick
-            .iter()
-            .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
-        let Some(place) = found.map(|(place, _)| place) else {
+        let found = self.quick.by_message(id, header.message_id);
+        let Some(place) = found else {
             let Some(sa) = self.sas.get(id.0) else { return };
             if let Some(reply) = sa.reply_to(&incoming.digest, env.now) {
                 self.counters.duplicates += 1;
@@ -153,16 +164,18 @@ impl Endpoint {
         let (Some(quick), Some(sa)) = (self.quick.get_mut(place), self.sas.get(id.0)) else {
             return;
         };
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
+        let number = quick.common.talk.number;
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         if quick.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
             quick.common.talk.answer_again(&mut out);
             return;
         }
         let step = quick.receive(sa, env, &mut out, &incoming);
+        let accepted = quick.common.talk.is_duplicate(&incoming.digest);
+        if let Some(sa) = self.sas.get_mut(id.0).filter(|_| accepted) {
+            sa.count(HEADER + incoming.body.len());
+        }
         self.after_quick(env, place, step);
     }
 
@@ -181,7 +194,7 @@ impl Endpoint {
         };
         // Authentic from here on: the message id is spent.
         let full = Reason::new(ExchangeType::Quick, 1, Subject::Full, Whose::Ours);
-        let offer = if self.quick.is_full() {
+        let offer = if self.quick.is_full() || !sa.takes_quick_of_peer() {
             Err(full)
         } else {
             responder_offer(sa, env, &opened)
@@ -207,19 +220,17 @@ impl Endpoint {
             suspicion: None,
         };
         self.started(number, 2, Role::Responder, peer);
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
-        let length = crate::wire::HEADER + incoming.body.len();
+        let mut out = self.out(number);
+        let length = HEADER + incoming.body.len();
         common
             .talk
             .accepted(&mut out, incoming.digest, 1, opened.types, length);
         let exchange = Exchange::responder(common, offer, &mut out);
-        // There was a place.
-        let _ = self.quick.insert(exchange);
+        self.begin_quick(exchange);
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(message_id);
+            sa.begin_exchange();
+            sa.count(length);
         }
     }
 
@@ -279,7 +290,7 @@ impl Endpoint {
         match step {
             Step::On => {}
             Step::Done => {
-                let Some(quick) = self.quick.remove(id) else {
+                let Some(quick) = self.end_quick(id) else {
                     return;
                 };
                 let common = quick.common;
@@ -288,14 +299,14 @@ impl Endpoint {
                 let peer = common.talk.path.peer.ip();
                 self.waiting
                     .retain(|waiting| waiting.acquire.policy != common.policy);
-                let keep = env.now + super::main_mode::keep_time(&common.isakmp_policy);
+                let keep = env.now + super::phase1::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
                 };
                 if let Some(bundle) = common.bundle {
-                    self.children.push(Child {
+                    self.children.insert(Child {
                         bundle,
-                        identity: sa.identity.clone(),
+                        owner: sa.peer_key(),
                         peer,
                         since: env.now,
                     });
@@ -305,6 +316,7 @@ impl Endpoint {
                 {
                     sa.keep_reply(to, bytes, env.now, keep);
                 }
+                self.phase2_succeeded(peer);
                 self.start_waiting(env);
             }
             Step::Failed(reason) => {
@@ -341,7 +353,7 @@ impl Endpoint {
 
     /// An unfinished quick mode goes, and its bundle with it.
     pub(super) fn drop_quick(&mut self, id: Id) {
-        if let Some(quick) = self.quick.remove(id) {
+        if let Some(quick) = self.end_quick(id) {
             if let Some(bundle) = quick.common.bundle {
                 self.push(Action::Release(bundle));
             }
@@ -351,7 +363,7 @@ impl Endpoint {
 
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
-        self.children.retain(|child| child.bundle != removed.bundle);
+        self.children.remove(removed.bundle);
         let waits = self
             .quick
             .iter()
@@ -373,7 +385,7 @@ impl Endpoint {
         if told || !removed.was_valid {
             return;
         }
-        let sa = self.usable_sa(removed.peer);
+        let sa = self.talking_sa(removed.peer);
         if let Some(id) = sa
             && self.sas.get(id.0).is_some_and(|sa| sa.policy.deletes())
         {

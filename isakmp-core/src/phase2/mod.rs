@@ -36,6 +36,7 @@ use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
+use crate::timed::Due;
 use crate::wire::{
     Attributes, ExchangeType, Identification, MessageId, Notify, NotifyType, Payload, PayloadType,
     Payloads, SaBody, Writer,
@@ -105,6 +106,12 @@ pub(crate) const fn ignored(message: u8, subject: Subject) -> Trouble {
 
 pub(crate) const fn fatal(message: u8, subject: Subject) -> Trouble {
     Trouble::Fatal(reason(message, subject, Whose::Ours))
+}
+
+impl Due for Exchange {
+    fn due(&self) -> Option<Instant> {
+        self.common.talk.deadline()
+    }
 }
 
 impl Exchange {

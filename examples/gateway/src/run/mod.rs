@@ -6,6 +6,7 @@ mod files;
 mod kernel;
 mod keylog;
 mod link;
+mod resolver;
 mod world;
 
 use std::fs;
@@ -19,6 +20,7 @@ use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::{Instant, Limits, WallClock};
+use isakmp_core::Answer;
 use isakmp_core::device::Device;
 use lab::Buf;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -240,6 +242,10 @@ impl Gateway {
     fn turn(&mut self) -> Option<Instant> {
         let now = self.clock.now();
         self.world.now = now;
+        for (ticket, addresses) in self.world.resolver.answers() {
+            let answer = Answer::Resolved(addresses);
+            self.device.answer(now, &mut Random, ticket, answer);
+        }
         let deadline = self.device.turn(now, &mut Random, &mut self.world);
         let log = &self.device.state().log;
         for record in log.since(self.told) {
@@ -261,6 +267,7 @@ impl Gateway {
         let mut fds = vec![
             PollFd::new(signals, PollFlags::IN),
             PollFd::new(&self.world.tun, PollFlags::IN),
+            PollFd::new(&self.world.resolver.wake, PollFlags::IN),
         ];
         for link in &self.world.links {
             fds.push(PollFd::new(&link.raw, PollFlags::IN));

@@ -6,17 +6,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use hw_offload::{Buffers, Headroom, PacketBuf};
+use hw_offload::{Buffers, Headroom, PacketBuf, Ticket};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::{Instant, Outgoing};
 use isakmp_core::Path;
-use isakmp_core::device::{DeviceReport, Port};
+use isakmp_core::device::{DeviceReport, Port, Query};
 use lab::{Buf, Pcap};
 use socket2::Socket;
 use tun_rs::SyncDevice;
 
 use super::keylog::KeyLog;
 use super::link::Link;
+use super::resolver::Resolver;
 
 const HEADROOM: usize = 128;
 /// The longest packet, with room for its trailer.
@@ -37,6 +38,8 @@ pub(crate) struct World {
     spare: Vec<Buf>,
     capture: Option<Pcap<BufWriter<File>>>,
     keys: Option<KeyLog>,
+    /// Look-ups of host names.
+    pub(crate) resolver: Resolver,
     complaint: Option<(String, Instant)>,
 }
 
@@ -64,6 +67,7 @@ impl World {
             spare: Vec::new(),
             capture: pcap.map(capture).transpose()?,
             keys: keylog.map(KeyLog::new).transpose()?,
+            resolver: Resolver::new().map_err(|error| format!("a socket pair: {error}"))?,
             complaint: None,
         })
     }
@@ -249,6 +253,13 @@ impl Port<Buf> for World {
             self.complain(format!(
                 "an ISAKMP message {from} > {to} was not sent: {error}"
             ));
+        }
+    }
+
+    fn ask(&mut self, ticket: Ticket, query: Query) {
+        let Query::Resolve(name) = query;
+        if let Err(error) = self.resolver.ask(ticket, name.as_str().to_owned()) {
+            self.complain(format!("{name} cannot be looked up: {error}"));
         }
     }
 
