@@ -602,6 +602,11 @@ pub struct IsakmpConfig {
     pub policy_server: Option<bool>,
     /// ENABLE ISAKMP POLICYFILENAME.
     pub policy_file: Option<String>,
+    /// SET ENCO DHPADDING: whether numbers of a Diffie–Hellman group travel with their leading
+    /// zeros.
+    pub dh_padding: Option<bool>,
+    /// SET SYSTEM DISTINGUISHEDNAME: the identity of those who sign and have no LOCALID.
+    pub distinguished_name: Option<String>,
     /// The policies.
     pub policies: Vec<IsakmpPolicyConfig>,
 }
@@ -629,27 +634,9 @@ impl IsakmpConfig {
         self.policies.iter().find(|policy| policy.name == *name)
     }
 
-    /// The policy towards a peer: the one that the IPsec policy names with ISAKMPPOLICY, which must
-    /// be for that peer, else the first that names its address.
+    /// Whether numbers of a Diffie–Hellman group are as long as the prime (RFC 2409 §5).
     #[must_use]
-    pub fn policy_towards(
-        &self,
-        peer: core::net::IpAddr,
-        named: Option<&Name>,
-    ) -> Option<&IsakmpPolicyConfig> {
-        match named {
-            Some(name) => self
-                .policy(name.as_str())
-                .filter(|policy| policy.peer == PeerAddress::Address(peer)),
-            None => self.policy_for(peer),
-        }
-    }
-
-    /// The policy for a peer: the first that names its address.
-    #[must_use]
-    pub fn policy_for(&self, peer: core::net::IpAddr) -> Option<&IsakmpPolicyConfig> {
-        self.policies
-            .iter()
-            .find(|policy| policy.peer == PeerAddress::Address(peer))
+    pub fn pads_dh(&self) -> bool {
+        self.dh_padding.unwrap_or(true)
     }
 }

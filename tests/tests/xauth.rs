@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 use hw_offload::testing::hex;
 use hw_offload::{Engines, Hash, Primitives, SoftPrimitives};
 use ipsec_core::Instant;
-use isakmp_core::device::PortAsk;
 use isakmp_core::reason::Subject;
 use isakmp_core::xauth::{XauthAnswer, XauthProof};
-use isakmp_core::{Answer, Phase, Report};
+use isakmp_core::{Phase, Report};
 use lab::{Buf, Pair, Side};
 use sekisho_tests::{basic, bundles, failed, failures, isakmp, one, pair_with, ping_both, story};
 
@@ -204,9 +203,8 @@ fn radius<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, challenges: u8) -> Arc<Mute
     let asked = Vec::new();
     let server = Arc::new(Mutex::new(Radius { asked, challenges }));
     let shared = Arc::clone(&server);
-    pair.oracle = Some(Box::new(move |side, ask| {
+    pair.oracle = Some(Box::new(move |side, step| {
         assert_eq!(side, Side::B);
-        let PortAsk::Radius(step) = ask;
         let mut server = shared.lock().expect("nobody panicked");
         server.asked.push(step.state.clone().unwrap_or_default());
         let XauthProof::Chap {
@@ -219,7 +217,7 @@ fn radius<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, challenges: u8) -> Arc<Mute
         };
         let known = SoftPrimitives.hash(Hash::Md5, &[&[id], b"hogehoge", &challenge]);
         let right = step.user == b"joger" && known.as_bytes() == digest;
-        Some(Answer::Xauth(if !right {
+        Some(if !right {
             XauthAnswer::Reject
         } else if server.challenges > 0 {
             server.challenges -= 1;
@@ -229,7 +227,7 @@ fn radius<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, challenges: u8) -> Arc<Mute
             }
         } else {
             XauthAnswer::Accept
-        }))
+        })
     }));
     server
 }

@@ -33,7 +33,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 local_rsa_key: command.small("LOCALRSAKEY").or(config.local_rsa_key),
                 policy_server: command.bool("POLICYSERVERENABLED").or(config.policy_server),
                 policy_file: text("POLICYFILENAME").or(config.policy_file),
-                policies: config.policies,
+                ..config
             };
             Ok(Plan::Isakmp(Box::new(config), None))
         }

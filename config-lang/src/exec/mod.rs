@@ -173,6 +173,7 @@ pub fn apply<E: Engines>(
                 device.disable_isakmp(now, entropy);
             }
             device.state_mut().isakmp = *config;
+            device.reconfigure_isakmp(now, entropy);
             if was != is {
                 let word = if is { "enabled" } else { "disabled" };
                 let line = format!("ISAKMP has been {word}");

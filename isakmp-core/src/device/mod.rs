@@ -17,7 +17,7 @@ use hw_offload::{
 };
 use ipsec_core::model::{self, Direction, Flow, Half, Name, Role, Spi};
 use ipsec_core::net::InterfaceId;
-use ipsec_core::wire::udp_encap::{Encapsulated, NON_ESP_MARKER, demultiplex};
+use ipsec_core::wire::udp_encap::{Encapsulated, KEEPALIVE, NON_ESP_MARKER, demultiplex};
 use ipsec_core::{
     BundleId, Cx, DataPlane, DropReason, InstallFault, Instant, Limits, Outgoing, PlaneEvent,
     PlaneState, RemoveWhy, SaId, Verdict, WallClock,
@@ -43,16 +43,18 @@ pub trait Port<B>: Buffers<B> {
     fn deliver(&mut self, on: InterfaceId, packet: B);
     /// Send an ISAKMP message by UDP.
     fn datagram(&mut self, path: Path, bytes: &[u8]);
-    /// Find out something that the device does not know; the answer goes to [`Device::answer`].
-    fn ask(&mut self, ticket: Ticket, ask: PortAsk);
+    /// Find something out. The answer comes by [`Device::answer`], soon or late.
+    fn ask(&mut self, ticket: Ticket, query: Query);
     /// Be told.
     fn report(&mut self, report: DeviceReport);
 }
 
-/// What a device asks of the world.
+/// What a device cannot find out by itself.
 #[derive(Debug)]
-pub enum PortAsk {
-    /// Ask a RADIUS server about a user: [`Answer::Xauth`].
+pub enum Query {
+    /// The addresses of a host; answered by [`Answer::Resolved`].
+    Resolve(Name),
+    /// Whether a RADIUS server accepts a user; answered by [`Answer::Xauth`].
     Radius(XauthStep),
 }
 
@@ -202,6 +204,24 @@ impl<E: Engines> Device<E> {
         self.plane.configure(now, ipsec, net, keys);
     }
 
+    /// Makes a changed configuration of ISAKMP effective: above all after ENABLE ISAKMP.
+    pub fn reconfigure_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.configured(&mut env);
+    }
+
+    /// The answer to a [`Query`].
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        ticket: Ticket,
+        answer: Answer,
+    ) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
+    }
+
     /// Removes what was negotiated under an ISAKMP policy that was changed or destroyed.
     pub fn isakmp_policy_changed(&mut self, now: Instant, entropy: &mut dyn Entropy, name: &Name) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
@@ -219,18 +239,6 @@ impl<E: Engines> Device<E> {
         if let Some((id, _)) = self.plane.state().policy_by_name(name) {
             self.plane.reset_policy(id, RemoveWhy::Configuration);
         }
-    }
-
-    /// The answer to a [`PortAsk`]. A late or foreign one has no effect.
-    pub fn answer(
-        &mut self,
-        now: Instant,
-        entropy: &mut dyn Entropy,
-        ticket: Ticket,
-        answer: Answer,
-    ) {
-        let (endpoint, mut env) = self.endpoint_env(now, entropy);
-        endpoint.answer(&mut env, ticket, answer);
     }
 
     /// A packet wants to leave by an interface.
@@ -574,6 +582,7 @@ impl<E: Engines> Device<E> {
                     self.plane.release(bundle, RemoveWhy::PeerLost);
                 }
             }
+            Action::Keepalive(path) => self.datagram_out(port, path, &KEEPALIVE),
             Action::Moved { from, to } => {
                 self.plane.peer_moved(from.local, from.peer, to);
             }
@@ -644,11 +653,12 @@ impl<E: Engines> Device<E> {
                 let policy = self.state.isakmp.policy(step.policy.as_str());
                 let radius = policy.is_some_and(|p| p.xauth_type() == XauthType::Radius);
                 if radius {
-                    return port.ask(ticket, PortAsk::Radius(step));
+                    return port.ask(ticket, Query::Radius(step));
                 }
                 let primitives = self.engines.primitives();
                 Answer::Xauth(self.state.users.authenticate(primitives, &step))
             }
+            Ask::Resolve(name) => return port.ask(ticket, Query::Resolve(name)),
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);

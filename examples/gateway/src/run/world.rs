@@ -10,13 +10,15 @@ use hw_offload::{Buffers, Headroom, PacketBuf, Ticket};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
-use isakmp_core::device::{DeviceReport, Port, PortAsk};
+use isakmp_core::device::{DeviceReport, Port, Query};
+use isakmp_core::xauth::XauthStep;
 use lab::{Buf, Pcap};
 use socket2::Socket;
 use tun_rs::SyncDevice;
 
 use super::keylog::KeyLog;
 use super::link::Link;
+use super::resolver::Resolver;
 
 /// The longest packet, with room for its trailer.
 const ROOM: usize = 16_384;
@@ -36,9 +38,11 @@ pub(crate) struct World {
     spare: Vec<Buf>,
     capture: Option<Pcap<BufWriter<File>>>,
     keys: Option<KeyLog>,
+    /// Look-ups of host names.
+    pub(crate) resolver: Resolver,
     complaint: Option<(String, Instant)>,
-    /// Questions of the device that nobody has answered yet.
-    pub(crate) asks: Vec<(Ticket, PortAsk)>,
+    /// Users that nobody has judged yet.
+    pub(crate) logins: Vec<(Ticket, XauthStep)>,
 }
 
 impl World {
@@ -65,8 +69,9 @@ impl World {
             spare: Vec::new(),
             capture: pcap.map(capture).transpose()?,
             keys: keylog.map(KeyLog::new).transpose()?,
+            resolver: Resolver::new().map_err(|error| format!("a socket pair: {error}"))?,
             complaint: None,
-            asks: Vec::new(),
+            logins: Vec::new(),
         })
     }
 
@@ -254,8 +259,15 @@ impl Port<Buf> for World {
         }
     }
 
-    fn ask(&mut self, ticket: Ticket, ask: PortAsk) {
-        self.asks.push((ticket, ask));
+    fn ask(&mut self, ticket: Ticket, query: Query) {
+        match query {
+            Query::Resolve(name) => {
+                if let Err(error) = self.resolver.ask(ticket, name.as_str().to_owned()) {
+                    self.complain(format!("{name} cannot be looked up: {error}"));
+                }
+            }
+            Query::Radius(step) => self.logins.push((ticket, step)),
+        }
     }
 
     fn report(&mut self, report: DeviceReport) {
