@@ -548,7 +548,7 @@ impl IsakmpPolicyConfig {
                 }
             }
             PeerAddress::Host(_) => return Err(ConfigFault::NotYet("PEER by host name")),
-            PeerAddress::Any => return Err(ConfigFault::NotYet("PEER=ANY")),
+            PeerAddress::Any => {}
             PeerAddress::Dynamic => {
                 return Err(ConfigFault::Conflict(
                     "PEER takes an address, a host name or ANY",

@@ -15,7 +15,7 @@ fn comes_up<E: Engines<Buf = Buf>>(mut pair: Pair<E>, what: &str) {
     assert!(up, "{what}: {:?}", failures(&pair));
     assert_eq!(failures(&pair), [""; 0], "{what}");
     assert_eq!((attempts(&pair, 1), attempts(&pair, 2)), (1, 1), "{what}");
-    assert_eq!((pair.clear, pair.esp), (0, 4), "{what}");
+    assert_eq!((pair.clear, pair.protected), (0, 4), "{what}");
     at_rest(&mut pair);
 }
 

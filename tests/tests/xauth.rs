@@ -187,7 +187,7 @@ story!(threat_c9_nobody_comes_in_without_it, |engines, seed| {
             .any(|(_, why)| *why == Subject::XauthFirst)
     );
     assert_eq!(bundles(&mut pair, Side::B), 0);
-    assert_eq!(pair.esp + pair.clear, 0);
+    assert_eq!(pair.protected + pair.clear, 0);
 });
 
 story!(
