@@ -474,7 +474,7 @@ fn line_with(spec: &Spec, extra: &str) -> String {
     if spec.object.is_empty() && spec.params.len() == 1 {
         return format!(
             "{line} {}",
-            value(spec, spec.params[0].name, &spec.params[0].kind).unwrap()
+            value(spec, spec.params[0].name, &spec.params[0].kind).expect("a name")
         );
     }
     let rest = spec
@@ -592,10 +592,9 @@ fn nothing_is_accepted_without_effect() {
                             ]
                         )
                     );
-                    if written && !["", "POSITION"].contains(&extra) {
-                        if !after.contains(&format!(" {extra}=")) {
-                            problems.push(format!("{line} forgets {extra}"));
-                        }
+                    let kept = after.contains(&format!(" {extra}="));
+                    if written && !kept && !["", "POSITION"].contains(&extra) {
+                        problems.push(format!("{line} forgets {extra}"));
                     }
                 }
             }
