@@ -30,6 +30,8 @@ pub(crate) enum LexFault {
     OpenQuote(Column),
     /// An equals sign without a name, or a quote inside a name.
     NoName(Column),
+    /// A quote inside a value that does not begin with one.
+    InnerQuote(Column),
 }
 
 /// Cuts a line into words.
@@ -82,7 +84,13 @@ pub(crate) fn words(line: &str) -> Result<Vec<Token>, LexFault> {
             if quoted && get(at) != Some('"') {
                 return Err(LexFault::OpenQuote(Column { start, end: at + 1 }));
             }
-            let text: String = characters.get(start..at).unwrap_or(&[]).iter().collect();
+            let inside = characters.get(start..at).unwrap_or(&[]);
+            if let Some(place) = inside.iter().position(|c| *c == '"') {
+                let start = start + place + 1;
+                let end = start + 1;
+                return Err(LexFault::InnerQuote(Column { start, end }));
+            }
+            let text: String = inside.iter().collect();
             value = Some((
                 text,
                 Column {
@@ -99,4 +107,21 @@ pub(crate) fn words(line: &str) -> Result<Vec<Token>, LexFault> {
         });
     }
     Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_inside_a_value_is_a_fault() {
+        let at = |start| Column {
+            start,
+            end: start + 1,
+        };
+        assert_eq!(words("A=b\"c"), Err(LexFault::InnerQuote(at(4))));
+        assert_eq!(words("A=b\""), Err(LexFault::InnerQuote(at(4))));
+        let value = |line| words(line).map(|tokens| tokens[0].value.clone().map(|(text, _)| text));
+        assert_eq!(value("A=\"b c\""), Ok(Some("b c".into())));
+    }
 }

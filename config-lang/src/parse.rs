@@ -114,6 +114,10 @@ pub fn parse(line: &str) -> Result<Option<Parsed>, ParseError> {
                 "a parameter name is expected here".into(),
             );
         }
+        Err(LexFault::InnerQuote(at)) => {
+            let message = "a quote stands around a whole value or nowhere";
+            return fault(ParseFault::Syntax, at, message.into());
+        }
     };
     let Some((first, rest)) = tokens.split_first() else {
         return Ok(None);
@@ -495,4 +499,22 @@ fn selector(text: &str) -> Option<AddressSelector> {
     let address = address.parse::<IpAddr>().ok()?;
     let len = len.parse::<u8>().ok()?;
     (address.is_ipv6() && len <= 128).then_some(AddressSelector::Prefix(address, len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_key_can_be_written_in_hexadecimal() {
+        let line = |bytes| {
+            format!(
+                "CREATE ENCO KEY=1 TYPE=GENERAL VALUE=0x{}",
+                "5a".repeat(bytes)
+            )
+        };
+        assert!(parse(&line(1024)).is_ok());
+        let refused = parse(&line(1025)).map_err(|error| error.kind);
+        assert_eq!(refused, Err(ParseFault::Range));
+    }
 }

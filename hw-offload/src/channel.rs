@@ -36,6 +36,17 @@ impl Keyed {
         })
     }
 
+    /// The same without keys: jobs are admitted as on the real channel, then nothing is ciphered,
+    /// authenticated or compared.
+    #[cfg(feature = "testing")]
+    pub(crate) fn insecure(spec: &ChannelSpec) -> Result<Self, OpenFault> {
+        Ok(Self {
+            cipher_key: CipherKey::Null,
+            mac_key: None,
+            ..Self::new(spec)?
+        })
+    }
+
     /// Whether the job's spans lie in the storage and have the lengths of the algorithms.
     pub(crate) fn admits<B: PacketBuf>(&self, job: &PacketJob<B>) -> Result<(), RefusedWhy> {
         let storage = job.buffer.storage().len();

@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use hw_offload::testing::hex;
 use hw_offload::*;
 use ipsec_core::model::*;
 use ipsec_core::wire::esp;
@@ -103,7 +104,7 @@ fn rfc3602_tunnel_packets_are_sealed() {
             let mut cx = Cx {
                 now: router.now,
                 entropy: &mut told,
-                buffers: &mut NoBuffers,
+                buffers: &mut Heap,
             };
             let verdict = router.plane.outbound(&mut cx, WAN, buffer);
             let Verdict::Transmit(mut out) = router.run(verdict) else {

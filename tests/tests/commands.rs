@@ -83,6 +83,8 @@ fn built(kind: &Kind) -> Allowed<'static> {
         Kind::Mask => ("ipv4mask", None, None, BTreeSet::new()),
         Kind::Ip => ("ip", None, None, BTreeSet::new()),
         Kind::IpRange => ("iprange", None, None, BTreeSet::new()),
+        Kind::Ipv6 => ("ipv6", None, None, BTreeSet::new()),
+        Kind::Ipv6Prefix => ("ipv6prefix", None, None, BTreeSet::new()),
         Kind::Interface => ("interface", None, None, BTreeSet::new()),
         Kind::File => ("filename", None, None, BTreeSet::new()),
         Kind::Id => ("id", None, None, BTreeSet::new()),
@@ -433,6 +435,8 @@ fn value(spec: &Spec, name: &str, kind: &Kind) -> Option<String> {
             ("REPLAYWINDOWSIZE", _) => "64",
             ("USER", _) => "somebody",
             ("name", _) => "secoff",
+            (_, Kind::Ipv6) => "2001:db8::2",
+            (_, Kind::Ipv6Prefix) => "2001:db8::1/64",
             ("IPADDRESS", _) => "10.0.0.1",
             (_, Kind::Enum(words)) => words[0],
             (_, Kind::List(words)) => return Some(words[..2].join(",")),
@@ -563,6 +567,8 @@ fn nothing_is_accepted_without_effect() {
                         "exclude each other",
                         "is used by",
                         "does not exist",
+                        "is required with",
+                        "is not of the policy's IPVERSION",
                     ];
                     let told = reasons.iter().any(|reason| outcome.text.contains(reason));
                     if !told {

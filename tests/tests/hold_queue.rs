@@ -28,8 +28,7 @@ story!(
             }
         }));
         for number in 1..=25 {
-            let packet =
-                echo_request(HOST_A.into(), HOST_B.into(), 77, number).expect("one version");
+            let packet = echo_request(HOST_A, HOST_B, 77, number).expect("both ends are IPv4");
             let now = pair.now;
             pair.a.forward(now, &packet);
             pair.turn(Side::A);
@@ -74,7 +73,7 @@ fn the_order_is_kept() {
         let now = pair.now;
         pair.a.forward(
             now,
-            &echo_request(HOST_A.into(), HOST_B.into(), 77, number).expect("one version"),
+            &echo_request(HOST_A, HOST_B, 77, number).expect("both ends are IPv4"),
         );
         pair.turn(Side::A);
     }
@@ -92,7 +91,7 @@ story!(
             let now = pair.now;
             pair.a.forward(
                 now,
-                &echo_request(HOST_A.into(), other.into(), 77, number).expect("one version"),
+                &echo_request(HOST_A, other, 77, number).expect("both ends are IPv4"),
             );
             pair.turn(Side::A);
         }

@@ -78,7 +78,7 @@ story!(
             let (now, before) = (pair.now, seen.borrow().len());
             pair.b.receive(
                 now,
-                &echo_request(HOST_A.into(), HOST_B.into(), 9, 1).expect("one version"),
+                &echo_request(HOST_A, HOST_B, 9, 1).expect("both ends are IPv4"),
             );
             pair.turn(Side::B);
             pair.run_to(now + std::time::Duration::from_secs(1));
@@ -109,7 +109,7 @@ fn what_no_policy_selects_is_dropped() {
         let elsewhere = Ipv4Addr::new(203, 0, 113, 5);
         pair.a.forward(
             Instant::ZERO,
-            &echo_request(HOST_A.into(), elsewhere.into(), 9, 1).expect("one version"),
+            &echo_request(HOST_A, elsewhere, 9, 1).expect("both ends are IPv4"),
         );
         pair.turn(Side::A);
         assert_eq!(pair.clear, u64::from(passes));

@@ -152,7 +152,8 @@ pub const COMMANDS: &[Spec] = &[
             may(
                 "VALUE",
                 Kind::Text {
-                    max: 255,
+                    // The longest key, of 1024 bytes, as SHOW CONFIG writes it.
+                    max: 2050,
                     words: &[],
                 },
             ),

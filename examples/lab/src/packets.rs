@@ -87,15 +87,15 @@ fn echo(reply: bool, source: IpAddr, destination: IpAddr, rest: &[u8]) -> Option
 /// An echo request with 32 bytes of data; none if the ends are of different versions.
 #[must_use]
 pub fn echo_request(
-    source: IpAddr,
-    destination: IpAddr,
+    source: impl Into<IpAddr>,
+    destination: impl Into<IpAddr>,
     id: u16,
     sequence: u16,
 ) -> Option<Vec<u8>> {
     let mut rest = [id.to_be_bytes(), sequence.to_be_bytes()].concat();
     rest.extend(b'a'..b'a' + 26);
     rest.extend(b"012345");
-    echo(false, source, destination, &rest)
+    echo(false, source.into(), destination.into(), &rest)
 }
 
 /// The reply to an echo request; none if the packet is something else.
@@ -174,7 +174,7 @@ mod tests {
             // A right checksum makes the sum over everything 0.
             assert_eq!(sum(from, to, protocol, payload), 0);
         }
-        let (v4, v6) = ("10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap());
+        let (v4, v6): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap());
         assert_eq!(echo_request(v4, v6, 1, 1), None);
     }
 

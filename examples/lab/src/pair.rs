@@ -8,9 +8,9 @@ use std::time::Duration;
 use config_lang::Finding;
 use hw_offload::testing::SeededEntropy;
 use hw_offload::{Engines, SoftEngines};
-use ipsec_core::Instant;
 use ipsec_core::model::{Action, PeerAddress};
 use ipsec_core::wire::flow_of;
+use ipsec_core::{Instant, Limits};
 use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
@@ -140,11 +140,16 @@ impl Pair<SoftEngines<Buf>> {
 
 impl<E: Engines<Buf = Buf>> Pair<E> {
     /// Two routers with engines of your choice; everything random follows from the seed.
-    pub fn new(mut engines: impl FnMut(Side) -> E, seed: u64) -> Self {
+    pub fn new(engines: impl FnMut(Side) -> E, seed: u64) -> Self {
+        Self::with_limits(&Limits::default(), engines, seed)
+    }
+
+    /// The same with other capacities.
+    pub fn with_limits(limits: &Limits, mut engines: impl FnMut(Side) -> E, seed: u64) -> Self {
         let mut random = SeededEntropy::new(seed);
         Self {
-            a: Router::new(engines(Side::A), random.next_u64()),
-            b: Router::new(engines(Side::B), random.next_u64()),
+            a: Router::with_limits(limits, engines(Side::A), random.next_u64()),
+            b: Router::with_limits(limits, engines(Side::B), random.next_u64()),
             now: Instant::ZERO,
             weather: Weather::default(),
             happenings: Vec::new(),

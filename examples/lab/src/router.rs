@@ -140,9 +140,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
     /// A router as it leaves the factory.
     #[must_use]
     pub fn new(engines: E, seed: u64) -> Self {
-        let limits = Limits::default();
+        Self::with_limits(&Limits::default(), engines, seed)
+    }
+
+    /// The same with other capacities.
+    #[must_use]
+    pub fn with_limits(limits: &Limits, engines: E, seed: u64) -> Self {
         Self {
-            device: Device::new(&limits, engines, WallClock::default(), [7; 16]),
+            device: Device::new(limits, engines, WallClock::default(), [7; 16]),
             world: World::default(),
             host: MemoryHost::default(),
             entropy: SeededEntropy::new(seed),
@@ -236,7 +241,8 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Ok(flow) = flow_of(packet) else { return };
         let route = self.device.state().net.route(flow.destination);
         let on = route.map(|(on, _)| on).or(self.world.wan);
-        let (Some(on), Some(buffer)) = (on, self.fill(packet)) else {
+        let Some(on) = on else { return };
+        let Some(buffer) = self.fill(packet) else {
             return;
         };
         let Self {
@@ -253,12 +259,12 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Some(on) = self.world.wan else { return };
         if let Some((peer, local, payload)) = packets::is_udp(packet) {
             let state = self.device.state();
-            // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest
-            // is for the data plane.
+            // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest is
+            // for the data plane.
             let marked = matches!(demultiplex(payload), Some(Encapsulated::Ike(_)));
             let floated = local.port() == natt::PORT && marked;
-            let isakmp = local.port() == state.isakmp.port() || floated;
-            if state.net.is_local(local.ip()) && isakmp {
+            let own = state.net.is_local(local.ip());
+            if own && (local.port() == state.isakmp.port() || floated) {
                 let path = Path { local, peer };
                 let Self {
                     device,

@@ -21,7 +21,11 @@ pub struct SoftEngine<B> {
     done: VecDeque<PacketDone<B>>,
     control: VecDeque<Completion<B>>,
     closing: Vec<ChannelId>,
+    key_schedule: KeySchedule,
 }
+
+/// What makes a keyed context of a specification.
+type KeySchedule = fn(&ChannelSpec) -> Result<Keyed, OpenFault>;
 
 struct Slot {
     generation: u16,
@@ -38,6 +42,14 @@ impl<B: PacketBuf> SoftEngine<B> {
     /// An engine with at most `channels` channels and `depth` packets between two polls.
     #[must_use]
     pub fn new(channels: u16, depth: usize) -> Self {
+        Self::with_key_schedule(channels, depth, Keyed::new)
+    }
+
+    pub(crate) fn with_key_schedule(
+        channels: u16,
+        depth: usize,
+        key_schedule: KeySchedule,
+    ) -> Self {
         Self {
             slots: Vec::new(),
             limit: channels,
@@ -46,6 +58,7 @@ impl<B: PacketBuf> SoftEngine<B> {
             done: VecDeque::with_capacity(depth),
             control: VecDeque::new(),
             closing: Vec::new(),
+            key_schedule,
         }
     }
 
@@ -112,7 +125,7 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
     type Buf = B;
 
     fn open(&mut self, ticket: Ticket, spec: ChannelSpec) -> Result<(), Refused<ChannelSpec>> {
-        let result = Keyed::new(&spec).and_then(|keyed| self.place(keyed));
+        let result = (self.key_schedule)(&spec).and_then(|keyed| self.place(keyed));
         self.control
             .push_back(Completion::Opened { ticket, result });
         Ok(())

@@ -6,7 +6,7 @@ mod insecure;
 mod slow;
 
 pub use faulty::{FaultPlan, FaultyEngine, FaultyPublic};
-pub use insecure::InsecurePrimitives;
+pub use insecure::{InsecureEngine, InsecurePrimitives, InsecurePublic};
 pub use slow::{SlowEngine, SlowPublic};
 
 use alloc::vec::Vec;
@@ -135,5 +135,16 @@ pub fn faulty_engines<B: PacketBuf>(
         packet: FaultyEngine::new(SoftEngine::new(256, 64), plan, seed),
         public: FaultyPublic::new(SoftPublic::new(64), plan, seed ^ 1),
         primitives: SoftPrimitives,
+    }
+}
+
+/// Engines without any security: what a fuzzer writes is always well enciphered and authentic.
+#[must_use]
+pub fn insecure_engines<B: PacketBuf>()
+-> TestEngines<InsecureEngine<B>, InsecurePublic, InsecurePrimitives> {
+    TestEngines {
+        packet: InsecureEngine::new(256, 64),
+        public: InsecurePublic::new(64),
+        primitives: InsecurePrimitives,
     }
 }

@@ -108,8 +108,8 @@ impl<B: PacketBuf> DataPlane<B> {
                     .filter(|_| keys.mac != hw_offload::Mac::None)
             })
             .collect();
-        let chosen: Vec<Protocol> = sas.iter().map(|keys| keys.protocol).collect();
         let first = record.lifetime.is_none();
+        let chosen: Vec<Protocol> = sas.iter().map(|keys| keys.protocol).collect();
         self.state.keep_chosen(bundle, &chosen);
         self.install_keys(bundle, half, sas)?;
         // The second half is of the same negotiation; packets may have come since the first, so

@@ -34,7 +34,7 @@ pub struct Ipv4<'a> {
 }
 
 impl<'a> Ipv4<'a> {
-    /// Checks version, lengths and header checksum. Bytes behind the total length are left out.
+    /// Checks version, lengths, fragment offset and header checksum. Bytes behind the total length are left out.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -53,11 +53,17 @@ impl<'a> Ipv4<'a> {
         if checksum(&[header]) != 0 {
             return Err(Malformed::Checksum);
         }
-        Ok(Self {
+        let own = Self {
             fixed,
             header,
             payload,
-        })
+        };
+        // A fragment that ends beyond the longest datagram can be no part of one; cut into smaller
+        // fragments its offset would start again at 0.
+        if own.fragment_offset() + own.total_len() > usize::from(u16::MAX) {
+            return Err(Malformed::Length);
+        }
+        Ok(own)
     }
 
     /// The header with its options.
@@ -268,4 +274,32 @@ pub fn keep_copied_options(header: &mut [u8]) -> Option<usize> {
     options.get_mut(kept..padded)?.fill(0);
     fixed[0] = 0x40 | u8::try_from((HEADER + padded) / 4).ok()?;
     Some(HEADER + padded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_fragment_ends_beyond_the_longest_datagram() {
+        let fragment = |offset_units| {
+            let header = NewHeader {
+                tos: 0,
+                total_len: 36,
+                id: 1,
+                dont_fragment: false,
+                more_fragments: true,
+                offset_units,
+                ttl: 64,
+                protocol: 17,
+                source: Ipv4Addr::new(10, 0, 0, 1),
+                destination: Ipv4Addr::new(10, 0, 0, 2),
+            };
+            let packet = [&header.to_bytes()[..], &[0; 16]].concat();
+            Ipv4::parse(&packet).map(|ip| ip.fragment_offset())
+        };
+        assert_eq!(fragment(8187), Ok(65_496));
+        assert_eq!(fragment(8188), Err(Malformed::Length));
+        assert_eq!(fragment(8191), Err(Malformed::Length));
+    }
 }

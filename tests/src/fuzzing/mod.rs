@@ -1,0 +1,39 @@
+//! What a fuzzer and the replay of its corpora run: one function per target, from bytes to nothing
+//! or a panic.
+//!
+//! `fuzz/` wraps each function for libFuzzer and keeps a small corpus for it; `tests/corpus.rs`
+//! runs the same functions over the same files in the ordinary test run. A new target is a function
+//! here with its line in [`TARGETS`], a file in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
+//!
+//! Targets that run devices use engines without security, so that what the fuzzer writes counts as
+//! well enciphered and authentic, and check what must hold whatever is written.
+
+mod addresses;
+mod input;
+mod ipsec;
+mod isakmp;
+mod language;
+mod peers;
+mod router;
+
+pub use ipsec::{bundle_string, esp_in, ip_headers};
+pub use isakmp::{isakmp_clear, isakmp_endpoint, isakmp_payloads, isakmp_sa};
+pub use language::{command_line, script};
+pub use peers::two_peers;
+
+/// One target: its name, which is also that of its corpus, and what it runs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("isakmp_clear", isakmp_clear),
+    ("isakmp_payloads", isakmp_payloads),
+    ("isakmp_sa", isakmp_sa),
+    ("isakmp_endpoint", isakmp_endpoint),
+    ("two_peers", two_peers),
+    ("esp_in", esp_in),
+    ("ip_headers", ip_headers),
+    ("bundle_string", bundle_string),
+    ("command_line", command_line),
+    ("script", script),
+];
