@@ -131,7 +131,10 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            must("TYPE", Kind::Enum(&["GENERAL", "DES", "3DES", "AES"])),
+            must(
+                "TYPE",
+                Kind::Enum(&["GENERAL", "DES", "3DES", "AES", "RSA"]),
+            ),
             may(
                 "VALUE",
                 Kind::Text {
@@ -139,6 +142,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
+            may("FILE", Kind::File),
             may("RANDOM", Kind::Flag),
             may(
                 "LENGTH",
@@ -927,6 +931,11 @@ pub const COMMANDS: &[Spec] = &[
     },
     Spec {
         verb: "SET",
+        object: &["ENCO", "DHPADDING"],
+        params: &[must("DHPADDING", Kind::Bool)],
+    },
+    Spec {
+        verb: "SET",
         object: &["FIREWALL", "POLICY"],
         params: &[
             must(
@@ -1345,6 +1354,11 @@ pub const COMMANDS: &[Spec] = &[
             ),
             may("XAUTHTYPE", Kind::Enum(&["GENERIC", "RADIUS"])),
         ],
+    },
+    Spec {
+        verb: "SET",
+        object: &["SYSTEM", "DISTINGUISHEDNAME"],
+        params: &[must("DISTINGUISHEDNAME", Kind::Id)],
     },
     Spec {
         verb: "SHOW",
