@@ -9,7 +9,6 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use hw_offload::{KeyKind, KeyRing};
 use ipsec_core::model::{AddressSelector, HashAlg, IpsecConfig, cipher_word};
-use ipsec_core::net::Net;
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_word;
@@ -60,7 +59,7 @@ pub(crate) fn mask(length: u8) -> Ipv4Addr {
 #[must_use]
 pub fn all(state: &State) -> String {
     let mut out = String::new();
-    ip(&state.net, state.ip_enabled, &mut out);
+    ip(state, &mut out);
     keys(&state.keys, &mut out);
     let ipsec_on = "ENABLE IPSEC\n";
     let ipsec = ipsec(&state.ipsec);
@@ -93,37 +92,54 @@ pub fn all(state: &State) -> String {
     out
 }
 
-fn ip(net: &Net, enabled: bool, out: &mut String) {
-    if enabled {
+fn ip(state: &State, out: &mut String) {
+    if state.ip_enabled {
         out.push_str("ENABLE IP\n");
     }
+    if state.ipv6_enabled {
+        out.push_str("ENABLE IPV6\n");
+    }
+    let net = &state.net;
     for (_, interface) in net.interfaces() {
-        let line = |address: IpAddr, length: u8, out: &mut String| {
-            Line::new("ADD IP")
-                .with("INTERFACE", Some(&interface.name))
-                .with("IPADDRESS", Some(address))
-                .with("MASK", address.is_ipv4().then(|| mask(length)))
-                .end(out);
+        let unnumbered = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32)];
+        let addresses = if interface.addresses.is_empty() {
+            &unnumbered[..]
+        } else {
+            &interface.addresses
         };
-        if interface.addresses.is_empty() {
-            line(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32, out);
-        }
-        for (address, length) in &interface.addresses {
-            line(*address, *length, out);
+        for (address, length) in addresses {
+            let v4 = address.is_ipv4();
+            let value = if v4 {
+                address.to_string()
+            } else {
+                format!("{address}/{length}")
+            };
+            Line::new(if v4 { "ADD IP" } else { "ADD IPV6" })
+                .with("INTERFACE", Some(&interface.name))
+                .with("IPADDRESS", Some(value))
+                .with("MASK", v4.then(|| mask(*length)))
+                .end(out);
         }
     }
     for route in net.routes() {
         let (destination, length) = route.destination;
-        let hop = route.next_hop.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Line::new("ADD IP")
-            .with("ROUTE", Some(destination))
-            .with("MASK", (length > 0).then(|| mask(length)))
-            .with(
-                "INTERFACE",
-                net.get(route.interface).map(|interface| &interface.name),
-            )
-            .with("NEXTHOP", Some(hop))
-            .end(out);
+        let interface = net.get(route.interface).map(|interface| &interface.name);
+        match destination {
+            IpAddr::V4(_) => Line::new("ADD IP")
+                .with("ROUTE", Some(destination))
+                .with("MASK", (length > 0).then(|| mask(length)))
+                .with("INTERFACE", interface)
+                .with(
+                    "NEXTHOP",
+                    Some(route.next_hop.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+                )
+                .end(out),
+            IpAddr::V6(_) => Line::new("ADD IPV6")
+                .with("ROUTE", Some(format!("{destination}/{length}")))
+                .with("INTERFACE", interface)
+                .with("NEXTHOP", route.next_hop)
+                .end(out),
+        }
     }
 }
 

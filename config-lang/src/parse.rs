@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipsec_core::model::{AddressSelector, BundleFault, BundleString};
 
@@ -432,6 +432,14 @@ fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
             (Ok(address), _) => Ok(Value::Selector(AddressSelector::host(IpAddr::V4(address)))),
             (Err(_), Some(selector)) => Ok(Value::Selector(selector)),
             (Err(_), None) => wrong(ParseFault::Value),
+        },
+        Kind::Ipv6 => match text.parse::<Ipv6Addr>() {
+            Ok(address) => Ok(Value::Address(IpAddr::V6(address))),
+            Err(_) => wrong(ParseFault::Value),
+        },
+        Kind::Ipv6Prefix => match selector(text) {
+            Some(prefix @ AddressSelector::Prefix(IpAddr::V6(_), _)) => Ok(Value::Selector(prefix)),
+            _ => wrong(ParseFault::Value),
         },
         Kind::Interface => {
             let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();

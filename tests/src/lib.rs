@@ -4,6 +4,8 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+pub mod screens;
+
 use core::net::Ipv4Addr;
 use std::path::Path;
 

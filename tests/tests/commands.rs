@@ -88,6 +88,8 @@ fn built(kind: &Kind) -> Allowed<'static> {
         Kind::Id => ("id", None, None, BTreeSet::new()),
         Kind::Bundle => ("bundle-string", None, None, BTreeSet::new()),
         Kind::Flag => ("flag", None, None, BTreeSet::new()),
+        Kind::Ipv6 => ("ipv6", None, None, BTreeSet::new()),
+        Kind::Ipv6Prefix => ("ipv6prefix", None, None, BTreeSet::new()),
     }
 }
 
@@ -437,6 +439,8 @@ fn value(spec: &Spec, name: &str, kind: &Kind) -> Option<String> {
             (_, Kind::Bool) => "TRUE",
             (_, Kind::Int { min, max, .. }) => return Some((min + 7).min(*max).to_string()),
             (_, Kind::Text { .. }) => "word",
+            (_, Kind::Ipv6) => "2001:db8::2",
+            (_, Kind::Ipv6Prefix) => "2001:db8::1/64",
             (_, Kind::Address { .. } | Kind::Ip | Kind::IpRange) => "10.2.3.4",
             (_, Kind::Mask) => "255.255.0.0",
             (_, Kind::Interface) => "ppp0",
@@ -470,7 +474,7 @@ fn line_with(spec: &Spec, extra: &str) -> String {
     if spec.object.is_empty() && spec.params.len() == 1 {
         return format!(
             "{line} {}",
-            value(spec, spec.params[0].name, &spec.params[0].kind).unwrap()
+            value(spec, spec.params[0].name, &spec.params[0].kind).expect("a name")
         );
     }
     let rest = spec
@@ -591,10 +595,9 @@ fn nothing_is_accepted_without_effect() {
                             ]
                         )
                     );
-                    if written && !["", "POSITION"].contains(&extra) {
-                        if !after.contains(&format!(" {extra}=")) {
-                            problems.push(format!("{line} forgets {extra}"));
-                        }
+                    let kept = after.contains(&format!(" {extra}="));
+                    if written && !kept && !["", "POSITION"].contains(&extra) {
+                        problems.push(format!("{line} forgets {extra}"));
                     }
                 }
             }

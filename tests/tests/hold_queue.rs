@@ -28,7 +28,8 @@ story!(
             }
         }));
         for number in 1..=25 {
-            let packet = echo_request(HOST_A, HOST_B, 77, number);
+            let packet =
+                echo_request(HOST_A.into(), HOST_B.into(), 77, number).expect("one version");
             let now = pair.now;
             pair.a.forward(now, &packet);
             pair.turn(Side::A);
@@ -50,7 +51,7 @@ story!(
         });
         assert_eq!(dropped.count(), 5);
         let plane = pair.a.device.plane();
-        let policy = plane.policy_by_name("vpn").unwrap().1;
+        let policy = plane.policy_by_name("vpn").expect("it is there").1;
         assert_eq!(policy.counters.get(Happened::OutNoBundle), 25);
         assert_eq!(policy.counters.get(Happened::OutNoBundleFail), 5);
         assert_eq!(pair.clear, 0);
@@ -71,8 +72,10 @@ fn the_order_is_kept() {
     }));
     for number in 1..=20 {
         let now = pair.now;
-        pair.a
-            .forward(now, &echo_request(HOST_A, HOST_B, 77, number));
+        pair.a.forward(
+            now,
+            &echo_request(HOST_A.into(), HOST_B.into(), 77, number).expect("one version"),
+        );
         pair.turn(Side::A);
     }
     pair.run_to(Instant::from_secs(1));
@@ -87,8 +90,10 @@ story!(
         let other = Ipv4Addr::new(192, 168, 20, 9);
         for number in 1..=3 {
             let now = pair.now;
-            pair.a
-                .forward(now, &echo_request(HOST_A, other, 77, number));
+            pair.a.forward(
+                now,
+                &echo_request(HOST_A.into(), other.into(), 77, number).expect("one version"),
+            );
             pair.turn(Side::A);
         }
         pair.run_to(Instant::from_secs(291));
@@ -97,7 +102,7 @@ story!(
                 .device
                 .plane()
                 .policy_by_name("vpn")
-                .unwrap()
+                .expect("it is there")
                 .1
                 .queued,
             3

@@ -123,7 +123,10 @@ story!(
         // What comes now waits or is dropped, never sent in clear; all is well once messages pass.
         pair.ping(HOST_A, HOST_B, Instant::from_secs(605));
         pair.run_to(Instant::from_secs(700));
-        assert_eq!((pair.clear, pair.pings.last().unwrap().answered), (0, None));
+        assert_eq!(
+            (pair.clear, pair.pings.last().expect("a ping").answered),
+            (0, None)
+        );
         pair.road = None;
         assert!(pair.run(Instant::from_secs(1600)), "{:?}", failures(&pair));
     }
@@ -182,7 +185,7 @@ story!(
         command(&mut pair, Side::A, "RESET IPSEC POLICY=vpn");
         pair.ping(HOST_A, HOST_B, Instant::from_secs(21));
         pair.run_to(Instant::from_secs(30));
-        assert_eq!(pair.pings.last().unwrap().answered, None);
+        assert_eq!(pair.pings.last().expect("a ping").answered, None);
         command(&mut pair, Side::A, "ENABLE ISAKMP");
         assert!(pair.run(Instant::from_secs(40)), "{:?}", failures(&pair));
         at_rest(&mut pair);
@@ -232,7 +235,13 @@ story!(a_responder_with_a_shorter_life_says_so, |engines, seed| {
         assert!(pair.run(Instant::from_secs(5)), "{:?}", failures(&pair));
         for (side, shorter) in [(Side::A, heard), (Side::B, true)] {
             let plane = pair.router(side).device.plane();
-            let life = plane.bundles().next().unwrap().1.lifetime.unwrap();
+            let life = plane
+                .bundles()
+                .next()
+                .expect("a bundle")
+                .1
+                .lifetime
+                .expect("a life");
             let expected = if shorter {
                 (3600, Some(5000))
             } else {
@@ -279,3 +288,64 @@ fn threat_b18_an_sa_is_renewed_before_its_message_ids_are_used_up() {
     assert!(isakmp_sas(&mut pair, Side::B) <= 3);
     at_rest(&mut pair);
 }
+
+story!(
+    a_request_outlives_the_isakmp_sa_that_it_waits_for,
+    |engines, seed| {
+        let configs = both(&basic(), "SENDN=TRUE", "SENDN=TRUE SENDDELETES=TRUE");
+        for side in [Side::A, Side::B] {
+            let mut pair = pair_with(&engines, &configs, seed);
+            pair.ping(HOST_A, HOST_B, Instant::ZERO);
+            // B wants something too while A begins: it leaves the first quick mode to A.
+            while pair
+                .b
+                .device
+                .endpoint()
+                .exchanges(pair.now)
+                .next()
+                .is_none()
+            {
+                pair.run_to(pair.now + Duration::from_millis(1));
+            }
+            pair.run_to(pair.now + Duration::from_millis(25));
+            pair.ping(HOST_B, HOST_A, pair.now);
+            while isakmp_sas(&mut pair, side) == 0 {
+                pair.run_to(pair.now + Duration::from_millis(1));
+            }
+            // Before the quick mode, the SA goes.
+            command(&mut pair, side, "DISABLE ISAKMP");
+            pair.run_to(pair.now + Duration::from_millis(100));
+            assert_eq!(isakmp_sas(&mut pair, side), 0);
+            let peer = "1.1.1.1".parse().expect("an address");
+            let quiet = pair.happenings.len();
+            if side == Side::B {
+                assert_eq!(
+                    pair.b.device.endpoint().queued(peer),
+                    0,
+                    "disabled, it asks for nothing"
+                );
+                pair.pings.clear();
+                pair.run_to(pair.now + Duration::from_secs(300));
+                let begun = pair.happenings[quiet..].iter().any(|happening| {
+                    happening.side == Side::B
+                        && matches!(
+                            happening.report,
+                            DeviceReport::Isakmp(Report::Started { .. })
+                        )
+                });
+                assert!(!begun, "disabled, it begins nothing");
+            }
+            command(&mut pair, side, "ENABLE ISAKMP");
+            if side == Side::B {
+                pair.ping(HOST_B, HOST_A, pair.now);
+            } else {
+                // Only what waits at B asks again; A has nothing to say.
+                pair.pings.retain(|ping| ping.side == Side::B);
+            }
+            // What B began meanwhile may have to time out first: A forgot it.
+            let up = pair.run(pair.now + Duration::from_secs(900));
+            assert!(up, "{side}: {:?}", failures(&pair));
+            assert_eq!(pair.clear, 0);
+        }
+    }
+);

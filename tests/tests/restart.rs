@@ -7,8 +7,8 @@ use ipsec_core::{Instant, RemoveWhy};
 use isakmp_core::device::DeviceReport;
 use lab::{Buf, Pair, Router, Side};
 use sekisho_tests::{
-    HOST_A, HOST_B, at_rest, basic, both, bundles, failures, isakmp_sas, pair_with, ping_both,
-    steady, story,
+    HOST_A, HOST_B, at_rest, basic, both, bundles, command, failures, isakmp_sas, pair_with,
+    ping_both, steady, story,
 };
 
 /// The router on a side forgets everything but its configuration.
@@ -89,5 +89,28 @@ story!(
             assert_eq!(isakmp_sas(&mut pair, Side::A), if told { 1 } else { 2 });
             at_rest(&mut pair);
         }
+    }
+);
+
+story!(
+    an_isakmp_sa_that_the_peer_forgot_is_given_up,
+    |engines, seed| {
+        let configs = basic();
+        let mut pair = pair_with(&engines, &configs, seed);
+        ping_both(&mut pair);
+        assert!(pair.run(Instant::from_secs(5)), "{:?}", failures(&pair));
+        restart(&mut pair, Side::B, &engines, &configs);
+        // Only A has something to say, and negotiates under an SA that B knows nothing of.
+        command(&mut pair, Side::A, "RESET IPSEC POLICY=vpn");
+        pair.pings.clear();
+        let now = pair.now;
+        pair.ping(HOST_A, HOST_B, now);
+        assert!(!pair.run(now + Duration::from_secs(290)));
+        assert!(
+            pair.run(now + Duration::from_secs(300)),
+            "{:?}",
+            failures(&pair)
+        );
+        assert_eq!(pair.clear, 0);
     }
 );

@@ -217,7 +217,7 @@ fn show_ipsec_sa() {
     let mut pair = up(5);
     let (inbound, outbound) = {
         let plane = pair.a.device.plane();
-        let (_, sa) = plane.sas().next().unwrap();
+        let (_, sa) = plane.sas().next().expect("one");
         (sa.in_spi.0, sa.out_spi.0)
     };
     compare(
@@ -330,7 +330,7 @@ SA Id  PeerAddress       EncA.     HashA.   Bytes       Seconds
 #[test]
 fn show_isakmp_sa() {
     let mut pair = up(2118);
-    let (initiator, responder) = pair.a.device.endpoint().sas().next().unwrap().cookies;
+    let (initiator, responder) = pair.a.device.endpoint().sas().next().expect("one").cookies;
     // NAT-T and DPD are on and there is a byte limit on the manual's screen; not yet here.
     compare(
         &command(&mut pair, Side::A, "SHOW ISAKMP SA=1"),

@@ -51,7 +51,7 @@ fn without_the_policy_isa_nothing_is_negotiated_and_the_reason_says_so() {
             );
             assert_eq!(bundles(&mut pair, Side::A), 0);
             assert_eq!(attempts(&pair, 2), 0);
-            assert_eq!((pair.clear, pair.esp), (0, 0));
+            assert_eq!((pair.clear, pair.protected), (0, 0));
             if side == 0 {
                 assert!(pair.capture.get_ref().len() <= 24, "a message left");
             }
@@ -76,7 +76,10 @@ story!(
                 pair.run_to(Instant::from_secs(10));
             }
             let (now, before) = (pair.now, seen.borrow().len());
-            pair.b.receive(now, &echo_request(HOST_A, HOST_B, 9, 1));
+            pair.b.receive(
+                now,
+                &echo_request(HOST_A.into(), HOST_B.into(), 9, 1).expect("one version"),
+            );
             pair.turn(Side::B);
             pair.run_to(now + std::time::Duration::from_secs(1));
             assert_eq!(seen.borrow().len(), before, "up: {up}");
@@ -104,8 +107,10 @@ fn what_no_policy_selects_is_dropped() {
         let configs = one(&basic(), 0, inet, policy);
         let mut pair = pair(&configs, 1);
         let elsewhere = Ipv4Addr::new(203, 0, 113, 5);
-        pair.a
-            .forward(Instant::ZERO, &echo_request(HOST_A, elsewhere, 9, 1));
+        pair.a.forward(
+            Instant::ZERO,
+            &echo_request(HOST_A.into(), elsewhere.into(), 9, 1).expect("one version"),
+        );
         pair.turn(Side::A);
         assert_eq!(pair.clear, u64::from(passes));
         let dropped = pair.happenings.iter().any(|happening| {

@@ -15,7 +15,7 @@ fn comes_up<E: Engines<Buf = Buf>>(mut pair: Pair<E>, what: &str) {
     assert!(up, "{what}: {:?}", failures(&pair));
     assert_eq!(failures(&pair), [""; 0], "{what}");
     assert_eq!((attempts(&pair, 1), attempts(&pair, 2)), (1, 1), "{what}");
-    assert_eq!((pair.clear, pair.esp), (0, 4), "{what}");
+    assert_eq!((pair.clear, pair.protected), (0, 4), "{what}");
     at_rest(&mut pair);
 }
 
@@ -172,5 +172,27 @@ fn lives_are_sent_where_they_are_not_the_default() {
             })
             .collect();
         assert_eq!(sent, [length], "{life}");
+    }
+}
+
+/// The 512-bit group: only where both ask for it, and never without a warning.
+#[test]
+fn group_0_where_both_ask_for_it() {
+    for (groups, up) in [([0, 0], true), ([0, 1], false), ([1, 0], false)] {
+        let mut pair = Pair::soft(1);
+        for (side, group) in [Side::A, Side::B].into_iter().zip(groups) {
+            let with_group = format!("SENDN=TRUE GROUP={group}");
+            let text = basic()[side as usize].replace("SENDN=TRUE", &with_group);
+            let findings = pair.router(side).run_script(Instant::ZERO, &text);
+            assert_eq!(findings.len(), usize::from(group == 0), "{findings:?}");
+        }
+        pair.connect();
+        ping_both(&mut pair);
+        assert_eq!(
+            pair.run(Instant::from_secs(5)),
+            up,
+            "{groups:?}: {:?}",
+            failures(&pair)
+        );
     }
 }

@@ -1,11 +1,11 @@
-//! The IP commands that the IPsec chapter needs.
+//! The IP and IPv6 commands that the IPsec chapter needs.
 
 use alloc::boxed::Box;
 use alloc::format;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipsec_core::model::InterfaceName;
-use ipsec_core::net::Route;
+use ipsec_core::model::{AddressSelector, InterfaceName};
+use ipsec_core::net::{InterfaceId, Net, Route};
 use isakmp_core::device::State;
 
 use super::{Plan, not_yet_command};
@@ -21,48 +21,77 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
         Some(Value::Mask(length)) => Some(*length),
         _ => None,
     };
+    let prefix = |name: &str| match command.get(name).map(|given| &given.value) {
+        Some(Value::Selector(AddressSelector::Prefix(address, length))) => {
+            Some((*address, *length))
+        }
+        _ => None,
+    };
     let name = InterfaceName::new(command.text("INTERFACE").unwrap_or(""));
     let mut net = state.net.clone();
     match (command.spec.verb, command.spec.object) {
         ("ENABLE", ["IP"]) => Ok(Plan::EnableIp),
+        ("ENABLE", ["IPV6"]) => Ok(Plan::EnableIpv6),
         ("ADD", ["IP", "INTERFACE"]) => {
-            let id = net.interface(&name);
             let address = address("IPADDRESS").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-            if net.is_local(address) {
-                let text = format!("the address {address} is configured already");
-                return Err(Message::error(Module::Ip, 1, text));
-            }
-            // 0.0.0.0 leaves the interface unnumbered.
-            if !address.is_unspecified()
-                && let Some(interface) = net.get_mut(id)
-            {
-                interface
-                    .addresses
-                    .push((address, mask.unwrap_or_else(|| natural(address))));
-            }
+            let length = mask.unwrap_or_else(|| natural(address));
+            add_address(&mut net, &name, (address, length))?;
+            Ok(Plan::Net(Box::new(net)))
+        }
+        ("ADD", ["IPV6", "INTERFACE"]) => {
+            let address = prefix("IPADDRESS").unwrap_or((IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128));
+            add_address(&mut net, &name, address)?;
             Ok(Plan::Net(Box::new(net)))
         }
         ("ADD", ["IP", "ROUTE"]) => {
-            let Some(interface) = net.by_name(&name) else {
-                let text = format!("the interface {name} has no IP configuration");
-                return Err(Message::error(Module::Ip, 2, text));
-            };
+            let interface = known(&net, &name)?;
             let destination = address("ROUTE").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let length = if destination.is_unspecified() {
                 0
             } else {
                 mask.unwrap_or_else(|| natural(destination))
             };
-            let next_hop = address("NEXTHOP").filter(|hop| !hop.is_unspecified());
             net.add_route(Route {
                 destination: (destination, length),
                 interface,
-                next_hop,
+                next_hop: address("NEXTHOP").filter(|hop| !hop.is_unspecified()),
+            });
+            Ok(Plan::Net(Box::new(net)))
+        }
+        ("ADD", ["IPV6", "ROUTE"]) => {
+            let interface = known(&net, &name)?;
+            net.add_route(Route {
+                destination: prefix("ROUTE").unwrap_or((IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)),
+                interface,
+                next_hop: address("NEXTHOP").filter(|hop| !hop.is_unspecified()),
             });
             Ok(Plan::Net(Box::new(net)))
         }
         _ => Err(not_yet_command(Module::Ip, command)),
     }
+}
+
+/// Gives an interface an address; an unspecified one leaves it unnumbered.
+fn add_address(net: &mut Net, name: &InterfaceName, address: (IpAddr, u8)) -> Result<(), Message> {
+    let id = net.interface(name);
+    if net.is_local(address.0) {
+        let text = format!("the address {} is configured already", address.0);
+        return Err(Message::error(Module::Ip, 1, text));
+    }
+    if !address.0.is_unspecified()
+        && let Some(interface) = net.get_mut(id)
+    {
+        interface.addresses.push(address);
+    }
+    Ok(())
+}
+
+/// The interface of that name, which a route needs.
+fn known(net: &Net, name: &InterfaceName) -> Result<InterfaceId, Message> {
+    net.by_name(name).ok_or_else(|| {
+        let text = format!("the interface {name} has no IP configuration");
+        Message::error(Module::Ip, 2, text)
+    })
 }
 
 /// The prefix length of an address's class, which holds where no mask is given.

@@ -83,6 +83,18 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                     .ok_or_else(|| missing("the SA", number)),
             }
         }
+        ("SHOW", ["IPSEC", "SASPECIFICATION"]) => match command.small("SASPECIFICATION") {
+            None => Ok(Plan::Print(show::sa_specs(&config))),
+            Some(number) => show::sa_spec(&config, number)
+                .map(Plan::Print)
+                .ok_or_else(|| missing("the SA specification", number)),
+        },
+        ("SHOW", ["IPSEC", "BUNDLESPECIFICATION"]) => match command.small("BUNDLESPECIFICATION") {
+            None => Ok(Plan::Print(show::bundle_specs(&config))),
+            Some(number) => show::bundle_spec(&config, number)
+                .map(Plan::Print)
+                .ok_or_else(|| missing("the bundle specification", number)),
+        },
         _ => Err(not_yet_command(Module::Ipsec, command)),
     }
 }
@@ -291,7 +303,7 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
         matches!(
             given.name,
             "IPROUTETEMPLATE" | "SASELECTORFROMPKT" | "SABUNDLE"
-        ) || given.name == "RESPONDBADSPI" && given.value == Value::Bool(true)
+        )
     })?;
     let mut record = match (
         command.spec.verb,

@@ -43,6 +43,8 @@ pub enum Plan {
     Isakmp(Box<IsakmpConfig>, Option<Name>),
     /// ENABLE IP.
     EnableIp,
+    /// ENABLE IPV6.
+    EnableIpv6,
     /// Interfaces and routes become this.
     Net(Box<Net>),
     /// A new user.
@@ -112,7 +114,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
         ("SHOW", ["ENCO", "KEY"]) => enco::show(state, command),
         (_, ["IPSEC", ..]) => ipsec::plan(look, command),
         (_, ["ISAKMP", ..]) => isakmp::plan(look, command),
-        (_, ["IP", ..]) => ip::plan(state, command),
+        (_, ["IP" | "IPV6", ..]) => ip::plan(state, command),
         (_, ["FIREWALL", ..]) => {
             let text = format!(
                 "{} is not part of this router; nothing was changed",
@@ -196,6 +198,10 @@ pub fn apply<E: Engines>(
         }
         Plan::EnableIp => {
             device.state_mut().ip_enabled = true;
+            done(Module::Ip)
+        }
+        Plan::EnableIpv6 => {
+            device.state_mut().ipv6_enabled = true;
             done(Module::Ip)
         }
         Plan::Net(net) => {

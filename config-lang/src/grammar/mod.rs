@@ -68,6 +68,10 @@ pub enum Kind {
     Ip,
     /// An IPv4 address or range.
     IpRange,
+    /// An IPv6 address.
+    Ipv6,
+    /// An IPv6 address with a prefix length.
+    Ipv6Prefix,
     /// An interface's name.
     Interface,
     /// A file's name.
@@ -108,6 +112,10 @@ impl Kind {
             Self::Mask => "a network mask such as 255.255.255.0".into(),
             Self::Ip => "an IPv4 address".into(),
             Self::IpRange => "an IPv4 address or a range".into(),
+            Self::Ipv6 => "an IPv6 address".into(),
+            Self::Ipv6Prefix => {
+                "an IPv6 address with its prefix length such as 2001:db8::1/64".into()
+            }
             Self::Interface => "an interface such as ppp0 or vlan1".into(),
             Self::File => "a file name such as ipsec.cfg".into(),
             Self::Id => "an address, a name or user@name".into(),

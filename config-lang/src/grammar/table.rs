@@ -90,6 +90,23 @@ pub const COMMANDS: &[Spec] = &[
     },
     Spec {
         verb: "ADD",
+        object: &["IPV6", "INTERFACE"],
+        params: &[
+            must("INTERFACE", Kind::Interface),
+            must("IPADDRESS", Kind::Ipv6Prefix),
+        ],
+    },
+    Spec {
+        verb: "ADD",
+        object: &["IPV6", "ROUTE"],
+        params: &[
+            must("ROUTE", Kind::Ipv6Prefix),
+            must("INTERFACE", Kind::Interface),
+            may("NEXTHOP", Kind::Ipv6),
+        ],
+    },
+    Spec {
+        verb: "ADD",
         object: &["USER"],
         params: &[
             must(
@@ -734,6 +751,11 @@ pub const COMMANDS: &[Spec] = &[
     Spec {
         verb: "ENABLE",
         object: &["IP"],
+        params: &[],
+    },
+    Spec {
+        verb: "ENABLE",
+        object: &["IPV6"],
         params: &[],
     },
     Spec {

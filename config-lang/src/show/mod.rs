@@ -4,6 +4,7 @@ mod enco;
 mod ipsec;
 mod isakmp;
 mod log;
+mod specs;
 
 use alloc::string::String;
 use core::fmt::{Display, Write};
@@ -12,6 +13,7 @@ pub(crate) use enco::enco_key;
 pub(crate) use ipsec::{ipsec, policies, policy, sa, sas};
 pub(crate) use isakmp::{isakmp, isakmp_sa, isakmp_sas};
 pub(crate) use log::log;
+pub(crate) use specs::{bundle_spec, bundle_specs, sa_spec, sa_specs};
 
 /// A screen of labels with dot leaders: the values stand in one column.
 struct Screen {

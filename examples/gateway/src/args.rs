@@ -1,6 +1,6 @@
 //! The arguments of `pair`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(crate) struct PairArgs {
     /// Both configurations.
     pub(crate) files: [PathBuf; 2],
     /// Pings; the default ones if empty.
-    pub(crate) pings: Vec<(Ipv4Addr, Ipv4Addr)>,
+    pub(crate) pings: Vec<(IpAddr, IpAddr)>,
     /// The network.
     pub(crate) weather: Weather,
     /// Everything random follows from it.

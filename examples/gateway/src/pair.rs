@@ -68,11 +68,11 @@ pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
         let name = path.display();
         fs::write(path, pair.capture.get_ref()).map_err(|error| format!("{name}: {error}"))?;
     }
-    let good = answered && pair.esp > 0 && pair.clear == 0;
+    let good = answered && pair.protected > 0 && pair.clear == 0;
     if good {
         println!(
-            "\nEvery ping was answered through IPsec ({} ESP packets).",
-            pair.esp
+            "\nEvery ping was answered through IPsec ({} packets).",
+            pair.protected
         );
     } else {
         println!("\n{}", verdict(&pair));

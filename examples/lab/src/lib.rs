@@ -8,7 +8,7 @@ mod pcap;
 mod router;
 mod weather;
 
-pub use packets::{echo_reply, echo_request, is_echo_reply, udp};
+pub use packets::{echo_reply, echo_request, is_echo_reply, is_udp, udp};
 pub use pair::{Happening, Oracle, Pair, Ping, Road, Side, Watch};
 pub use pcap::Pcap;
 pub use router::{Buf, MemoryHost, Output, Router, World};

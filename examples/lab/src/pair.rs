@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use config_lang::Finding;
@@ -10,13 +10,13 @@ use hw_offload::testing::SeededEntropy;
 use hw_offload::{Engines, SoftEngines};
 use ipsec_core::Instant;
 use ipsec_core::model::{Action, PeerAddress};
-use ipsec_core::wire::ipv4::Ipv4;
+use ipsec_core::wire::flow_of;
 use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
 
 use crate::nat::NatBox;
-use crate::packets::{echo_request, is_echo_reply};
+use crate::packets::{echo_request, is_echo_reply, is_udp};
 use crate::pcap::Pcap;
 use crate::router::{Buf, Output, Router, first_host};
 use crate::weather::Weather;
@@ -67,9 +67,9 @@ pub struct Ping {
     /// Behind which router it starts.
     pub side: Side,
     /// From.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// To.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
     /// When the first request goes out.
     pub start: Instant,
     /// Requests sent.
@@ -110,9 +110,9 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub pings: Vec<Ping>,
     /// What crossed the WAN, before the weather.
     pub capture: Pcap<Vec<u8>>,
-    /// ESP packets that crossed the WAN.
-    pub esp: u64,
-    /// Packets on the WAN that are neither ESP nor ISAKMP.
+    /// ESP and AH packets that crossed the WAN, in UDP or not.
+    pub protected: u64,
+    /// Packets on the WAN that are neither protected nor ISAKMP.
     pub clear: u64,
     /// Somebody on the road.
     pub road: Option<Road>,
@@ -150,7 +150,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             happenings: Vec::new(),
             pings: Vec::new(),
             capture: Pcap::default(),
-            esp: 0,
+            protected: 0,
             clear: 0,
             road: None,
             nat: [None, None],
@@ -190,11 +190,17 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 .policies
                 .iter()
                 .find_map(|policy| policy.peer.as_ref().and_then(PeerAddress::address));
-            let invented = match side {
-                Side::A => Ipv4Addr::new(1, 1, 1, 1),
-                Side::B => Ipv4Addr::new(2, 2, 2, 2),
+            let v6 = self
+                .router(side.other())
+                .wan_address()
+                .is_some_and(|a| a.is_ipv6());
+            let host = side as u8 + 1;
+            let invented = if v6 {
+                IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host.into()))
+            } else {
+                IpAddr::V4(Ipv4Addr::new(host, host, host, host))
             };
-            let address = named.unwrap_or(IpAddr::V4(invented));
+            let address = named.unwrap_or(invented);
             let why = if named.is_some() {
                 "the other side's PEER"
             } else {
@@ -209,7 +215,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
 
     /// The pings that show every IPSEC policy at work, from each side that may begin.
     #[must_use]
-    pub fn default_pings(&self) -> Vec<(Side, Ipv4Addr, Ipv4Addr)> {
+    pub fn default_pings(&self) -> Vec<(Side, IpAddr, IpAddr)> {
         let mut pings = Vec::new();
         for (side, router, other) in [(Side::A, &self.a, &self.b), (Side::B, &self.b, &self.a)] {
             for policy in &router.ipsec().policies {
@@ -226,10 +232,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                     Some((low, high)) => {
                         first_host(low, high, |address| at.device.state().net.is_local(address))
                     }
-                    None => match at.wan_address() {
-                        Some(IpAddr::V4(address)) => Some(address),
-                        _ => None,
-                    },
+                    None => at.wan_address(),
                 };
                 let source = host(selector.local.bounds(), router);
                 let destination = host(selector.remote.bounds(), other);
@@ -242,8 +245,14 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
     }
 
     /// Adds a ping that starts then.
-    pub fn ping(&mut self, source: Ipv4Addr, destination: Ipv4Addr, start: Instant) {
-        let side = if self.a.is_here(IpAddr::V4(source)) {
+    pub fn ping(
+        &mut self,
+        source: impl Into<IpAddr>,
+        destination: impl Into<IpAddr>,
+        start: Instant,
+    ) {
+        let (source, destination) = (source.into(), destination.into());
+        let side = if self.a.is_here(source) {
             Side::A
         } else {
             Side::B
@@ -338,8 +347,10 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             let sequence = u16::try_from(ping.sent & 0xffff).unwrap_or(0);
             let request = echo_request(ping.source, ping.destination, id, sequence);
             let side = ping.side;
-            self.router(side).forward(now, &request);
-            self.turn(side);
+            if let Some(request) = request {
+                self.router(side).forward(now, &request);
+                self.turn(side);
+            }
         }
         for side in [Side::A, Side::B] {
             if self.deadlines[side as usize].is_some_and(|at| at <= now) {
@@ -389,20 +400,10 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 self.capture
                     .add(now, &packet)
                     .expect("memory takes everything");
-                match Ipv4::parse(&packet) {
-                    Ok(ip) if ip.protocol() == 50 => self.esp += 1,
-                    Ok(ip) if ip.protocol() == 17 => match ip.payload() {
-                        // ISAKMP, and on the port of NAT traversal also ESP and keepalives; a
-                        // NAT box may have changed one of the ports.
-                        [1, 244, ..] | [_, _, 1, 244, ..] => {}
-                        [17, 148, ..] | [_, _, 17, 148, ..] => {
-                            let udp = ip.payload().get(8..).unwrap_or(&[]);
-                            let esp = udp.len() > 4 && !udp.starts_with(&[0; 4]);
-                            self.esp += u64::from(esp);
-                        }
-                        _ => self.clear += 1,
-                    },
-                    _ => self.clear += 1,
+                match seen_on_the_wan(&packet) {
+                    Seen::Protected => self.protected += 1,
+                    Seen::Isakmp => {}
+                    Seen::Clear => self.clear += 1,
                 }
                 let number = self.crossed;
                 self.crossed += 1;
@@ -436,5 +437,33 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 }
             }
         }
+    }
+}
+
+/// What somebody on the road takes a packet for.
+enum Seen {
+    Protected,
+    Isakmp,
+    Clear,
+}
+
+fn seen_on_the_wan(packet: &[u8]) -> Seen {
+    let Ok(flow) = flow_of(packet) else {
+        return Seen::Clear;
+    };
+    match (flow.protocol, is_udp(packet)) {
+        (50 | 51, _) => Seen::Protected,
+        (_, Some((from, to, payload))) => {
+            let uses = |port| from.port() == port || to.port() == port;
+            // Behind a NAT one of the ports may be any; a marker of zeros or one byte is no ESP.
+            if uses(2746) || uses(4500) && payload.len() > 1 && !payload.starts_with(&[0; 4]) {
+                Seen::Protected
+            } else if uses(500) || uses(4500) {
+                Seen::Isakmp
+            } else {
+                Seen::Clear
+            }
+        }
+        _ => Seen::Clear,
     }
 }

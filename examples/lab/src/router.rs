@@ -1,7 +1,7 @@
 //! A router with its LANs, in memory.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use bytes::BytesMut;
@@ -10,8 +10,7 @@ use hw_offload::testing::SeededEntropy;
 use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
 use ipsec_core::model::{Action, IpsecConfig, Name};
 use ipsec_core::net::InterfaceId;
-use ipsec_core::wire::ipv4::Ipv4;
-use ipsec_core::wire::udp::Udp;
+use ipsec_core::wire::flow_of;
 use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
 use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
 use isakmp_core::device::{Device, DeviceReport, Port, Query};
@@ -223,8 +222,9 @@ impl<E: Engines<Buf = Buf>> Router<E> {
     /// Gives the WAN interface an address.
     pub fn set_wan_address(&mut self, now: Instant, address: IpAddr) {
         let Some(wan) = self.world.wan else { return };
+        let length = if address.is_ipv4() { 32 } else { 128 };
         if let Some(interface) = self.device.state_mut().net.get_mut(wan) {
-            interface.addresses.insert(0, (address, 32));
+            interface.addresses.insert(0, (address, length));
         }
         self.device.reconfigure(now);
     }
@@ -253,8 +253,8 @@ impl<E: Engines<Buf = Buf>> Router<E> {
 
     /// Forwards a packet that comes from behind the router, or from itself.
     pub fn forward(&mut self, now: Instant, packet: &[u8]) {
-        let Ok(ip) = Ipv4::parse(packet) else { return };
-        let route = self.device.state().net.route(IpAddr::V4(ip.destination()));
+        let Ok(flow) = flow_of(packet) else { return };
+        let route = self.device.state().net.route(flow.destination);
         let on = route.map(|(on, _)| on).or(self.world.wan);
         let (Some(on), Some(buffer)) = (on, self.fill(packet)) else {
             return;
@@ -271,27 +271,22 @@ impl<E: Engines<Buf = Buf>> Router<E> {
     /// Takes a packet from the WAN.
     pub fn receive(&mut self, now: Instant, packet: &[u8]) {
         let Some(on) = self.world.wan else { return };
-        let isakmp = Ipv4::parse(packet).ok().filter(|ip| ip.protocol() == 17);
-        let isakmp = isakmp.and_then(|ip| Some((ip, Udp::parse(ip.payload()).ok()?)));
-        if let Some((ip, udp)) = isakmp {
+        if let Some((peer, local, payload)) = packets::is_udp(packet) {
             let state = self.device.state();
-            let own = state.net.is_local(IpAddr::V4(ip.destination()));
             // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest
             // is for the data plane.
-            let marked = matches!(demultiplex(udp.payload), Some(Encapsulated::Ike(_)));
-            let floated = udp.destination == natt::PORT && marked;
-            if own && (udp.destination == state.isakmp.port() || floated) {
-                let path = Path {
-                    local: (ip.destination(), udp.destination).into(),
-                    peer: (ip.source(), udp.source).into(),
-                };
+            let marked = matches!(demultiplex(payload), Some(Encapsulated::Ike(_)));
+            let floated = local.port() == natt::PORT && marked;
+            let isakmp = local.port() == state.isakmp.port() || floated;
+            if state.net.is_local(local.ip()) && isakmp {
+                let path = Path { local, peer };
                 let Self {
                     device,
                     world,
                     entropy,
                     ..
                 } = self;
-                return device.datagram(now, entropy, world, on, path, udp.payload);
+                return device.datagram(now, entropy, world, on, path, payload);
             }
         }
         let Some(buffer) = self.fill(packet) else {
@@ -353,8 +348,8 @@ impl<E: Engines<Buf = Buf>> Router<E> {
     /// The reply of a host behind the router, or of the router itself, to a packet.
     #[must_use]
     pub fn reply_to(&self, packet: &[u8]) -> Option<Vec<u8>> {
-        let ip = Ipv4::parse(packet).ok()?;
-        self.is_here(IpAddr::V4(ip.destination()))
+        let flow = flow_of(packet).ok()?;
+        self.is_here(flow.destination)
             .then(|| packets::echo_reply(packet))?
     }
 
@@ -373,15 +368,17 @@ pub(crate) fn first_host(
     low: IpAddr,
     high: IpAddr,
     own: impl Fn(IpAddr) -> bool,
-) -> Option<Ipv4Addr> {
-    let (IpAddr::V4(low), IpAddr::V4(high)) = (low, high) else {
-        return None;
-    };
+) -> Option<IpAddr> {
     if low == high {
         return Some(low);
     }
-    let hosts = low.to_bits() + 1..high.to_bits();
-    hosts
-        .map(Ipv4Addr::from_bits)
-        .find(|address| !own(IpAddr::V4(*address)))
+    match (low, high) {
+        (IpAddr::V4(low), IpAddr::V4(high)) => (low.to_bits() + 1..high.to_bits())
+            .map(|bits| IpAddr::V4(bits.into()))
+            .find(|address| !own(*address)),
+        (IpAddr::V6(low), IpAddr::V6(high)) => (low.to_bits() + 1..high.to_bits())
+            .map(|bits| IpAddr::V6(bits.into()))
+            .find(|address| !own(*address)),
+        _ => None,
+    }
 }

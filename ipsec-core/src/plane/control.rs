@@ -109,24 +109,30 @@ impl<B: PacketBuf> DataPlane<B> {
             })
             .collect();
         let chosen: Vec<Protocol> = sas.iter().map(|keys| keys.protocol).collect();
+        let first = record.lifetime.is_none();
         self.state.keep_chosen(bundle, &chosen);
         self.install_keys(bundle, half, sas)?;
-        let fits = self
-            .state
-            .settle_path(now, bundle, (local, peer), encap, traversal);
+        // The second half is of the same negotiation; packets may have come since the first, so
+        // that the window has seen some and the path may have moved.
+        let fits = !first
+            || self
+                .state
+                .settle_path(now, bundle, (local, peer), encap, traversal);
         let Some(record) = self.state.sad.bundles.get_mut(bundle.0).filter(|_| fits) else {
             self.release(bundle, RemoveWhy::NegotiationFailed);
             return Err(InstallFault::Full);
         };
-        record.lifetime = Some(lifetime);
-        record.role = role;
-        record.soft_seconds = lifetime.soft_seconds(role, jitter);
-        record.selector = selector;
-        record.isakmp_sa = Some(isakmp_sa);
-        record.nat_oa = traversal.nat_oa.map(Box::new);
-        for (id, window) in record.sas.iter().copied().zip(windows) {
-            if let Some(sa) = self.state.sad.sas.get_mut(id.0) {
-                sa.replay = ReplayWindow::new(window);
+        if first {
+            record.lifetime = Some(lifetime);
+            record.role = role;
+            record.soft_seconds = lifetime.soft_seconds(role, jitter);
+            record.selector = selector;
+            record.isakmp_sa = Some(isakmp_sa);
+            record.nat_oa = traversal.nat_oa.map(Box::new);
+            for (id, window) in record.sas.iter().copied().zip(windows) {
+                if let Some(sa) = self.state.sad.sas.get_mut(id.0) {
+                    sa.replay = ReplayWindow::new(window);
+                }
             }
         }
         Ok(())
@@ -705,11 +711,9 @@ impl PlaneState {
                     other.selector == own.selector && (!anybody || other.path == own.path)
                 })
         };
-        owner
-            .ways
-            .beside(&owner.selector, &own.selector)
-            .filter(same)
-            .collect()
+        let mut beside = owner.ways.beside(&owner.selector, &own.selector);
+        beside.retain(same);
+        beside
     }
 
     /// Unlists SAs and has their channels closed: our SPIs, and how many channels.

@@ -203,3 +203,21 @@ pub fn finish(packet: &mut [u8], next_at: usize, next: u8) -> Result<(), Malform
         None => Err(Malformed::Short),
     }
 }
+
+/// Clears DF of an IPv4 packet. IPv6 has no such bit.
+///
+/// # Errors
+/// [`Malformed`]; nothing is changed.
+pub fn allow_fragments(packet: &mut [u8]) -> Result<(), Malformed> {
+    let ip = Datagram::parse(packet)?;
+    if ip.is_ipv4() {
+        let place = ip.place();
+        if let Some(flags) = packet.get_mut(6) {
+            *flags &= !0x40;
+        }
+        if let Some(header) = packet.get_mut(..place.at) {
+            ipv4::write_checksum(header);
+        }
+    }
+    Ok(())
+}

@@ -196,6 +196,12 @@ impl<E: Engines> Device<E> {
         &self.endpoint
     }
 
+    /// The endpoint itself, for tests that make it misbehave.
+    #[cfg(feature = "testing")]
+    pub const fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
     /// The engines.
     pub const fn engines(&mut self) -> &mut E {
         &mut self.engines

@@ -25,6 +25,8 @@ pub struct State {
     pub net: Net,
     /// ENABLE IP.
     pub ip_enabled: bool,
+    /// ENABLE IPV6.
+    pub ipv6_enabled: bool,
     /// Users.
     pub users: Users,
     /// ENABLE SYSTEM SECURITY MODE.
@@ -47,6 +49,7 @@ impl State {
             keys: KeyRing::new(limits.keys.into()),
             net: Net::default(),
             ip_enabled: false,
+            ipv6_enabled: false,
             users: Users::default(),
             security_mode: false,
             boot_config: None,

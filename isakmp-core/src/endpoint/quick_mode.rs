@@ -370,6 +370,14 @@ impl Endpoint {
                 } else {
                     Vec::new()
                 };
+                // A peer that never answers may have forgotten the SA: the next request begins anew.
+                let unheard = common.role == Role::Initiator && common.talk.message() == 1;
+                if unheard
+                    && reason.subject == Subject::Timeout
+                    && let Some(sa) = self.sas.get_mut(sa.0)
+                {
+                    sa.replaced = true;
+                }
                 self.push(Action::Report(Report::Failed {
                     exchange,
                     peer,

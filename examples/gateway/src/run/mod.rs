@@ -18,7 +18,7 @@ use config_lang::message::Severity;
 use config_lang::{Console, Outcome, Surroundings, run_script};
 use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
 use ipsec_core::net::InterfaceId;
-use ipsec_core::wire::ipv4::Ipv4;
+use ipsec_core::wire::flow_of;
 use ipsec_core::{Instant, Limits, WallClock};
 use isakmp_core::Answer;
 use isakmp_core::device::Device;
@@ -33,7 +33,7 @@ use self::control::Control;
 use self::files::Files;
 use self::kernel::{Kernel, guarded};
 use self::link::{Link, LinkPlan};
-use self::world::World;
+use self::world::{Arrived, World};
 use crate::check::print_findings;
 
 /// Packets taken from one source before the others have their turn.
@@ -67,7 +67,6 @@ struct Gateway {
     control: Option<Control>,
     clock: Clock,
     told: u64,
-    message: Vec<u8>,
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. True if it ended in order.
@@ -137,7 +136,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         control,
         clock,
         told: 0,
-        message: vec![0; 65_536],
     };
     let result = gateway.begin().and_then(|()| gateway.serve(&signals));
     gateway.kernel.restore();
@@ -279,9 +277,8 @@ impl Gateway {
             PollFd::new(&self.world.resolver.wake, PollFlags::IN),
         ];
         for link in &self.world.links {
-            fds.push(PollFd::new(&link.raw, PollFlags::IN));
-            let sockets = link.isakmp.iter();
-            fds.extend(sockets.map(|(_, socket)| PollFd::new(socket, PollFlags::IN)));
+            let doors = link.doors.iter();
+            fds.extend(doors.map(|door| PollFd::new(&door.socket, PollFlags::IN)));
         }
         if let Some(control) = &self.control {
             fds.push(PollFd::new(&control.listener, PollFlags::IN));
@@ -313,44 +310,42 @@ impl Gateway {
             let Some(packet) = self.world.next_clear() else {
                 return;
             };
-            let to = Ipv4::parse(packet.packet()).map(|ip| ip.destination());
+            let to = flow_of(packet.packet()).map(|flow| flow.destination);
             let on = to.ok().and_then(|to| {
-                let route = self.device.state().net.route(to.into());
+                let route = self.device.state().net.route(to);
                 route.map(|(on, _)| on)
             });
             let now = self.clock.now();
             let world = &mut self.world;
             match on {
                 Some(on) => self.device.outbound(now, &mut Random, world, on, packet),
-                // IPv6, or a destination that no route of the configuration leads to.
+                // A destination that no route of the configuration leads to.
                 None => hw_offload::Buffers::give(world, packet),
             }
         }
     }
 
     fn read_links(&mut self) {
-        for place in 0..self.world.links.len() {
+        let links = self.world.links.iter().map(|link| link.doors.len());
+        let doors: Vec<(usize, usize)> = links
+            .enumerate()
+            .flat_map(|(place, doors)| (0..doors).map(move |door| (place, door)))
+            .collect();
+        for (place, door) in doors {
             let now = self.clock.now();
             for _ in 0..BATCH {
-                let Some((on, packet)) = self.world.next_protected(place) else {
-                    break;
-                };
-                self.device
-                    .inbound(now, &mut Random, &mut self.world, on, packet);
-            }
-            let sockets = self
-                .world
-                .links
-                .get(place)
-                .map_or(0, |link| link.isakmp.len());
-            for socket in 0..sockets {
-                for _ in 0..BATCH {
-                    let read = self.world.message(place, socket, &mut self.message);
-                    let Some((on, path, len)) = read else { break };
-                    let bytes = self.message.get(..len).unwrap_or(&[]);
-                    let world = &mut self.world;
-                    self.device
-                        .datagram(now, &mut Random, world, on, path, bytes);
+                let world = &mut self.world;
+                match world.arrived(place, door) {
+                    Some(Arrived::Packet(on, packet)) => {
+                        self.device.inbound(now, &mut Random, world, on, packet);
+                    }
+                    Some(Arrived::Message(on, path, packet, at)) => {
+                        let bytes = packet.packet().get(at..).unwrap_or(&[]);
+                        self.device
+                            .datagram(now, &mut Random, world, on, path, bytes);
+                        hw_offload::Buffers::give(world, packet);
+                    }
+                    None => break,
                 }
             }
         }

@@ -1,29 +1,41 @@
 //! The device's port on Linux: where packets, messages and reports go.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
 use hw_offload::{Buffers, Headroom, PacketBuf, Ticket};
 use ipsec_core::net::InterfaceId;
+use ipsec_core::wire::udp_encap::NON_ESP_MARKER;
+use ipsec_core::wire::{flow_of, ipv4, ipv6, udp};
 use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
 use isakmp_core::device::{DeviceReport, Port, Query};
 use isakmp_core::xauth::XauthStep;
 use lab::{Buf, Pcap};
-use socket2::Socket;
 use tun_rs::SyncDevice;
 
 use super::keylog::KeyLog;
-use super::link::Link;
+use super::link::{Carries, Link, UdpUse};
 use super::resolver::Resolver;
 
+const UDP: u8 = 17;
+/// What the header of a datagram says whose own is not handed out: nobody looks at it.
+const HOPS: u8 = 64;
 /// The longest packet, with room for its trailer.
 const ROOM: usize = 16_384;
 /// The same complaint is not repeated sooner.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came from a WAN.
+pub(crate) enum Arrived {
+    /// A whole datagram for the data plane.
+    Packet(InterfaceId, Buf),
+    /// An ISAKMP message: where it stands in the datagram.
+    Message(InterfaceId, Path, Buf, usize),
+}
 
 /// Sockets, TUN device, capture and the storage of packets.
 pub(crate) struct World {
@@ -82,54 +94,49 @@ impl World {
         self.received(buffer, result, "TUN device")
     }
 
-    /// The next datagram of a link, if one waits.
-    pub(crate) fn next_protected(&mut self, place: usize) -> Option<(InterfaceId, Buf)> {
+    /// What waits at a door of a link, if anything.
+    pub(crate) fn arrived(&mut self, place: usize, door: usize) -> Option<Arrived> {
         let mut buffer = self.take(0)?;
         let link = self.links.get(place)?;
-        let on = link.on();
+        let (on, door) = (link.on(), link.doors.get(door)?);
+        let carries = door.carries;
+        let front = match carries {
+            Carries::Datagrams => 0,
+            Carries::Payloads(..) => ipv6::HEADER,
+            Carries::Udp(SocketAddr::V4(_), _) => ipv4::HEADER + udp::HEADER,
+            Carries::Udp(SocketAddr::V6(_), _) => ipv6::HEADER + udp::HEADER,
+        };
+        let mut envelope = None;
         let result = receive(&mut buffer, |storage| {
-            let mut socket: &Socket = &link.raw;
-            socket.read(storage)
+            let room = storage.get_mut(front..).unwrap_or(&mut []);
+            let got = door.receive(room)?;
+            envelope = Some(got);
+            Ok(front + got.len)
         });
-        let packet = self.received(buffer, result, "ESP socket")?;
-        self.record(packet.packet());
-        Some((on, packet))
-    }
-
-    /// The next message of a link's ISAKMP socket, if one waits.
-    pub(crate) fn message(
-        &mut self,
-        place: usize,
-        socket: usize,
-        buffer: &mut [u8],
-    ) -> Option<(InterfaceId, Path, usize)> {
-        let link = self.links.get(place)?;
-        let (local, socket) = link.isakmp.get(socket)?;
-        match socket.recv_from(buffer) {
-            Ok((len, peer)) => {
-                let (on, path) = (
-                    link.on(),
-                    Path {
-                        local: *local,
-                        peer,
-                    },
-                );
-                let datagram = buffer
-                    .get(..len)
-                    .and_then(|m| lab::udp(peer, path.local, m));
-                if let Some(datagram) = datagram {
-                    self.record(&datagram);
-                }
-                Some((on, path, len))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => {
-                // An ICMP error about something sent earlier: the retransmission deals with it.
-                let text = format!("UDP {local}: {error}");
-                self.complain(text);
+        let buffer = self.received(buffer, result, "WAN socket");
+        let (mut packet, envelope) = (buffer?, envelope?);
+        let ends = match (carries, envelope.from) {
+            (Carries::Datagrams, _) | (_, None) => None,
+            (Carries::Payloads(protocol, local), Some(from)) => {
+                let local = SocketAddr::from((local, 0));
+                head(packet.packet_mut(), from, local, protocol, envelope.tos);
                 None
             }
-        }
+            (Carries::Udp(local, what), Some(from)) => {
+                head(packet.packet_mut(), from, local, UDP, envelope.tos);
+                Some((Path { local, peer: from }, what))
+            }
+        };
+        self.record(packet.packet());
+        let marked = packet.packet().get(front..).unwrap_or(&[]);
+        let marked = marked.starts_with(&NON_ESP_MARKER);
+        Some(match ends {
+            Some((path, UdpUse::Isakmp)) => Arrived::Message(on, path, packet, front),
+            Some((path, UdpUse::NatTraversal)) if marked => {
+                Arrived::Message(on, path, packet, front)
+            }
+            _ => Arrived::Packet(on, packet),
+        })
     }
 
     /// Writes the capture out.
@@ -179,6 +186,58 @@ impl World {
     }
 }
 
+/// Writes the headers that the kernel has taken off: IP, and UDP in front of a UDP payload. The
+/// kernel has checked the checksum of UDP; here it says that there is none.
+fn head(packet: &mut [u8], from: SocketAddr, to: SocketAddr, protocol: u8, tos: u8) {
+    let total = u16::try_from(packet.len()).unwrap_or(u16::MAX);
+    let ip_len = match (from.ip(), to.ip()) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let header = ipv4::NewHeader {
+                tos,
+                total_len: total,
+                id: 0,
+                dont_fragment: false,
+                more_fragments: false,
+                offset_units: 0,
+                ttl: HOPS,
+                protocol,
+                source,
+                destination,
+            };
+            if let Some(front) = packet.first_chunk_mut() {
+                *front = header.to_bytes();
+            }
+            ipv4::HEADER
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let header = ipv6::NewHeader {
+                traffic_class: tos,
+                flow_label: 0,
+                payload_len: total.saturating_sub(40),
+                next: protocol,
+                hop_limit: HOPS,
+                source,
+                destination,
+            };
+            if let Some(front) = packet.first_chunk_mut() {
+                *front = header.to_bytes();
+            }
+            ipv6::HEADER
+        }
+        _ => return,
+    };
+    if protocol == UDP
+        && let Some(header) = packet.get_mut(ip_len..)
+        && let Ok(len) = u16::try_from(header.len())
+        && let Some(front) = header.first_chunk_mut::<{ udp::HEADER }>()
+    {
+        front[..2].copy_from_slice(&from.port().to_be_bytes());
+        front[2..4].copy_from_slice(&to.port().to_be_bytes());
+        front[4..6].copy_from_slice(&len.to_be_bytes());
+        front[6..].fill(0);
+    }
+}
+
 /// Lets `read` fill a buffer; the packet is what it read.
 fn receive(buffer: &mut Buf, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<()> {
     let room = ROOM - HEADROOM - TAILROOM;
@@ -216,10 +275,10 @@ impl Port<Buf> for World {
             return self.give(packet.packet);
         };
         while let Some(datagram) = packet.next_datagram() {
-            let Ok(ip) = ipsec_core::wire::ipv4::Ipv4::parse(datagram) else {
+            let Ok(flow) = flow_of(datagram) else {
                 break;
             };
-            let to = ip.destination();
+            let to = flow.destination;
             self.record(datagram);
             let Some(link) = self.links.get(place) else {
                 break;
@@ -243,9 +302,9 @@ impl Port<Buf> for World {
     }
 
     fn datagram(&mut self, path: Path, bytes: &[u8]) {
-        let sockets = self.links.iter().flat_map(|link| &link.isakmp);
-        let result = match sockets.into_iter().find(|(local, _)| *local == path.local) {
-            Some((_, socket)) => socket.send_to(bytes, path.peer).map(|_| ()),
+        let socket = self.links.iter().find_map(|link| link.udp(path.local));
+        let result = match socket {
+            Some(socket) => socket.send_to(bytes, &path.peer.into()).map(|_| ()),
             None => Err(io::Error::other("no device has that address")),
         };
         if let Some(datagram) = lab::udp(path.local, path.peer, bytes) {

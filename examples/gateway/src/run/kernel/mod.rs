@@ -5,14 +5,21 @@
 //! routes: it stays when the process dies and takes the TUN device along, so that nothing leaves in
 //! clear. The WAN addresses that the gateway brings live on the TUN device and go with it, so that
 //! a dead router does not answer its peer with ICMP errors.
+//!
+//! A clear packet from the WAN that claims an address of a protected range is dropped by the strict
+//! source check of IPv4; IPv6 has none, so a rule in front of the own table does it.
+
+mod ranges;
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::Command;
 
-use ipsec_core::model::{Action, PolicyConfig, Selector};
+use ipsec_core::model::Selector;
 use ipsec_core::net::{InterfaceId, Net};
 use isakmp_core::device::State;
+
+use self::ranges::{Network, family, ranges};
 
 /// The routing table of protected ranges, and the mark of the sockets that do not ask it.
 pub(crate) const TABLE: u32 = 2407;
@@ -20,6 +27,8 @@ pub(crate) const TABLE: u32 = 2407;
 const PROTOCOL: &str = "83";
 /// Where the table stands among the kernel's rules: behind `local`, before `main`.
 const RULE_PREFERENCE: &str = "2407";
+/// Where the rules against forged sources stand: in front of it.
+const SOURCE_PREFERENCE: &str = "2406";
 const BLACKHOLE_METRIC: &str = "2000000";
 
 /// A change that can be undone, as arguments of `ip`.
@@ -57,21 +66,21 @@ impl Kernel {
     /// # Errors
     /// When the kernel would not check: packets could then claim a remote LAN's address.
     pub(crate) fn guard(&mut self, devices: &[&str]) -> Result<(), String> {
-        if read_setting("conf/all/rp_filter")? == "2" {
+        if read_setting("ipv4/conf/all/rp_filter")? == "2" {
             return Err(
                 "net.ipv4.conf.all.rp_filter is 2, so the kernel would pass packets from the WAN \
                  that claim a remote LAN's address; set it to 0 or 1"
                     .to_owned(),
             );
         }
-        self.set("ip_forward", "1")?;
+        self.set("ipv4/ip_forward", "1")?;
         for device in devices {
-            self.set(&format!("conf/{device}/rp_filter"), "1")?;
+            self.set(&format!("ipv4/conf/{device}/rp_filter"), "1")?;
         }
         // ICMP errors for hosts of the LAN come from the router's own address.
         let tun = self.tun.clone();
-        write_setting(&format!("conf/{tun}/accept_local"), "1")?;
-        write_setting(&format!("conf/{tun}/rp_filter"), "0")
+        write_setting(&format!("ipv4/conf/{tun}/accept_local"), "1")?;
+        write_setting(&format!("ipv4/conf/{tun}/rp_filter"), "0")
     }
 
     /// Makes the kernel agree with a configuration: what is no longer wanted goes, what is new
@@ -84,6 +93,9 @@ impl Kernel {
         state: &State,
         devices: &[(InterfaceId, String)],
     ) -> Result<(), String> {
+        if has_ipv6(&state.net) {
+            self.set("ipv6/conf/all/forwarding", "1")?;
+        }
         let wanted = self.wanted(state, devices)?;
         let first = self.steps.is_empty();
         for step in &wanted {
@@ -143,23 +155,47 @@ impl Kernel {
         Ok(())
     }
 
-    /// Removes from the own table what a killed process left and nobody wants any more.
+    /// Removes from the own table what a killed process left and nobody wants any more, and its
+    /// rules.
     fn sweep(&self) -> Result<(), String> {
         let table = TABLE.to_string();
-        for line in ip(&words(&format!("route show table {table}")))?.lines() {
-            let mut fields = line.split_whitespace();
-            let (Some(kind @ ("blackhole" | "throw")), Some(range)) =
-                (fields.next(), fields.next())
-            else {
+        let made = |what: &[&str]| {
+            let made = |step: &Step| step.make.windows(what.len()).any(|part| *part == *what);
+            self.steps.iter().any(made)
+        };
+        for family in ["-4", "-6"] {
+            let routes = match ip(&words(&format!("{family} route show table {table}"))) {
+                Err(error) if error.contains("table does not exist") => String::new(),
+                routes => routes?,
+            };
+            for line in routes.lines() {
+                let mut fields = line.split_whitespace();
+                let (Some(kind @ ("blackhole" | "throw")), Some(range)) =
+                    (fields.next(), fields.next())
+                else {
+                    continue;
+                };
+                let hosts = [format!("{range}/32"), format!("{range}/128")];
+                let [v4, v6] = &hosts;
+                if ![range, v4, v6].iter().any(|range| made(&[kind, range])) {
+                    ip(&words(&format!(
+                        "{family} route del {kind} {range} table {table}"
+                    )))?;
+                }
+            }
+        }
+        let rules = ip(&words(&format!("-6 rule show pref {SOURCE_PREFERENCE}")))?;
+        for line in rules.lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let after = |word| fields.iter().skip_while(|field| **field != word).nth(1);
+            let (Some(range), Some(device)) = (after("from"), after("iif")) else {
                 continue;
             };
-            let wanted = |step: &Step| {
-                let mut both = step.make.windows(2).map(|pair| (&*pair[0], &*pair[1]));
-                let host = format!("{range}/32");
-                both.any(|(k, r)| k == kind && (r == range || r == host))
-            };
-            if !self.steps.iter().any(wanted) {
-                ip(&words(&format!("route del {kind} {range} table {table}")))?;
+            let host = format!("{range}/128");
+            if !made(&["from", range, "iif", device]) && !made(&["from", &host, "iif", device]) {
+                ip(&words(&format!(
+                    "-6 rule del from {range} iif {device} pref {SOURCE_PREFERENCE}"
+                )))?;
             }
         }
         Ok(())
@@ -174,50 +210,60 @@ impl Kernel {
         let guarded = guarded(state);
         let ranges = ranges(state, &guarded);
         let mut steps = Vec::new();
-        if !ranges.is_empty() {
-            let rule = format!("not from all fwmark {TABLE} lookup {TABLE} pref {RULE_PREFERENCE}");
-            steps.push(Step {
-                make: words(&format!("rule add {rule}")),
-                unmake: words(&format!("rule del {rule}")),
-                ours: Some(words(&format!("rule show pref {RULE_PREFERENCE}"))),
-                there: None,
-            });
+        for family in ["-4", "-6"] {
+            if ranges
+                .iter()
+                .any(|(network, ..)| network.family() == family)
+            {
+                let rule =
+                    format!("not from all fwmark {TABLE} lookup {TABLE} pref {RULE_PREFERENCE}");
+                steps.push(Step {
+                    make: words(&format!("{family} rule add {rule}")),
+                    unmake: words(&format!("{family} rule del {rule}")),
+                    ours: Some(words(&format!("{family} rule show pref {RULE_PREFERENCE}"))),
+                    there: None,
+                });
+            }
         }
-        for (network, _) in &ranges {
-            steps.push(own_route(&format!(
-                "blackhole {network} metric {BLACKHOLE_METRIC}"
-            )));
+        for (network, on, _) in &ranges {
+            steps.push(own_route(
+                network.family(),
+                &format!("blackhole {network} metric {BLACKHOLE_METRIC}"),
+            ));
+            let device = devices.iter().find(|(other, _)| other == on);
+            if let (IpAddr::V6(_), Some((_, device))) = (network.0, device) {
+                steps.push(source_rule(*network, device));
+            }
         }
-        let passed_by = self.connected(devices, &guarded)?;
-        for network in passed_by {
-            if !ranges.iter().any(|(range, _)| *range == network) {
-                steps.push(own_route(&format!("throw {network}")));
+        for family in ["-4", "-6"] {
+            for network in self.connected(family, devices, &guarded)? {
+                if !ranges
+                    .iter()
+                    .any(|(range, ..)| range.to_string() == network)
+                {
+                    steps.push(own_route(family, &format!("throw {network}")));
+                }
             }
         }
         steps.extend(self.addresses(&state.net, devices, &guarded));
         for route in state.net.routes() {
             let device = devices.iter().find(|(on, _)| *on == route.interface);
-            let (IpAddr::V4(network), Some((_, device))) = (route.destination.0, device) else {
-                continue;
-            };
+            let Some((_, device)) = device else { continue };
+            let network = Network(route.destination.0, route.destination.1);
             let via = route
                 .next_hop
                 .map_or(String::new(), |hop| format!("via {hop} onlink "));
-            let what = format!(
-                "{network}/{} {via}dev {device} proto {PROTOCOL}",
-                route.destination.1
-            );
-            steps.push(main_route(
-                &what,
-                &format!("{network}/{}", route.destination.1),
-                device,
-            ));
+            let what = format!("{network} {via}dev {device} proto {PROTOCOL}");
+            steps.push(main_route(&what, network, device));
         }
-        for (network, policy) in &ranges {
+        for (network, _, policy) in &ranges {
             let source = policy
                 .and_then(|policy| source_within(&policy.selector(), &state.net, devices))
                 .map_or(String::new(), |address| format!(" src {address}"));
-            steps.push(own_route(&format!("{network} dev {tun}{source}")));
+            steps.push(own_route(
+                network.family(),
+                &format!("{network} dev {tun}{source}"),
+            ));
         }
         Ok(steps)
     }
@@ -234,26 +280,29 @@ impl Kernel {
                 continue;
             };
             for (address, len) in &interface.addresses {
-                let IpAddr::V4(address) = address else {
-                    continue;
-                };
-                let there = Some(words(&format!("-o -4 addr show to {address}/32")));
+                let family = family(*address);
+                let host = Network(*address, if address.is_ipv4() { 32 } else { 128 });
+                // Nobody else may have the address of a router, and waiting to find out would
+                // keep its first packets from leaving.
+                let nodad = if address.is_ipv4() { "" } else { " nodad" };
+                let there = Some(words(&format!("-o {family} addr show to {host}")));
                 let step = |what: String| Step {
-                    make: words(&format!("addr add {what}")),
-                    unmake: words(&format!("addr del {what}")),
+                    make: words(&format!("{family} addr add {what}{nodad}")),
+                    unmake: words(&format!("{family} addr del {what}")),
                     ours: None,
                     there: there.clone(),
                 };
                 if guarded.contains(on) {
                     // What still arrives for a dead router shall not be sent back.
-                    steps.push(own_route(&format!(
-                        "blackhole {address}/32 metric {BLACKHOLE_METRIC}"
-                    )));
-                    steps.push(step(format!("{address}/32 dev {}", self.tun)));
-                    if *len < 32 {
-                        let network = network_of(*address, *len);
+                    steps.push(own_route(
+                        family,
+                        &format!("blackhole {host} metric {BLACKHOLE_METRIC}"),
+                    ));
+                    steps.push(step(format!("{host} dev {}", self.tun)));
+                    if *len < host.1 {
+                        let network = Network::of(*address, *len);
                         let what = format!("{network} dev {device} src {address} proto {PROTOCOL}");
-                        steps.push(main_route(&what, &network, device));
+                        steps.push(main_route(&what, network, device));
                     }
                 } else {
                     steps.push(step(format!("{address}/{len} dev {device}")));
@@ -266,6 +315,7 @@ impl Kernel {
     /// The networks that the kernel reaches directly by devices that IPsec does not guard.
     fn connected(
         &self,
+        family: &str,
         devices: &[(InterfaceId, String)],
         guarded: &[InterfaceId],
     ) -> Result<Vec<String>, String> {
@@ -273,15 +323,18 @@ impl Kernel {
             let ours = devices.iter().find(|(_, name)| name == device);
             device == self.tun || ours.is_some_and(|(on, _)| guarded.contains(on))
         };
-        let text = ip(&words(
-            "-o -4 route show table main proto kernel scope link",
-        ))?;
+        // Link-local networks are not routed: the table is not asked for them.
+        let scope = if family == "-4" { "scope link" } else { "" };
+        let text = ip(&words(&format!(
+            "-o {family} route show table main proto kernel {scope}"
+        )))?;
         let mut networks = Vec::new();
         for line in text.lines() {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let device = fields.iter().skip_while(|word| **word != "dev").nth(1);
             if let (Some(network), Some(device)) = (fields.first(), device)
                 && !behind(device)
+                && !network.starts_with("fe80:")
             {
                 networks.push((*network).to_owned());
             }
@@ -303,70 +356,11 @@ pub(crate) fn guarded(state: &State) -> Vec<InterfaceId> {
     guarded
 }
 
-/// What must pass the SPD: the remote ranges of the policies that do not permit, each with its
-/// policy, and everything where an interface's last word is the implicit DENY.
-fn ranges<'a>(
-    state: &'a State,
-    guarded: &[InterfaceId],
-) -> Vec<(String, Option<&'a PolicyConfig>)> {
-    let mut ranges: Vec<(String, Option<&PolicyConfig>)> = Vec::new();
-    if !state.ipsec.enabled {
-        return ranges;
-    }
-    for on in guarded {
-        let mut open = false;
-        let here = |policy: &&PolicyConfig| state.net.by_name(&policy.interface) == Some(*on);
-        for policy in state.ipsec.policies.iter().filter(here) {
-            let selector = policy.selector();
-            if policy.action == Action::Permit {
-                open |= selector == Selector::any(selector.version);
-                continue;
-            }
-            for network in networks(&selector) {
-                if !ranges.iter().any(|(range, _)| *range == network) {
-                    ranges.push((network, Some(policy)));
-                }
-            }
-        }
-        if !open {
-            for half in ["0.0.0.0/1", "128.0.0.0/1"] {
-                if !ranges.iter().any(|(range, _)| range == half) {
-                    ranges.push((half.to_owned(), None));
-                }
-            }
-        }
-    }
-    ranges
-}
-
-/// The networks that cover a selector's remote addresses exactly.
-fn networks(selector: &Selector) -> Vec<String> {
-    match selector.remote.bounds() {
-        None => vec!["0.0.0.0/1".to_owned(), "128.0.0.0/1".to_owned()],
-        Some((IpAddr::V4(low), IpAddr::V4(high))) => cover(low, high),
-        Some(_) => Vec::new(),
-    }
-}
-
-/// The fewest networks that hold exactly the addresses from `low` to `high`.
-fn cover(low: Ipv4Addr, high: Ipv4Addr) -> Vec<String> {
-    let mut networks = Vec::new();
-    let (mut next, high) = (u64::from(low.to_bits()), u64::from(high.to_bits()));
-    while next <= high {
-        let aligned = next.trailing_zeros().min(32);
-        let fits = (high - next + 1).ilog2();
-        // A default route would be the kernel's own; two halves are more specific.
-        let bits = aligned.min(fits).min(31);
-        let address = Ipv4Addr::from_bits(u32::try_from(next).unwrap_or(u32::MAX));
-        networks.push(format!("{address}/{}", 32 - bits));
-        next += 1 << bits;
-    }
-    networks
-}
-
-fn network_of(address: Ipv4Addr, len: u8) -> String {
-    let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
-    format!("{}/{len}", Ipv4Addr::from_bits(address.to_bits() & mask))
+/// Whether the router has an IPv6 address.
+fn has_ipv6(net: &Net) -> bool {
+    net.interfaces()
+        .flat_map(|(_, interface)| &interface.addresses)
+        .any(|(address, _)| address.is_ipv6())
 }
 
 /// The router's own address that a policy selects, for what the router itself sends.
@@ -383,22 +377,38 @@ fn source_within(
 }
 
 /// A route in the own table, whoever left it there.
-fn own_route(what: &str) -> Step {
+fn own_route(family: &str, what: &str) -> Step {
     Step {
-        make: words(&format!("route replace {what} table {TABLE}")),
-        unmake: words(&format!("route del {what} table {TABLE}")),
+        make: words(&format!("{family} route replace {what} table {TABLE}")),
+        unmake: words(&format!("{family} route del {what} table {TABLE}")),
         ours: None,
         there: None,
     }
 }
 
-/// A route in the main table, if nobody else has it.
-fn main_route(what: &str, network: &str, device: &str) -> Step {
+/// Packets that come from a device and claim an address of the network go no further.
+fn source_rule(network: Network, device: &str) -> Step {
+    let rule = format!("from {network} iif {device}");
     Step {
-        make: words(&format!("route add {what}")),
-        unmake: words(&format!("route del {what}")),
+        make: words(&format!(
+            "-6 rule add {rule} blackhole pref {SOURCE_PREFERENCE}"
+        )),
+        unmake: words(&format!("-6 rule del {rule} pref {SOURCE_PREFERENCE}")),
         ours: Some(words(&format!(
-            "route show {network} dev {device} proto {PROTOCOL}"
+            "-6 rule show {rule} pref {SOURCE_PREFERENCE}"
+        ))),
+        there: None,
+    }
+}
+
+/// A route in the main table, if nobody else has it.
+fn main_route(what: &str, network: Network, device: &str) -> Step {
+    let family = network.family();
+    Step {
+        make: words(&format!("{family} route add {what}")),
+        unmake: words(&format!("{family} route del {what}")),
+        ours: Some(words(&format!(
+            "{family} route show {network} dev {device} proto {PROTOCOL}"
         ))),
         there: None,
     }
@@ -422,44 +432,13 @@ pub(crate) fn ip(args: &[String]) -> Result<String, String> {
 }
 
 fn read_setting(name: &str) -> Result<String, String> {
-    let path = format!("/proc/sys/net/ipv4/{name}");
+    let path = format!("/proc/sys/net/{name}");
     fs::read_to_string(&path)
         .map(|text| text.trim().to_owned())
         .map_err(|error| format!("{path}: {error}"))
 }
 
 fn write_setting(name: &str, value: &str) -> Result<(), String> {
-    let path = format!("/proc/sys/net/ipv4/{name}");
+    let path = format!("/proc/sys/net/{name}");
     fs::write(&path, value).map_err(|error| format!("{path}: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{cover, network_of};
-
-    #[test]
-    fn ranges_are_covered_exactly() {
-        let of = |low: &str, high: &str| cover(low.parse().unwrap(), high.parse().unwrap());
-        assert_eq!(of("192.168.20.0", "192.168.20.255"), ["192.168.20.0/24"]);
-        assert_eq!(of("10.0.0.1", "10.0.0.1"), ["10.0.0.1/32"]);
-        assert_eq!(
-            of("10.0.0.1", "10.0.0.6"),
-            ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]
-        );
-        assert_eq!(
-            of("0.0.0.0", "255.255.255.255"),
-            ["0.0.0.0/1", "128.0.0.0/1"]
-        );
-        assert_eq!(
-            of("255.255.255.255", "255.255.255.255"),
-            ["255.255.255.255/32"]
-        );
-    }
-
-    #[test]
-    fn networks_are_addresses_under_their_masks() {
-        assert_eq!(network_of("10.1.2.3".parse().unwrap(), 24), "10.1.2.0/24");
-        assert_eq!(network_of("10.1.2.3".parse().unwrap(), 32), "10.1.2.3/32");
-        assert_eq!(network_of("10.1.2.3".parse().unwrap(), 0), "0.0.0.0/0");
-    }
 }
