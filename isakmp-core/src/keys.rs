@@ -41,6 +41,12 @@ impl Root {
         Self { hash, digest }
     }
 
+    /// SKEYID itself.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.digest.as_bytes()
+    }
+
     /// HASH_I or HASH_R: prf(SKEYID, own g^x | other g^x | own cookie | other cookie | SAi_b |
     /// own ID_b), where "own" is the side that proves. A signature signs the same bytes.
     #[must_use]

@@ -12,7 +12,7 @@ use ipsec_core::{
     BundleId, Id, Instant, Limits, PolicyId, RemoveWhy, RemovedBundle, Reserved, SaKeys,
 };
 use isakmp_core::config::*;
-use isakmp_core::keys::{Iv, Skeyid};
+use isakmp_core::keys::{Iv, Root, Skeyid};
 use isakmp_core::wire::{Cookie, MessageId, Notify, PayloadType, Writer};
 use isakmp_core::{Acquire, Answer, Ask, Endpoint, Env, Path, Report};
 
@@ -443,14 +443,10 @@ fn phase_1() -> (Side, Side) {
 fn session() -> (Skeyid, Secret, Iv) {
     let cookie = |text| Cookie(hex(text).try_into().unwrap());
     let (ni, nr) = (hex(NI), hex(NR));
-    let skeyid = Skeyid::pre_shared(
-        &SoftPrimitives,
-        Hash::Sha1,
-        &hex("686f6765686f6765"),
-        (&ni, &nr),
-        &hex(GXY),
-        (cookie(CKY_I), cookie(CKY_R)),
-    );
+    let psk = hex("686f6765686f6765");
+    let root = Root::pre_shared(&SoftPrimitives, Hash::Sha1, &psk, (&ni, &nr));
+    let cookies = (cookie(CKY_I), cookie(CKY_R));
+    let skeyid = root.expand(&SoftPrimitives, &hex(GXY), cookies);
     let key = skeyid.cipher_key(&SoftPrimitives, Cipher::Des);
     let publics = (&hex(GX)[..], &hex(GY)[..]);
     let iv = Iv::phase1(&SoftPrimitives, Hash::Sha1, Cipher::Des, publics);
