@@ -44,8 +44,7 @@ impl KeyKind {
             Self::Des => "DES",
             Self::TripleDes => "3DES",
             Self::Aes => "AES",
-            Self::Rsa => "RSA",
-            Self::RsaPublic => "RSA public",
+            Self::Rsa | Self::RsaPublic => "RSA",
         }
     }
 
@@ -122,6 +121,9 @@ pub enum KeyFault {
     /// Not an RSA key, or one that is too short or has a small public exponent.
     #[error("the value is no RSA key of 1024 to 8192 bits with a public exponent of 65537 or more")]
     Rsa,
+    /// The engine does not take the job that would make the key.
+    #[error("the crypto engine is busy")]
+    Engine,
     /// Built without RSA.
     #[error("this router was built without RSA")]
     NoRsa,

@@ -151,6 +151,9 @@ pub struct Endpoint {
 /// First messages with long SA bodies, and openings of Aggressive mode, that are kept at once.
 const LONG_OFFERS: u16 = 32;
 
+/// Numbers of exchanges begin again below this; tickets leave the rest to others.
+const LAST_EXCHANGE: u32 = 1 << 31;
+
 /// The sight that an exchange has of the queue of actions.
 fn out<'a>(actions: &'a mut VecDeque<Action>, tickets: &'a mut u32, number: u32) -> Out<'a> {
     Out {
@@ -581,7 +584,8 @@ impl Endpoint {
 
     /// The number of the next exchange. 0 is none.
     fn next_exchange(&mut self) -> u32 {
-        self.exchanges = self.exchanges.checked_add(1).unwrap_or(1);
+        self.exchanges = (self.exchanges + 1) % LAST_EXCHANGE;
+        self.exchanges = self.exchanges.max(1);
         self.exchanges
     }
 

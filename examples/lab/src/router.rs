@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use bytes::BytesMut;
 use config_lang::{Finding, Host, Surroundings, run_script};
@@ -112,6 +113,18 @@ impl Port<Buf> for World {
 pub struct MemoryHost {
     /// The files by name.
     pub files: BTreeMap<String, String>,
+    /// Where files are read that are not in memory; nothing is written there.
+    pub folder: Option<PathBuf>,
+}
+
+impl MemoryHost {
+    /// The place of a file in the folder; a name that could lead out of it has none.
+    fn on_disk(&self, name: &str) -> Option<PathBuf> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let good = !name.starts_with('.') && name.chars().all(plain);
+        let place = self.folder.as_ref()?.join(name);
+        (good && place.is_file()).then_some(place)
+    }
 }
 
 impl Host for MemoryHost {
@@ -121,7 +134,14 @@ impl Host for MemoryHost {
     }
 
     fn has_file(&self, name: &str) -> bool {
-        self.files.contains_key(&name.to_lowercase())
+        self.files.contains_key(&name.to_lowercase()) || self.on_disk(name).is_some()
+    }
+
+    fn read_file(&self, name: &str) -> Option<Vec<u8>> {
+        match self.files.get(&name.to_lowercase()) {
+            Some(text) => Some(text.clone().into_bytes()),
+            None => std::fs::read(self.on_disk(name)?).ok(),
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use hw_offload::{
-    Buffers, Cipher, Completion, Engines, Entropy, Idle, Mac, OpenFault, PacketEngine,
-    PublicEngine, PublicFault, Secret, Ticket,
+    Buffers, Cipher, Completion, Engines, Entropy, Idle, KeyFault, KeyKind, KeyNumber, KeyRecord,
+    Mac, OpenFault, PacketEngine, PublicEngine, PublicFault, PublicJob, PublicValue, RsaSeed,
+    Secret, Ticket,
 };
 use ipsec_core::model::{self, Direction, Flow, Half, Name, Role, Spi};
 use ipsec_core::net::InterfaceId;
@@ -145,7 +146,14 @@ pub struct Device<E: Engines> {
     installs: Vec<(BundleId, Half, Ticket)>,
     limits: Limits,
     key_log: bool,
+    /// RSA keys that the engine makes.
+    generating: Vec<(Ticket, KeyNumber)>,
+    generated: u64,
 }
+
+/// Tickets of the device itself have this bit; the endpoint's carry an exchange's number, which
+/// does not come so far.
+const OWN_TICKETS: u64 = 1 << 63;
 
 impl<E: Engines> Device<E> {
     /// A router as it leaves the factory. The seed keeps strangers from choosing what shares a
@@ -160,6 +168,8 @@ impl<E: Engines> Device<E> {
             installs: Vec::new(),
             limits: limits.clone(),
             key_log: false,
+            generating: Vec::new(),
+            generated: 0,
         }
     }
 
@@ -238,6 +248,60 @@ impl<E: Engines> Device<E> {
     pub fn disable_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.disable(&mut env);
+    }
+
+    /// Has the engine make an RSA key, which the ring holds without a value until it is done.
+    ///
+    /// # Errors
+    /// [`KeyFault`] when the ring has no place, or no randomness for the primes.
+    pub fn generate_rsa_key(
+        &mut self,
+        entropy: &mut dyn Entropy,
+        number: KeyNumber,
+        key: KeyRecord,
+        bits: u16,
+    ) -> Result<(), KeyFault> {
+        self.state.keys.admits(number)?;
+        let seed = RsaSeed::draw(entropy)?;
+        let ticket = Ticket(OWN_TICKETS | self.generated);
+        self.generated += 1;
+        let job = PublicJob::RsaGenerate { ticket, bits, seed };
+        self.engines
+            .public()
+            .submit(job)
+            .map_err(|_| KeyFault::Engine)?;
+        self.generating.push((ticket, number));
+        self.state.keys.create(number, key)
+    }
+
+    /// The engine has made a key, or failed to.
+    fn generated(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        result: Result<PublicValue, PublicFault>,
+    ) {
+        let Some(place) = self.generating.iter().position(|(own, _)| *own == ticket) else {
+            return;
+        };
+        let (_, number) = self.generating.swap_remove(place);
+        let waits = |key: &&mut KeyRecord| key.kind == KeyKind::Rsa && key.value.is_empty();
+        let Some(key) = self.state.keys.get_mut(number).filter(waits) else {
+            // It was destroyed meanwhile.
+            return;
+        };
+        let line = match result {
+            Ok(PublicValue::PrivateKey(value)) => {
+                key.value = value;
+                format!("RSA key {} has been created", number.0)
+            }
+            Ok(_) | Err(_) => {
+                // It is there.
+                let _ = self.state.keys.destroy(number);
+                format!("RSA key {} could not be created", number.0)
+            }
+        };
+        self.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
     }
 
     /// Removes the bundles of an IPsec policy.
@@ -428,8 +492,12 @@ impl<E: Engines> Device<E> {
         let mut moved = false;
         if let Some(done) = self.engines.public().poll(self.limits.public_budget) {
             moved = true;
-            let (endpoint, mut env) = self.endpoint_env(now, entropy);
-            endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+            if done.ticket.0 & OWN_TICKETS != 0 {
+                self.generated(now, done.ticket, done.result);
+            } else {
+                let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+            }
         }
         match self.engines.packet().poll() {
             Some(Completion::Packet(done)) => {

@@ -95,6 +95,7 @@ impl Endpoint {
                     if delete.protocol == 1 && delete.spis().any(|spi| spi == own_cookies) =>
                 {
                     // What stands behind it is no longer protected by anything.
+                    self.retry_deleted(env, id);
                     return self.remove_sa(env, id, false, true);
                 }
                 Ok(Payload::Delete(delete)) => {

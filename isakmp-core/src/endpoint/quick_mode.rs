@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use ipsec_core::model::{
     AddressSelector, PeerAddress, PolicyConfig, Protocol, Role, Selector, Spi,
 };
-use ipsec_core::{Id, RemoveWhy, RemovedBundle};
+use ipsec_core::{Id, Instant, RemoveWhy, RemovedBundle};
 
 use super::phase1::Begin;
 use super::{Child, Endpoint, Place, Waiting};
@@ -383,8 +383,16 @@ impl Endpoint {
                     peer,
                     reason,
                 }));
+                if reason.subject == Subject::Timeout
+                    && let Some(sa) = self.sas.get_mut(sa.0)
+                {
+                    // Perhaps the peer has lost the SA: what comes next begins with another.
+                    sa.doubtful = true;
+                }
                 if again {
-                    self.negotiate_again(env, id);
+                    self.negotiate_again(id, env.now);
+                } else if let Some(at) = self.retry_phase2(env, id, reason) {
+                    self.negotiate_again(id, at);
                 } else {
                     self.drop_quick(id);
                 }
@@ -421,7 +429,7 @@ impl Endpoint {
     }
 
     /// An unfinished quick mode goes, but not what it was for: that is taken up again.
-    fn negotiate_again(&mut self, env: &Env<'_>, id: Id) {
+    fn negotiate_again(&mut self, id: Id, not_before: Instant) {
         let Some(quick) = self.end_quick(id) else {
             return;
         };
@@ -435,7 +443,6 @@ impl Endpoint {
             peer: path.peer.ip(),
             local: path.local.ip(),
         };
-        let not_before = env.now;
         self.waiting.push(Waiting {
             acquire,
             not_before,
@@ -454,7 +461,10 @@ impl Endpoint {
 
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
-        self.children.remove(removed.bundle);
+        let child = self.children.remove(removed.bundle);
+        if let Some(child) = child.filter(|_| why == RemoveWhy::PeerDeleted) {
+            self.retry_deleted_child(env, &child);
+        }
         let waits = self
             .quick
             .iter()

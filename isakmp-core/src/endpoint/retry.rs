@@ -10,14 +10,16 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use ipsec_core::Instant;
-use ipsec_core::model::Name;
+use ipsec_core::model::{Name, Role};
+use ipsec_core::{Id, Instant};
 
 use super::phase1::Begin;
+use super::tables::Child;
 use super::{Endpoint, Waiting};
 use crate::ask::{Acquire, Env};
 use crate::config::{IsakmpPolicyConfig, Retries, Xauth};
 use crate::reason::{Reason, Subject};
+use crate::sa::IsakmpSaId;
 
 /// How long CONTINUOUS goes on.
 const CONTINUOUS: Duration = Duration::from_secs(24 * 3600);
@@ -177,48 +179,76 @@ impl Endpoint {
         }
     }
 
-    /// A quick mode that we began has failed: true if it will be tried again.
+    /// A quick mode that we began has failed: when it is tried again, if it is.
     pub(super) fn retry_phase2(
         &mut self,
         env: &Env<'_>,
-        isakmp: &IsakmpPolicyConfig,
-        acquire: Acquire,
+        id: Id,
         reason: Reason,
-    ) -> bool {
-        if !is_worth_it(reason) {
-            return false;
+    ) -> Option<Instant> {
+        let common = &self.quick.get(id)?.common;
+        if !is_worth_it(reason) || common.role != Role::Initiator {
+            return None;
         }
         let phases = if reason.subject == Subject::Timeout {
             RetryPhases::Both
         } else {
             RetryPhases::Phase2
         };
-        let ends = (acquire.local, acquire.peer);
-        let another = self.retrying.another(env.now, isakmp, ends, phases);
-        if another.is_none() {
-            return false;
-        }
+        let path = common.talk.path;
+        let ends = (path.local.ip(), path.peer.ip());
+        let policy = &common.isakmp_policy;
+        let at = env.now + policy.wait(1);
+        self.retrying.another(env.now, policy, ends, phases)?;
         self.counters.retries_phase2 += 1;
-        let not_before = env.now + isakmp.wait(1);
-        self.waiting.push(Waiting {
-            acquire,
-            not_before,
-        });
-        true
+        Some(at)
     }
 
-    /// The peer has deleted what it had last agreed to: it is negotiated again.
-    pub(super) fn retry_deleted(
-        &mut self,
-        env: &Env<'_>,
-        policy: &IsakmpPolicyConfig,
-        ends: (IpAddr, IpAddr),
-    ) {
-        let at = env.now + policy.wait(1);
+    /// The peer has deleted the newest ISAKMP SA with it.
+    pub(super) fn retry_deleted(&mut self, env: &Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let ends = (sa.path.local.ip(), sa.path.peer.ip());
+        let newest = self.sas.with(ends.1).next().map(|(id, _)| id);
+        if newest != Some(id) {
+            return;
+        }
+        let at = env.now + sa.policy.wait(1);
         let phases = RetryPhases::Phase1;
-        if let Some(attempts) = self.retrying.another(env.now, policy, ends, phases) {
+        if let Some(attempts) = self.retrying.another(env.now, &sa.policy, ends, phases) {
             attempts.at = Some(at);
             self.counters.retries_phase1 += 1;
+        }
+    }
+
+    /// The peer has deleted a bundle; the newest of a policy is negotiated again.
+    pub(super) fn retry_deleted_child(&mut self, env: &Env<'_>, child: &Child) {
+        let newer = |other: &Child| other.policy == child.policy && other.since >= child.since;
+        if self.children.owned(&child.owner).any(newer) {
+            return;
+        }
+        let Some(sa) = self
+            .talking_sa(child.peer)
+            .and_then(|id| self.sas.get(id.0))
+        else {
+            return;
+        };
+        let (local, peer) = (sa.path.local.ip(), child.peer);
+        let not_before = env.now + sa.policy.wait(1);
+        let phases = RetryPhases::Phase2;
+        let another = self
+            .retrying
+            .another(env.now, &sa.policy, (local, peer), phases);
+        if another.is_some() {
+            self.counters.retries_phase2 += 1;
+            let policy = child.policy.clone();
+            self.waiting.push(Waiting {
+                acquire: Acquire {
+                    policy,
+                    peer,
+                    local,
+                },
+                not_before,
+            });
         }
     }
 

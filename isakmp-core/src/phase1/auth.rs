@@ -17,7 +17,7 @@ use super::key_half::Halves;
 use super::{Common, Extensions, Incoming, Receipt, Trouble, expects, on_the_wire};
 use crate::admission;
 use crate::ask::{Answer, Ask, Env, Path, Report};
-use crate::keys::{Iv, Root};
+use crate::keys::{Cookies, Iv, Root};
 use crate::negotiate::phase1::{AuthBase, Proof};
 use crate::out::Out;
 use crate::reason::Subject;
@@ -229,15 +229,8 @@ impl Claim {
             Proof::Signature => PayloadType::SIG,
         };
         let proof = payloads.first(kind).ok_or(Subject::Payloads)?.body.to_vec();
-        let initial_contact = payloads.of(PayloadType::N).any(|raw| {
-            matches!(
-                Payload::parse(raw),
-                Ok(Payload::Notify(Notify {
-                    kind: NotifyType::INITIAL_CONTACT,
-                    ..
-                }))
-            )
-        });
+        let notified = notified(payloads, common.cookies)?;
+        let initial_contact = notified.contains(&NotifyType::INITIAL_CONTACT);
         Ok(Self {
             identity,
             proof,
@@ -310,10 +303,30 @@ impl Claim {
         let path = incoming.path;
         let receipt = incoming.receipt(&payloads);
         let mut claim = Self::read(common, &payloads, known, receipt, Some(iv))
-            .map_err(|_| common.ignored(message, noise))?;
+            .map_err(|subject| common.ignored(message, subject))?;
         claim.discover(common, env, path, &payloads);
         Ok(claim)
     }
+}
+
+/// The notifications beside a proof. The proof does not cover them: a message in which one does
+/// not fit this exchange was changed on its way, and accepting it would lead the IV chain astray.
+fn notified(
+    payloads: &Payloads<'_>,
+    (initiator, responder): Cookies,
+) -> Result<Vec<NotifyType>, Subject> {
+    let own = [initiator.0, responder.0].concat();
+    payloads
+        .of(PayloadType::N)
+        .map(|raw| match Payload::parse(raw) {
+            Ok(Payload::Notify(Notify { kind, spi, .. }))
+                if spi == own || kind != NotifyType::INITIAL_CONTACT && spi.len() != own.len() =>
+            {
+                Ok(kind)
+            }
+            _ => Err(Subject::Malformed),
+        })
+        .collect()
 }
 
 /// What a check came to.
