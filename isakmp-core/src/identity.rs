@@ -290,7 +290,7 @@ fn same_text((tag, one): (u8, &[u8]), (other_tag, other): (u8, &[u8])) -> bool {
 }
 
 /// The text of a DER name, last part first, for screens and logs.
-pub(crate) fn dn_text(name: &[u8]) -> Option<alloc::string::String> {
+pub fn dn_text(name: &[u8]) -> Option<alloc::string::String> {
     use core::fmt::Write;
     let mut text = alloc::string::String::new();
     for (kind, _, value) in attributes(name)?.into_iter().rev() {

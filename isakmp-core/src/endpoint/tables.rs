@@ -44,10 +44,6 @@ impl Sas {
         }
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.table.is_full()
-    }
-
     pub(super) fn insert(&mut self, sa: IsakmpSa) -> Result<Id, IsakmpSa> {
         let (cookies, number, key) = (sa.cookies, sa.number, sa.peer_key());
         let address = sa.path.peer.ip();
@@ -154,10 +150,6 @@ impl Phase1s {
         self.by_cookie.insert((cookie, id));
         self.by_address.insert((address, id));
         Ok(id)
-    }
-
-    pub(super) fn get(&self, id: Id) -> Option<&Exchange> {
-        self.table.get(id)
     }
 
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Exchange> {

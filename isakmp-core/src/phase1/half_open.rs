@@ -104,16 +104,11 @@ fn choose(offer: &SaBody<'_>, agreed: Phase1) -> Option<Vec<u8>> {
 
 /// What an entry is found by.
 pub(crate) trait Entry {
-    fn cookies(&self) -> Cookies;
     fn path(&self) -> Path;
     fn began(&self) -> Instant;
 }
 
 impl Entry for HalfOpen {
-    fn cookies(&self) -> Cookies {
-        self.cookies
-    }
-
     fn path(&self) -> Path {
         self.path
     }
@@ -124,10 +119,6 @@ impl Entry for HalfOpen {
 }
 
 impl Entry for Opening {
-    fn cookies(&self) -> Cookies {
-        self.cookies()
-    }
-
     fn path(&self) -> Path {
         self.path()
     }
