@@ -90,8 +90,6 @@ fn built(kind: &Kind) -> Allowed<'static> {
         Kind::Id => ("id", None, None, BTreeSet::new()),
         Kind::Bundle => ("bundle-string", None, None, BTreeSet::new()),
         Kind::Flag => ("flag", None, None, BTreeSet::new()),
-        Kind::Ipv6 => ("ipv6", None, None, BTreeSet::new()),
-        Kind::Ipv6Prefix => ("ipv6prefix", None, None, BTreeSet::new()),
     }
 }
 
@@ -443,8 +441,6 @@ fn value(spec: &Spec, name: &str, kind: &Kind) -> Option<String> {
             (_, Kind::Bool) => "TRUE",
             (_, Kind::Int { min, max, .. }) => return Some((min + 7).min(*max).to_string()),
             (_, Kind::Text { .. }) => "word",
-            (_, Kind::Ipv6) => "2001:db8::2",
-            (_, Kind::Ipv6Prefix) => "2001:db8::1/64",
             (_, Kind::Address { .. } | Kind::Ip | Kind::IpRange) => "10.2.3.4",
             (_, Kind::Mask) => "255.255.0.0",
             (_, Kind::Interface) => "ppp0",

@@ -6,8 +6,8 @@ use core::time::Duration;
 use hw_offload::{Cipher, DhGroup, Hash};
 use ipsec_core::Instant;
 use ipsec_core::model::{
-    AddressSelector, BundleConfig, BundleString, HashAlg, KeyManagement, Lifetime, Protocol, SaSpecConfig,
-    Spi,
+    AddressSelector, BundleConfig, BundleString, HashAlg, KeyManagement, Lifetime, Protocol,
+    SaSpecConfig, Spi,
 };
 use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::wire::udp::Udp;

@@ -137,7 +137,12 @@ pub(super) fn settle(router: &mut Router<Engines>, now: Instant) -> Vec<Output> 
 pub(super) fn check_bounds(router: &Router<Engines>, now: Instant) {
     let (limits, plane, endpoint) = (limits(), router.device.plane(), router.device.endpoint());
     let exchanges = usize::from(limits.half_open + limits.isakmp_sas);
-    let phase = |of: u8| endpoint.exchanges(now).filter(move |x| x.phase == of).count();
+    let phase = |of: u8| {
+        endpoint
+            .exchanges(now)
+            .filter(move |x| x.phase == of)
+            .count()
+    };
     assert!(phase(1) <= exchanges && phase(2) <= exchanges);
     assert!(endpoint.sas().count() <= usize::from(limits.isakmp_sas));
     assert!(plane.sas().count() <= limits.sas as usize);
