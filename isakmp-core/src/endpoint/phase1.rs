@@ -104,11 +104,11 @@ impl Endpoint {
     fn begin(&mut self, exchange: Exchange) -> bool {
         let number = exchange.common.talk.number;
         match self.phase1.insert(exchange) {
-            Ok(id) => {
+            Some(id) => {
                 self.places.insert(number, super::Place::Phase1(id));
                 true
             }
-            Err(_) => false,
+            None => false,
         }
     }
 
@@ -813,7 +813,7 @@ impl Endpoint {
         if last_was_ours && let Some((to, bytes)) = common.talk.into_reply() {
             sa.keep_reply(to, bytes, env.now, keep);
         }
-        let Ok(id) = self.sas.insert(sa) else {
+        let Some(id) = self.sas.insert(sa) else {
             self.cannot_start(peer, common.kind, Subject::Full);
             return;
         };

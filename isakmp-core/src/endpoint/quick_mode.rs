@@ -104,7 +104,7 @@ impl Endpoint {
     /// A quick mode takes its place, which there is.
     fn begin_quick(&mut self, quick: Exchange) {
         let number = quick.common.talk.number;
-        if let Ok(id) = self.quick.insert(quick) {
+        if let Some(id) = self.quick.insert(quick) {
             self.places.insert(number, Place::Quick(id));
         }
     }

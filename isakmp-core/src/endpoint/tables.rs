@@ -44,14 +44,14 @@ impl Sas {
         }
     }
 
-    pub(super) fn insert(&mut self, sa: IsakmpSa) -> Result<Id, IsakmpSa> {
+    pub(super) fn insert(&mut self, sa: IsakmpSa) -> Option<Id> {
         let (cookies, number, key) = (sa.cookies, sa.number, sa.peer_key());
         let address = sa.path.peer.ip();
-        let id = self.table.insert(sa)?;
+        let id = self.table.insert(sa).ok()?;
         self.by_cookies.insert(cookies, id);
         self.by_address.insert((address, Reverse(number), id));
         self.by_peer.insert((key, id));
-        Ok(id)
+        Some(id)
     }
 
     pub(super) fn get(&self, id: Id) -> Option<&IsakmpSa> {
@@ -144,12 +144,12 @@ impl Phase1s {
         self.table.is_full()
     }
 
-    pub(super) fn insert(&mut self, exchange: Exchange) -> Result<Id, Exchange> {
+    pub(super) fn insert(&mut self, exchange: Exchange) -> Option<Id> {
         let (cookie, address) = (exchange.common.cookies.0, exchange.common.address);
-        let id = self.table.insert(exchange)?;
+        let id = self.table.insert(exchange).ok()?;
         self.by_cookie.insert((cookie, id));
         self.by_address.insert((address, id));
-        Ok(id)
+        Some(id)
     }
 
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Exchange> {
@@ -215,14 +215,14 @@ impl Quicks {
         self.table.is_full()
     }
 
-    pub(super) fn insert(&mut self, quick: Quick) -> Result<Id, Quick> {
+    pub(super) fn insert(&mut self, quick: Quick) -> Option<Id> {
         let common = &quick.common;
         let message = (common.sa, common.message_id);
         let policy = common.policy.as_str().to_ascii_lowercase();
-        let id = self.table.insert(quick)?;
+        let id = self.table.insert(quick).ok()?;
         self.by_message.insert(message, id);
         self.by_policy.insert((policy, id));
-        Ok(id)
+        Some(id)
     }
 
     pub(super) fn get(&self, id: Id) -> Option<&Quick> {
@@ -301,11 +301,11 @@ impl Transactions {
         }
     }
 
-    pub(super) fn insert(&mut self, exchange: Transaction) -> Result<Id, Transaction> {
+    pub(super) fn insert(&mut self, exchange: Transaction) -> Option<Id> {
         let sa = exchange.common.sa;
-        let id = self.table.insert(exchange)?;
+        let id = self.table.insert(exchange).ok()?;
         self.by_sa.insert(sa, id);
-        Ok(id)
+        Some(id)
     }
 
     pub(super) fn get(&self, id: Id) -> Option<&Transaction> {

@@ -46,7 +46,7 @@ impl Endpoint {
             Ok(exchange) => {
                 sa.xauth = exchange.view();
                 // There are as many places as SAs.
-                if let Ok(place) = self.transactions.insert(exchange) {
+                if let Some(place) = self.transactions.insert(exchange) {
                     self.places.insert(number, Place::Transaction(place));
                 }
             }
