@@ -166,6 +166,8 @@ pub struct Bundle {
     pub renewing: bool,
     /// Whether an authentic packet arrived on it since it is valid.
     pub(crate) confirmed: bool,
+    /// Whether it carries everything that its policy selects; known once it is valid.
+    pub(crate) covers_policy: bool,
     /// Whether it reached its hard limit in bytes.
     pub(crate) spent: bool,
     /// Source and destination that the peer sees on its own packets (NAT-OA).
@@ -274,6 +276,7 @@ impl Bundle {
             installed: [false; 2],
             renewing: false,
             confirmed: false,
+            covers_policy: false,
             spent: false,
             nat_oa: None,
             serial,

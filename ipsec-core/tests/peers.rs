@@ -149,6 +149,7 @@ fn a_renewal_replaces_its_own_predecessor() {
     let with_c = Agreement::new(&[ESP], C, A, ("10.2.0.0/16", LAN_A));
     let old = with_b.install(&mut b, &mut a).1;
     with_c.install(&mut c, &mut a);
+    a.wait(60);
     let new = with_b.install(&mut b, &mut a).1;
     assert_eq!(a.policy("vpn").bundles.len(), 3);
     let there = udp_packet("10.1.0.1", HOST_A, 5);

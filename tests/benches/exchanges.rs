@@ -74,8 +74,15 @@ fn main_mode(group: DhGroup) -> Batch {
     pair.ping(HOST_A, HOST_B, Instant::ZERO);
     let sixth_message = Instant::ZERO + pair.weather.delay * 6;
     let batch = timed(1, || pair.run_to(sixth_message));
-    let completed =
-        isakmp(&pair).filter(|(_, report)| matches!(report, Report::Completed { phase: Phase::One, .. }));
+    let completed = isakmp(&pair).filter(|(_, report)| {
+        matches!(
+            report,
+            Report::Completed {
+                phase: Phase::One,
+                ..
+            }
+        )
+    });
     assert_eq!(completed.count(), 2);
     batch
 }

@@ -560,6 +560,9 @@ fn nothing_is_accepted_without_effect() {
                     }
                     let reasons = [
                         "is only valid",
+                        "is required with",
+                        "is not of the policy's",
+                        "is no distinguished name",
                         "exclude each other",
                         "is used by",
                         "does not exist",

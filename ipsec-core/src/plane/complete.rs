@@ -20,7 +20,7 @@ use crate::tunnel::{IPV4_IN, IPV6_IN, close_gap};
 use crate::verdict::Verdict;
 use crate::wire::datagram::Datagram;
 use crate::wire::udp::Udp;
-use crate::wire::{self, ecn, flow_of, repair};
+use crate::wire::{self, ecn, repair};
 use crate::{ah, esp};
 
 /// The next header of a dummy packet (RFC 4303 §2.6).
@@ -148,7 +148,7 @@ impl PlaneState {
         if let Some(bundle) = self.sad.bundles.get_mut(bundle.0) {
             bundle.heard = Some(cx.now);
         }
-        let Ok(outer) = Datagram::parse(packet.packet()) else {
+        let Ok(outer) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         let (place, tos) = (outer.place(), outer.tos());
@@ -208,7 +208,7 @@ impl PlaneState {
             depth: pass.depth,
         };
         let here =
-            Datagram::parse(packet.packet()).is_ok_and(|inner| self.is_local(inner.destination()));
+            Datagram::reread(packet.packet()).is_ok_and(|inner| self.is_local(inner.destination()));
         if here {
             self.open(cx, flight.on, sealed, packet)
         } else {
@@ -276,7 +276,7 @@ impl PlaneState {
         {
             return dropped(DropReason::BadInner, packet);
         }
-        let Ok(flow) = flow_of(packet.packet()) else {
+        let Ok(flow) = Datagram::reread(packet.packet()).and_then(|ip| ip.flow()) else {
             return dropped(DropReason::BadInner, packet);
         };
         let policy = bundle.policy;
@@ -316,7 +316,7 @@ impl PlaneState {
         flow: &Flow,
         packet: B,
     ) -> Verdict<B> {
-        let inner = Datagram::parse(packet.packet()).ok().and_then(|inner| {
+        let inner = Datagram::reread(packet.packet()).ok().and_then(|inner| {
             let payload = inner.payload();
             let (spi, protocol) = match flow.protocol {
                 50 => (wire::esp::parse(payload).ok()?.0, Protocol::Esp),

@@ -293,8 +293,9 @@ impl<B: PacketBuf> DataPlane<B> {
         state.raise(policy, Happened::SetupDone);
         if let (Some(owner), Some(bundle)) = (
             state.policies.get_mut(policy.0),
-            state.sad.bundles.get(id.0),
+            state.sad.bundles.get_mut(id.0),
         ) {
+            bundle.covers_policy = bundle.selector.contains(&owner.selector);
             owner.acquiring = false;
             owner.creating = owner.creating.saturating_sub(1);
             owner

@@ -30,10 +30,8 @@ impl<B: PacketBuf> DataPlane<B> {
         direction: Direction,
         packet: B,
     ) -> Result<Gathered<B>, Verdict<B>> {
-        let read = Datagram::parse(packet.packet()).and_then(|ip| {
-            let flow = flow_of(packet.packet())?;
-            Ok((flow, ip.fragment().is_some()))
-        });
+        let read = Datagram::parse(packet.packet())
+            .and_then(|ip| Ok((ip.flow()?, ip.fragment().is_some())));
         let Ok((flow, has_fragment)) = read else {
             return Err(dropped(DropReason::Malformed, packet));
         };

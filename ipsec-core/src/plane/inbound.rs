@@ -168,7 +168,7 @@ impl PlaneState {
 
     /// Tells apart what arrives at the ports of encapsulated ESP.
     fn in_udp(&mut self, packet: &[u8]) -> InUdp {
-        let Some((ip, udp)) = Datagram::parse(packet)
+        let Some((ip, udp)) = Datagram::reread(packet)
             .ok()
             .filter(|ip| !ip.is_fragment())
             .and_then(|ip| Some((ip, Udp::parse(ip.payload()).ok()?)))
@@ -243,7 +243,7 @@ impl PlaneState {
         sealed: Sealed,
         mut packet: B,
     ) -> Verdict<B> {
-        let Ok(outer) = Datagram::parse(packet.packet()) else {
+        let Ok(outer) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         if outer.is_fragment() {

@@ -196,12 +196,21 @@ impl PlaneState {
         flow: &Flow,
     ) -> Option<BundleId> {
         let owner = self.policies.get(policy.0)?;
+        let reply = self.replies.find(flow);
+        // Most policies have one bundle, for all that they select.
+        if reply.is_none()
+            && let Some(id) = owner.ways.newest_of_equals()
+            && let Some(bundle) = self.bundle(id)
+            && bundle.covers_policy
+            && bundle.is_alive(now)
+        {
+            return Some(id);
+        }
         let carries = |id: &BundleId| {
             self.bundle(*id).is_some_and(|bundle| {
                 bundle.policy == policy && bundle.selector.matches(flow, Direction::Out).is_ok()
             })
         };
-        let reply = self.replies.find(flow);
         let mut dead = false;
         let found = reply
             .into_iter()
@@ -226,7 +235,7 @@ impl PlaneState {
         id: BundleId,
         mut packet: B,
     ) -> Verdict<B> {
-        let Ok(inner) = Datagram::parse(packet.packet()) else {
+        let Ok(inner) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         let (len, place) = (inner.total_len(), inner.place());
@@ -365,7 +374,7 @@ impl PlaneState {
             self.raise_sa(sa_id, Happened::OutProcessFailImm);
             return dropped(DropReason::SequenceExhausted, packet);
         }
-        let Ok(current) = Datagram::parse(packet.packet()) else {
+        let Ok(current) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         let shape = if sa.mode == Mode::Tunnel && !tunnelled {
@@ -497,7 +506,7 @@ impl PlaneState {
             mtu = mtu.min(path.mtu(cx.now).unwrap_or(u16::MAX));
             encapsulated = path.encap.ports().is_some();
         }
-        let Ok(outer) = Datagram::parse(packet.packet()) else {
+        let Ok(outer) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         let (place, is_v4, len) = (outer.place(), outer.is_ipv4(), outer.total_len());

@@ -71,6 +71,13 @@ impl Ways {
         }
     }
 
+    /// The newest bundle, where all carry every remote address of the policy.
+    pub(crate) fn newest_of_equals(&self) -> Option<BundleId> {
+        let equals = self.prefixes.is_empty() && self.ranges.is_empty();
+        let newest = self.whole.last_key_value().filter(|_| equals);
+        newest.map(|(_, id)| *id)
+    }
+
     /// The bundles that may reach an address, the best first: narrow before wide, new before old.
     pub(crate) fn towards(&self, remote: IpAddr) -> impl Iterator<Item = BundleId> {
         let prefixes = self.lengths.keys().rev().flat_map(move |len| {
