@@ -21,6 +21,19 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// The output of a hash that was computed elsewhere, for other
+    /// [`Primitives`](crate::Primitives). None if no hash has that length.
+    #[must_use]
+    pub fn new(output: &[u8]) -> Option<Self> {
+        let known = Hash::ALL
+            .iter()
+            .any(|hash| hash.output_len() == output.len());
+        let mut bytes = [0; 20];
+        bytes.get_mut(..output.len())?.copy_from_slice(output);
+        let len = u8::try_from(output.len()).ok()?;
+        known.then_some(Self { bytes, len })
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

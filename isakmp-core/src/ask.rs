@@ -81,6 +81,8 @@ pub enum Ask {
     Xauth(XauthStep),
     /// When did authentic packets last come on any of these bundles?
     LastHeard(Vec<BundleId>),
+    /// Find the addresses of a host.
+    Resolve(Name),
 }
 
 /// The answer to an [`Ask`].
@@ -96,6 +98,8 @@ pub enum Answer {
     Xauth(XauthAnswer),
     /// To `LastHeard`: none if never.
     LastHeard(Option<Instant>),
+    /// To `Resolve`: what was found, the best first.
+    Resolved(Vec<IpAddr>),
 }
 
 /// What the endpoint wants done, in order.
@@ -130,6 +134,8 @@ pub enum Action {
     },
     /// The peer is dead: so are these bundles.
     PeerLost(Vec<BundleId>),
+    /// Send a keepalive, so that a NAT on the way keeps its entry.
+    Keepalive(Path),
     /// A peer is elsewhere now.
     Moved {
         /// The way to it until now.

@@ -146,6 +146,15 @@ subjects! {
         "give every peer of the policy its own address";
     /// Reflection of our own messages.
     Reflected = 20, "the peer returned this router's own values", "somebody interferes";
+    /// A signature is wrong.
+    Signature = 21, "the signature of a message is wrong",
+        "compare the peer's public key with the one that KEY= of the ISAKMP policy names";
+    /// The peer begins with another exchange.
+    Mode = 22, "the ISAKMP policy for the peer has another MODE than the peer uses",
+        "give both routers the same MODE";
+    /// A host name without an address.
+    Unresolved = 23, "the host name of the ISAKMP policy has no address",
+        "check the name and the name server";
 }
 
 /// Why a negotiation failed.

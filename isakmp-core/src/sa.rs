@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use hw_offload::{Digest, Entropy, Primitives, Secret};
-use ipsec_core::model::{Lifetime, Name, PeerAddress, Role};
+use ipsec_core::model::{Lifetime, Name, Role};
 use ipsec_core::{Id, Instant};
 
 use crate::ask::Path;
@@ -17,6 +17,7 @@ use crate::natt::NatState;
 use crate::negotiate::phase1::Phase1;
 use crate::reason::Subject;
 use crate::rekey::Extension;
+use crate::timed::Due;
 use crate::transaction::XauthView;
 use crate::vendor::PeerFeatures;
 use crate::wire::{
@@ -68,6 +69,24 @@ impl Session {
     }
 }
 
+/// Whose SAs and bundles belong together: those of one identity. An inner address that many sites
+/// use behind their NAT is an identity only together with where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PeerKey(Vec<u8>);
+
+impl PeerKey {
+    pub(crate) fn new(identity: &Identification, path: Path) -> Self {
+        let mut key = alloc::vec![identity.kind];
+        key.extend_from_slice(&identity.data);
+        let seen = Identification::of_address(path.peer.ip());
+        if matches!(identity.kind, 1 | 5) && !identity.same_as(&seen) {
+            key.extend_from_slice(&seen.data);
+            key.extend_from_slice(&path.peer.port().to_be_bytes());
+        }
+        Self(key)
+    }
+}
+
 /// What the extensions that phase 1 agreed on keep for an ISAKMP SA.
 #[derive(Clone, Debug)]
 pub struct Watch {
@@ -81,6 +100,8 @@ pub struct Watch {
     pub heartbeat: Heartbeat,
     /// The responder's rekey extension.
     pub(crate) extension: Extension,
+    /// When a NAT in front of us is next to be reminded of the peer.
+    pub(crate) keepalive_at: Option<Instant>,
 }
 
 /// The states of an ISAKMP SA.
@@ -140,6 +161,13 @@ pub struct IsakmpSa {
     pub lifetime: Lifetime,
     /// Soft limit in seconds.
     pub soft_seconds: u32,
+    /// Bytes of enciphered messages, sent and accepted.
+    pub bytes: u64,
+    /// Phase 2 exchanges begun under it.
+    pub exchanges: u32,
+    owner: PeerKey,
+    /// Whether a quick mode under it was never answered: the peer may have lost it.
+    pub(crate) doubtful: bool,
     /// Whether a successor has been asked for.
     pub(crate) renewing: bool,
     /// When a successor is asked for.
@@ -154,6 +182,27 @@ pub struct IsakmpSa {
     pub(crate) contacted: bool,
     replies: Vec<Reply>,
     used: Vec<MessageId>,
+}
+
+impl Due for IsakmpSa {
+    fn due(&self) -> Option<Instant> {
+        let liveness = self.liveness_due();
+        if self.watch.extension.is_checking() {
+            // Whether it goes on living is being found out.
+            return liveness;
+        }
+        if self.is_over(self.since) {
+            return Some(self.since);
+        }
+        let hard = self.hard_at();
+        let renewed = self.renewing || self.replaced;
+        let own = if renewed {
+            hard
+        } else {
+            self.renew_at.min(hard)
+        };
+        liveness.into_iter().chain([own]).min()
+    }
 }
 
 impl IsakmpSa {
@@ -172,10 +221,8 @@ impl IsakmpSa {
         (since, soft_seconds): (Instant, u32),
         watch: Watch,
     ) -> Self {
-        let lifetime = Lifetime {
-            seconds: session.agreed.seconds,
-            kbytes: None,
-        };
+        let lifetime = session.agreed.life;
+        let owner = PeerKey::new(&identity, path);
         let renew_at = since + Duration::from_secs(soft_seconds.into());
         Self {
             session,
@@ -190,6 +237,10 @@ impl IsakmpSa {
             since,
             lifetime,
             soft_seconds,
+            bytes: 0,
+            exchanges: 0,
+            owner,
+            doubtful: false,
             renewing: false,
             renew_at,
             replaced: false,
@@ -218,7 +269,7 @@ impl IsakmpSa {
     pub fn state(&self, now: Instant) -> IsakmpSaState {
         if !self.xauth.finished {
             IsakmpSaState::DoingXauth
-        } else if self.hard_at() <= now {
+        } else if self.is_over(now) {
             IsakmpSaState::Expired
         } else {
             IsakmpSaState::Active
@@ -232,24 +283,80 @@ impl IsakmpSa {
         self.watch.extension.until().unwrap_or(own)
     }
 
+    /// Whether a successor is to be asked for.
+    pub(crate) fn wants_successor(&self, now: Instant) -> bool {
+        !self.renewing && !self.replaced && self.renew_at <= now
+    }
+
+    /// When its peer is next asked, told or given up. One that is replaced leaves that to its
+    /// successor.
+    pub(crate) fn liveness_due(&self) -> Option<Instant> {
+        let watch = &self.watch;
+        let due = [
+            watch.dpd.deadline(),
+            watch.heartbeat.deadline(),
+            watch.keepalive_at,
+        ];
+        due.into_iter().flatten().min().filter(|_| !self.replaced)
+    }
+
     /// The negotiation of a successor failed: another is tried in a while.
     pub(crate) fn renew_later(&mut self, now: Instant) {
         self.renewing = false;
         self.renew_at = now + RENEW_AGAIN;
     }
 
-    /// When it is renewed or deleted; nothing while its extension is being decided.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.watch.extension.is_checking() {
-            return None;
+    /// Whose it is.
+    pub(crate) fn peer_key(&self) -> PeerKey {
+        self.owner.clone()
+    }
+
+    /// Bytes after which a successor is asked for.
+    #[must_use]
+    pub fn soft_bytes(&self) -> Option<u64> {
+        self.lifetime.soft_bytes(self.role)
+    }
+
+    /// An enciphered message was sent or accepted. At the soft limit a successor is asked for, at
+    /// the hard one the SA is due for deletion.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if self.soft_bytes().is_some_and(|limit| self.bytes >= limit) {
+            self.renew_now();
         }
-        // Whoever waits for peers cannot renew; the peer does, or traffic extends the life.
-        let waits = matches!(self.policy.peer, PeerAddress::Any);
-        Some(if self.renewing || self.replaced || waits {
-            self.hard_at()
-        } else {
-            self.renew_at.min(self.hard_at())
-        })
+    }
+
+    /// A phase 2 exchange begins. At the policy's limit a successor is asked for.
+    pub(crate) fn begin_exchange(&mut self) {
+        self.exchanges = self.exchanges.saturating_add(1);
+        if self.exchanges >= self.policy.phase2_limit().number() {
+            self.renew_now();
+        }
+    }
+
+    /// Whether another quick mode may begin under it.
+    pub(crate) fn takes_quick(&self) -> bool {
+        let limit = self.policy.phase2_limit().number();
+        let takes_new = !self.replaced && !self.doubtful && self.xauth.finished;
+        takes_new && !self.is_spent() && self.exchanges < limit
+    }
+
+    /// The same for a quick mode that the peer begins: it may not know of our doubts, nor of a
+    /// successor.
+    pub(crate) fn takes_quick_of_peer(&self) -> bool {
+        !self.is_spent() && self.exchanges < self.policy.phase2_limit().number()
+    }
+
+    fn renew_now(&mut self) {
+        if !self.renewing {
+            self.renew_at = self.renew_at.min(self.since);
+        }
+    }
+
+    /// Whether it is to be deleted.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        let limit = self.lifetime.hard_bytes();
+        self.hard_at() <= now || limit.is_some_and(|limit| self.bytes >= limit)
     }
 
     /// The conversation of an exchange under this SA.
@@ -409,7 +516,7 @@ impl IsakmpSa {
             Role::Responder => responder,
         };
         if self.used.len() >= limit {
-            self.renew_at = self.renew_at.min(self.since);
+            self.renew_now();
         }
     }
 }

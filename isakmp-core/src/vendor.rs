@@ -161,7 +161,7 @@ impl PeerFeatures {
             xauth: self.xauth && policy.xauth() != Xauth::None,
             dpd: self.dpd && policy.dpd() != DpdMode::None,
             heartbeat: self.heartbeat && policy.heartbeat() != HeartbeatMode::None,
-            fragments: self.fragments && carries_certificates(policy),
+            fragments: self.fragments && offers_fragments(policy),
         }
     }
 
@@ -177,7 +177,7 @@ impl PeerFeatures {
 }
 
 /// Certificates make messages longer than a datagram should be.
-fn carries_certificates(policy: &IsakmpPolicyConfig) -> bool {
+pub(crate) fn offers_fragments(policy: &IsakmpPolicyConfig) -> bool {
     policy.auth_type() == AuthType::RsaSig
 }
 
@@ -189,7 +189,7 @@ pub(crate) fn push_offer(writer: &mut Writer, policy: &IsakmpPolicyConfig) {
             Extension::Xauth => policy.xauth() != Xauth::None,
             Extension::Dpd => policy.dpd() != DpdMode::None,
             Extension::Heartbeat => policy.heartbeat() != HeartbeatMode::None,
-            Extension::Fragments => carries_certificates(policy),
+            Extension::Fragments => offers_fragments(policy),
         };
         if wanted {
             writer.push(PayloadType::VID, vendor.id);

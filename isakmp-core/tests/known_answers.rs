@@ -2,7 +2,7 @@
 
 use hw_offload::testing::hex;
 use hw_offload::{Cipher, Hash, Primitives, SoftPrimitives, ct_eq};
-use isakmp_core::keys::{Iv, Skeyid};
+use isakmp_core::keys::{Iv, Root, Skeyid};
 use isakmp_core::wire::{
     Attribute, Cookie, Delete, ExchangeType, Flags, Header, Identification, MessageId, Notify,
     NotifyType, Payload, PayloadType, Payloads, SaBody, Writer,
@@ -25,22 +25,21 @@ fn cookies() -> (Cookie, Cookie) {
     (cookie(CKY_I), cookie(CKY_R))
 }
 
+fn root() -> Root {
+    let nonces = (&hex(NI)[..], &hex(NR)[..]);
+    Root::pre_shared(&SoftPrimitives, Hash::Sha1, &hex(PSK), nonces)
+}
+
 fn skeyid() -> Skeyid {
-    Skeyid::pre_shared(
-        &SoftPrimitives,
-        Hash::Sha1,
-        &hex(PSK),
-        (&hex(NI), &hex(NR)),
-        &hex(GXY),
-        cookies(),
-    )
+    root().expand(&SoftPrimitives, &hex(GXY), cookies())
 }
 
 #[test]
 fn skeyids() {
+    let known = hex("073f3d19abde74d9a3ab8584c99dc084c97929e9");
+    assert_eq!(root().as_bytes(), known);
     let skeyid = skeyid();
     for (value, expected) in [
-        (&skeyid.root, "073f3d19abde74d9a3ab8584c99dc084c97929e9"),
         (&skeyid.d, "dbdaf57885e0e76e580cf4e696c9c07312c93569"),
         (&skeyid.a, "6e6525ff8853e3239c374c9e0b604956e42084eb"),
         (&skeyid.e, "5483967a2001308d33adb5ff26a6a10efd486c21"),
@@ -103,13 +102,13 @@ fn proofs() {
     assert_eq!(Identification::of_name("client").to_bytes(), idii);
     let address = "61.115.117.39".parse().expect("an address");
     assert_eq!(Identification::of_address(address).to_bytes(), idir);
-    let skeyid = skeyid();
-    let hash_i = skeyid.proof(&SoftPrimitives, (&gx, &gy), (ci, cr), &hex(SAI_B), &idii);
+    let root = root();
+    let hash_i = root.proof(&SoftPrimitives, (&gx, &gy), (ci, cr), &hex(SAI_B), &idii);
     assert_eq!(
         hash_i.as_bytes(),
         hex("3d202c887fb67a69bb5e8851606a5f9d7184faf7")
     );
-    let hash_r = skeyid.proof(&SoftPrimitives, (&gy, &gx), (cr, ci), &hex(SAI_B), &idir);
+    let hash_r = root.proof(&SoftPrimitives, (&gy, &gx), (cr, ci), &hex(SAI_B), &idir);
     assert_eq!(
         hash_r.as_bytes(),
         hex("77c2972f612e22418e867a30dbdbeda4c729edb6")

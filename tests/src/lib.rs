@@ -175,9 +175,10 @@ pub fn steady<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, from: u64, to: u64) {
 /// # Panics
 /// When something is.
 pub fn at_rest<E: Engines<Buf = Buf>>(pair: &mut Pair<E>) {
+    let now = pair.now;
     for side in [Side::A, Side::B] {
         let router = pair.router(side);
-        let exchanges: Vec<_> = router.device.endpoint().exchanges().collect();
+        let exchanges: Vec<_> = router.device.endpoint().exchanges(now).collect();
         assert!(exchanges.is_empty(), "{side}: {exchanges:?}");
         let plane = router.device.plane();
         assert_eq!(plane.in_flight(), 0, "{side}: packets in flight");

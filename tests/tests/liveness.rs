@@ -89,7 +89,7 @@ story!(the_figure_of_312_seconds, |engines, seed| {
     for (after, word) in states {
         pair.run_to(answered + Duration::from_secs(after));
         assert_eq!(status(&mut pair, Side::A).short(), word, "after {after} s");
-        let exchanges = pair.a.device.endpoint().exchanges();
+        let exchanges = pair.a.device.endpoint().exchanges(pair.now);
         let states: Vec<_> = exchanges
             .map(|exchange| (exchange.kind, exchange.state))
             .collect();

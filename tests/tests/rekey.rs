@@ -297,7 +297,14 @@ story!(
             let mut pair = pair_with(&engines, &configs, seed);
             pair.ping(HOST_A, HOST_B, Instant::ZERO);
             // B wants something too while A begins: it leaves the first quick mode to A.
-            while pair.b.device.endpoint().exchanges().next().is_none() {
+            while pair
+                .b
+                .device
+                .endpoint()
+                .exchanges(pair.now)
+                .next()
+                .is_none()
+            {
                 pair.run_to(pair.now + Duration::from_millis(1));
             }
             pair.run_to(pair.now + Duration::from_millis(25));

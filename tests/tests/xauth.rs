@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use hw_offload::testing::hex;
 use hw_offload::{Engines, Hash, Primitives, SoftPrimitives};
 use ipsec_core::Instant;
-use isakmp_core::device::PortAsk;
+use ipsec_core::wire::ipv4::Ipv4;
 use isakmp_core::reason::Subject;
 use isakmp_core::xauth::{XauthAnswer, XauthProof};
-use isakmp_core::{Answer, Phase, Report};
+use isakmp_core::{Phase, Report};
 use lab::{Buf, Pair, Side};
 use sekisho_tests::{basic, bundles, failed, failures, isakmp, one, pair_with, ping_both, story};
 
@@ -30,6 +30,12 @@ fn generic() -> [String; 2] {
         "XAUTH=SERVER",
         "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge",
     )
+}
+
+/// The exchange type of an ISAKMP message on the WAN.
+fn exchange(packet: &[u8]) -> Option<u8> {
+    let ip = Ipv4::parse(packet).ok().filter(|ip| ip.protocol() == 17)?;
+    ip.payload().get(8 + 18).copied()
 }
 
 /// How many exchanges of extended authentication ended well.
@@ -161,9 +167,19 @@ story!(threat_c9_three_wrong_passwords_end_it, |engines, seed| {
 });
 
 story!(threat_c9_nobody_comes_in_without_it, |engines, seed| {
-    // A believes that there is no such thing and begins with quick mode at once.
-    let mut pair = pair_with(engines, &configs("XAUTH=SERVER", ""), seed);
+    // No question reaches A, which begins with quick mode as if it had been accepted.
+    let mut pair = pair_with(engines, &generic(), seed);
+    pair.road = Some(Box::new(|_, _, packet| {
+        let copy = (Duration::ZERO, packet.to_vec());
+        if exchange(packet) == Some(6) {
+            Vec::new()
+        } else {
+            vec![copy]
+        }
+    }));
     pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(2));
+    pair.a.device.endpoint_mut().pretend_authenticated();
     assert!(!pair.run(Instant::from_secs(30)));
     assert!(
         failed(&pair, Side::B)
@@ -173,6 +189,24 @@ story!(threat_c9_nobody_comes_in_without_it, |engines, seed| {
     assert_eq!(bundles(&mut pair, Side::B), 0);
     assert_eq!(pair.protected + pair.clear, 0);
 });
+
+story!(
+    threat_b8_who_wants_it_does_not_do_without,
+    |engines, seed| {
+        let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge";
+        for (server, client) in [("XAUTH=SERVER", ""), ("", client)] {
+            let mut pair = pair_with(&engines, &configs(server, client), seed);
+            pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+            assert!(!pair.run(Instant::from_secs(10)));
+            assert!(
+                failed(&pair, Side::B)
+                    .iter()
+                    .all(|(_, why)| *why == Subject::NoProposal)
+            );
+            assert!(!failed(&pair, Side::B).is_empty());
+        }
+    }
+);
 
 story!(a_client_without_a_name_says_so, |engines, seed| {
     let mut pair = pair_with(engines, &configs("XAUTH=SERVER", "XAUTH=CLIENT"), seed);
@@ -187,8 +221,17 @@ story!(a_client_without_a_name_says_so, |engines, seed| {
 });
 
 story!(a_server_that_asks_nothing_is_given_up, |engines, seed| {
-    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge MSGTIMEOUT=1 MSGRETRYLIMIT=2";
-    let mut pair = pair_with(engines, &configs("", client), seed);
+    let short = "MSGTIMEOUT=1 MSGRETRYLIMIT=2";
+    let client = format!("XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge {short}");
+    let mut pair = pair_with(engines, &configs("XAUTH=SERVER", &client), seed);
+    pair.road = Some(Box::new(|_, _, packet| {
+        let copy = (Duration::ZERO, packet.to_vec());
+        if exchange(packet) == Some(6) {
+            Vec::new()
+        } else {
+            vec![copy]
+        }
+    }));
     pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
     assert!(!pair.run(Instant::from_secs(8)));
     assert_eq!(failed(&pair, Side::A)[0].1, Subject::NoXauth);
@@ -204,9 +247,8 @@ fn radius<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, challenges: u8) -> Arc<Mute
     let asked = Vec::new();
     let server = Arc::new(Mutex::new(Radius { asked, challenges }));
     let shared = Arc::clone(&server);
-    pair.oracle = Some(Box::new(move |side, ask| {
+    pair.oracle = Some(Box::new(move |side, step| {
         assert_eq!(side, Side::B);
-        let PortAsk::Radius(step) = ask;
         let mut server = shared.lock().expect("nobody panicked");
         server.asked.push(step.state.clone().unwrap_or_default());
         let XauthProof::Chap {
@@ -219,7 +261,7 @@ fn radius<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, challenges: u8) -> Arc<Mute
         };
         let known = SoftPrimitives.hash(Hash::Md5, &[&[id], b"hogehoge", &challenge]);
         let right = step.user == b"joger" && known.as_bytes() == digest;
-        Some(Answer::Xauth(if !right {
+        Some(if !right {
             XauthAnswer::Reject
         } else if server.challenges > 0 {
             server.challenges -= 1;
@@ -229,7 +271,7 @@ fn radius<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, challenges: u8) -> Arc<Mute
             }
         } else {
             XauthAnswer::Accept
-        }))
+        })
     }));
     server
 }

@@ -303,7 +303,7 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
         matches!(
             given.name,
             "IPROUTETEMPLATE" | "SASELECTORFROMPKT" | "SABUNDLE"
-        ) || given.name == "RESPONDBADSPI" && given.value == Value::Bool(true)
+        )
     })?;
     let mut record = match (
         command.spec.verb,

@@ -11,6 +11,7 @@ pub(crate) use ipsec::PROTOCOLS;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
 use ipsec_core::Instant;
@@ -32,6 +33,8 @@ pub enum Plan {
     Foreign(Message),
     /// A new key.
     CreateKey(KeyNumber, KeyRecord),
+    /// A new RSA key of so many bits, which the engine makes.
+    GenerateKey(KeyNumber, KeyRecord, u16),
     /// A key goes.
     DestroyKey(KeyNumber),
     /// The IPsec configuration becomes this; the bundles of the policies named go.
@@ -78,6 +81,9 @@ pub trait Host {
 
     /// Whether a file is there.
     fn has_file(&self, name: &str) -> bool;
+
+    /// A file's content.
+    fn read_file(&self, name: &str) -> Option<Vec<u8>>;
 }
 
 /// What a command may look at while it is planned.
@@ -104,6 +110,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
     match words {
         ("CREATE", ["ENCO", "KEY"]) => enco::create(look, command),
         ("DESTROY", ["ENCO", "KEY"]) => enco::destroy(state, command),
+        ("SET", ["ENCO", "DHPADDING"]) => Ok(enco::set(look, command)),
         ("SHOW", ["ENCO", "KEY"]) => enco::show(state, command),
         (_, ["IPSEC", ..]) => ipsec::plan(look, command),
         (_, ["ISAKMP", ..]) => isakmp::plan(look, command),
@@ -145,6 +152,12 @@ pub fn apply<E: Engines>(
             Ok(()) => done(Module::Enco),
             Err(error) => Outcome::message(Message::error(Module::Enco, 9, format!("{error}"))),
         },
+        Plan::GenerateKey(number, key, bits) => {
+            match device.generate_rsa_key(entropy, number, key, bits) {
+                Ok(()) => done(Module::Enco),
+                Err(fault) => Outcome::message(Message::error(Module::Enco, 9, format!("{fault}"))),
+            }
+        }
         Plan::DestroyKey(number) => {
             // The plan has seen it.
             let _ = device.state_mut().keys.destroy(number);
@@ -175,6 +188,7 @@ pub fn apply<E: Engines>(
                 device.disable_isakmp(now, entropy);
             }
             device.state_mut().isakmp = *config;
+            device.reconfigure_isakmp(now, entropy);
             if was != is {
                 let word = if is { "enabled" } else { "disabled" };
                 let line = format!("ISAKMP has been {word}");

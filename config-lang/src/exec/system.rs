@@ -1,11 +1,13 @@
 //! Users, files, log and security mode.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
 use hw_offload::Engines;
 use ipsec_core::model::Name;
 use isakmp_core::device::{LogModule, PasswordHash, Privilege, User};
+use isakmp_core::identity;
 
 use super::{Look, Plan, not_yet_command};
 use crate::message::{Message, Module};
@@ -38,6 +40,16 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 privilege,
                 login: command.bool("LOGIN") != Some(false),
             }))
+        }
+        ("SET", ["SYSTEM", "DISTINGUISHEDNAME"]) => {
+            let text = command.text("DISTINGUISHEDNAME").unwrap_or("");
+            if !text.contains('=') {
+                return Err(error(7, format!("{text} is no distinguished name")));
+            }
+            identity::parse(text).map_err(|fault| error(7, format!("{fault}")))?;
+            let mut config = state.isakmp.clone();
+            config.distinguished_name = Some(String::from(text));
+            Ok(Plan::Isakmp(Box::new(config), None))
         }
         ("LOGIN", []) => {
             let name = command

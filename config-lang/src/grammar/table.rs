@@ -148,7 +148,10 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            must("TYPE", Kind::Enum(&["GENERAL", "DES", "3DES", "AES"])),
+            must(
+                "TYPE",
+                Kind::Enum(&["GENERAL", "DES", "3DES", "AES", "RSA"]),
+            ),
             may(
                 "VALUE",
                 Kind::Text {
@@ -157,6 +160,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
+            may("FILE", Kind::File),
             may("RANDOM", Kind::Flag),
             may(
                 "LENGTH",
@@ -950,6 +954,11 @@ pub const COMMANDS: &[Spec] = &[
     },
     Spec {
         verb: "SET",
+        object: &["ENCO", "DHPADDING"],
+        params: &[must("DHPADDING", Kind::Bool)],
+    },
+    Spec {
+        verb: "SET",
         object: &["FIREWALL", "POLICY"],
         params: &[
             must(
@@ -1368,6 +1377,11 @@ pub const COMMANDS: &[Spec] = &[
             ),
             may("XAUTHTYPE", Kind::Enum(&["GENERIC", "RADIUS"])),
         ],
+    },
+    Spec {
+        verb: "SET",
+        object: &["SYSTEM", "DISTINGUISHEDNAME"],
+        params: &[must("DISTINGUISHEDNAME", Kind::Id)],
     },
     Spec {
         verb: "SHOW",

@@ -12,7 +12,8 @@ use ipsec_core::model::{Action, PeerAddress};
 use ipsec_core::wire::flow_of;
 use ipsec_core::{Instant, Limits};
 use isakmp_core::Answer;
-use isakmp_core::device::{DeviceReport, PortAsk};
+use isakmp_core::device::DeviceReport;
+use isakmp_core::xauth::{XauthAnswer, XauthStep};
 
 use crate::nat::NatBox;
 use crate::packets::{echo_request, is_echo_reply, is_udp};
@@ -90,8 +91,8 @@ pub type Road = Box<dyn FnMut(Side, u64, &[u8]) -> Vec<(Duration, Vec<u8>)>>;
 /// Is told of every packet that a router hands to the hosts behind it.
 pub type Watch = Box<dyn FnMut(Side, &[u8])>;
 
-/// Whoever answers what a device asks of the world; without an answer the question stays open.
-pub type Oracle = Box<dyn FnMut(Side, PortAsk) -> Option<Answer>>;
+/// A RADIUS server; without an answer the question stays open.
+pub type Oracle = Box<dyn FnMut(Side, XauthStep) -> Option<XauthAnswer>>;
 
 /// Two routers in one process.
 pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
@@ -117,7 +118,7 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub road: Option<Road>,
     /// Boxes that translate addresses in front of A and B.
     pub nat: [Option<NatBox>; 2],
-    /// Somebody who knows what a router does not.
+    /// Somebody who knows users that a router does not.
     pub oracle: Option<Oracle>,
     /// Somebody behind the routers.
     pub watch: Option<Watch>,
@@ -389,10 +390,10 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 side,
                 report,
             }),
-            Output::Ask(ticket, ask) => {
-                let answer = self.oracle.as_mut().and_then(|oracle| oracle(side, ask));
+            Output::Ask(ticket, step) => {
+                let answer = self.oracle.as_mut().and_then(|oracle| oracle(side, step));
                 if let Some(answer) = answer {
-                    self.router(side).answer(now, ticket, answer);
+                    self.router(side).answer(now, ticket, Answer::Xauth(answer));
                 }
             }
             Output::Wan(packet) => {

@@ -104,6 +104,9 @@ impl PublicEngine for InsecurePublic {
                 Ok(PublicValue::Shared(Secret::new(padded(group, &[2]))))
             }
             PublicJob::DhShared { .. } => Err(PublicFault::BadPeerValue),
+            PublicJob::RsaSign { digest, .. } => Ok(PublicValue::Signature(digest)),
+            PublicJob::RsaVerify { .. } => Ok(PublicValue::Verified),
+            PublicJob::RsaGenerate { .. } => Err(PublicFault::Unsupported),
         };
         Some(PublicDone { ticket, result })
     }

@@ -12,12 +12,13 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use hw_offload::{
-    Buffers, Cipher, Completion, Engines, Entropy, Idle, Mac, OpenFault, PacketEngine,
-    PublicEngine, PublicFault, Secret, Ticket,
+    Buffers, Cipher, Completion, Engines, Entropy, Idle, KeyFault, KeyKind, KeyNumber, KeyRecord,
+    Mac, OpenFault, PacketEngine, PublicEngine, PublicFault, PublicJob, PublicValue, RsaSeed,
+    Secret, Ticket,
 };
 use ipsec_core::model::{self, Direction, Flow, Half, Name, Role, Spi};
 use ipsec_core::net::InterfaceId;
-use ipsec_core::wire::udp_encap::{Encapsulated, NON_ESP_MARKER, demultiplex};
+use ipsec_core::wire::udp_encap::{Encapsulated, KEEPALIVE, NON_ESP_MARKER, demultiplex};
 use ipsec_core::{
     BundleId, Cx, DataPlane, DropReason, InstallFault, Instant, Limits, Outgoing, PlaneEvent,
     PlaneState, RemoveWhy, SaId, Verdict, WallClock,
@@ -43,16 +44,18 @@ pub trait Port<B>: Buffers<B> {
     fn deliver(&mut self, on: InterfaceId, packet: B);
     /// Send an ISAKMP message by UDP.
     fn datagram(&mut self, path: Path, bytes: &[u8]);
-    /// Find out something that the device does not know; the answer goes to [`Device::answer`].
-    fn ask(&mut self, ticket: Ticket, ask: PortAsk);
+    /// Find something out. The answer comes by [`Device::answer`], soon or late.
+    fn ask(&mut self, ticket: Ticket, query: Query);
     /// Be told.
     fn report(&mut self, report: DeviceReport);
 }
 
-/// What a device asks of the world.
+/// What a device cannot find out by itself.
 #[derive(Debug)]
-pub enum PortAsk {
-    /// Ask a RADIUS server about a user: [`Answer::Xauth`].
+pub enum Query {
+    /// The addresses of a host; answered by [`Answer::Resolved`].
+    Resolve(Name),
+    /// Whether a RADIUS server accepts a user; answered by [`Answer::Xauth`].
     Radius(XauthStep),
 }
 
@@ -143,7 +146,14 @@ pub struct Device<E: Engines> {
     installs: Vec<(BundleId, Half, Ticket)>,
     limits: Limits,
     key_log: bool,
+    /// RSA keys that the engine makes.
+    generating: Vec<(Ticket, KeyNumber)>,
+    generated: u64,
 }
+
+/// Tickets of the device itself have this bit; the endpoint's carry an exchange's number, which
+/// does not come so far.
+const OWN_TICKETS: u64 = 1 << 63;
 
 impl<E: Engines> Device<E> {
     /// A router as it leaves the factory. The seed keeps strangers from choosing what shares a
@@ -158,6 +168,8 @@ impl<E: Engines> Device<E> {
             installs: Vec::new(),
             limits: limits.clone(),
             key_log: false,
+            generating: Vec::new(),
+            generated: 0,
         }
     }
 
@@ -184,6 +196,12 @@ impl<E: Engines> Device<E> {
         &self.endpoint
     }
 
+    /// The endpoint itself, for tests that make it misbehave.
+    #[cfg(feature = "testing")]
+    pub const fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
     /// The engines.
     pub const fn engines(&mut self) -> &mut E {
         &mut self.engines
@@ -202,6 +220,24 @@ impl<E: Engines> Device<E> {
         self.plane.configure(now, ipsec, net, keys);
     }
 
+    /// Makes a changed configuration of ISAKMP effective: above all after ENABLE ISAKMP.
+    pub fn reconfigure_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.configured(&mut env);
+    }
+
+    /// The answer to a [`Query`].
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        ticket: Ticket,
+        answer: Answer,
+    ) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
+    }
+
     /// Removes what was negotiated under an ISAKMP policy that was changed or destroyed.
     pub fn isakmp_policy_changed(&mut self, now: Instant, entropy: &mut dyn Entropy, name: &Name) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
@@ -214,23 +250,65 @@ impl<E: Engines> Device<E> {
         endpoint.disable(&mut env);
     }
 
+    /// Has the engine make an RSA key, which the ring holds without a value until it is done.
+    ///
+    /// # Errors
+    /// [`KeyFault`] when the ring has no place, or no randomness for the primes.
+    pub fn generate_rsa_key(
+        &mut self,
+        entropy: &mut dyn Entropy,
+        number: KeyNumber,
+        key: KeyRecord,
+        bits: u16,
+    ) -> Result<(), KeyFault> {
+        self.state.keys.admits(number)?;
+        let seed = RsaSeed::draw(entropy)?;
+        let ticket = Ticket(OWN_TICKETS | self.generated);
+        self.generated += 1;
+        let job = PublicJob::RsaGenerate { ticket, bits, seed };
+        self.engines
+            .public()
+            .submit(job)
+            .map_err(|_| KeyFault::Engine)?;
+        self.generating.push((ticket, number));
+        self.state.keys.create(number, key)
+    }
+
+    /// The engine has made a key, or failed to.
+    fn generated(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        result: Result<PublicValue, PublicFault>,
+    ) {
+        let Some(place) = self.generating.iter().position(|(own, _)| *own == ticket) else {
+            return;
+        };
+        let (_, number) = self.generating.swap_remove(place);
+        let waits = |key: &&mut KeyRecord| key.kind == KeyKind::Rsa && key.value.is_empty();
+        let Some(key) = self.state.keys.get_mut(number).filter(waits) else {
+            // It was destroyed meanwhile.
+            return;
+        };
+        let line = match result {
+            Ok(PublicValue::PrivateKey(value)) => {
+                key.value = value;
+                format!("RSA key {} has been created", number.0)
+            }
+            Ok(_) | Err(_) => {
+                // It is there.
+                let _ = self.state.keys.destroy(number);
+                format!("RSA key {} could not be created", number.0)
+            }
+        };
+        self.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
+    }
+
     /// Removes the bundles of an IPsec policy.
     pub fn reset_ipsec_policy(&mut self, name: &str) {
         if let Some((id, _)) = self.plane.state().policy_by_name(name) {
             self.plane.reset_policy(id, RemoveWhy::Configuration);
         }
-    }
-
-    /// The answer to a [`PortAsk`]. A late or foreign one has no effect.
-    pub fn answer(
-        &mut self,
-        now: Instant,
-        entropy: &mut dyn Entropy,
-        ticket: Ticket,
-        answer: Answer,
-    ) {
-        let (endpoint, mut env) = self.endpoint_env(now, entropy);
-        endpoint.answer(&mut env, ticket, answer);
     }
 
     /// A packet wants to leave by an interface.
@@ -414,8 +492,12 @@ impl<E: Engines> Device<E> {
         let mut moved = false;
         if let Some(done) = self.engines.public().poll(self.limits.public_budget) {
             moved = true;
-            let (endpoint, mut env) = self.endpoint_env(now, entropy);
-            endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+            if done.ticket.0 & OWN_TICKETS != 0 {
+                self.generated(now, done.ticket, done.result);
+            } else {
+                let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+            }
         }
         match self.engines.packet().poll() {
             Some(Completion::Packet(done)) => {
@@ -574,6 +656,7 @@ impl<E: Engines> Device<E> {
                     self.plane.release(bundle, RemoveWhy::PeerLost);
                 }
             }
+            Action::Keepalive(path) => self.datagram_out(port, path, &KEEPALIVE),
             Action::Moved { from, to } => {
                 self.plane.peer_moved(from.local, from.peer, to);
             }
@@ -644,11 +727,12 @@ impl<E: Engines> Device<E> {
                 let policy = self.state.isakmp.policy(step.policy.as_str());
                 let radius = policy.is_some_and(|p| p.xauth_type() == XauthType::Radius);
                 if radius {
-                    return port.ask(ticket, PortAsk::Radius(step));
+                    return port.ask(ticket, Query::Radius(step));
                 }
                 let primitives = self.engines.primitives();
                 Answer::Xauth(self.state.users.authenticate(primitives, &step))
             }
+            Ask::Resolve(name) => return port.ask(ticket, Query::Resolve(name)),
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);

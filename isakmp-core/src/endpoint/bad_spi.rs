@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use ipsec_core::model::Name;
 
 use super::Endpoint;
+use super::phase1::Begin;
 use crate::ask::Env;
 use crate::config::Phase1Mode;
 
@@ -19,22 +20,27 @@ impl Endpoint {
             return;
         }
         // Who has an SA with us was told, or will be: a forged packet must not undo it.
-        let known = self.sas.iter().any(|(_, sa)| sa.path.peer.ip() == peer);
+        let known = self.sas.with(peer).next().is_some();
         if known || self.is_under_way(peer) {
             self.counters.bad_spi_from_known_peer += 1;
             return;
         }
         let named = env.ipsec.policy(policy.as_str());
         let named = named.and_then(|policy| policy.isakmp_policy.clone());
-        let Some(isakmp) = env.config.policy_towards(peer, named.as_ref()) else {
-            return;
-        };
+        let towards = self.policies.towards(env.config, peer, named.as_ref());
+        let Some(isakmp) = towards else { return };
         if isakmp.mode() == Phase1Mode::Aggressive {
             self.counters.bad_spi_in_aggr_mode += 1;
         } else if !isakmp.notifies() {
             self.counters.bad_spi_send_notify_unset += 1;
         } else {
-            self.start_main(env, local, peer, named.as_ref(), None);
+            let begin = Begin {
+                local,
+                peer,
+                policy: named.as_ref(),
+                replaces: None,
+            };
+            self.start_phase1(env, &begin);
         }
     }
 }

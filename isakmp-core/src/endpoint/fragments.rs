@@ -50,19 +50,19 @@ impl Endpoint {
 
     /// Whether fragments were agreed on with whom the cookies name.
     fn takes_fragments(&self, cookies: Cookies, path: Path) -> bool {
-        let sa = self
-            .sas
-            .iter()
-            .any(|(_, sa)| sa.cookies == cookies && sa.watch.features.fragments);
-        sa || cookies.1 != Cookie::ZERO
-            && self.phase1.iter().any(|(_, exchange)| {
+        let sa = self.sas.by_cookies(cookies);
+        if let Some(sa) = sa.and_then(|id| self.sas.get(id.0)) {
+            return sa.watch.features.fragments;
+        }
+        cookies.1 != Cookie::ZERO
+            && self.phase1.named(cookies.0).any(|(_, exchange)| {
                 let common = &exchange.common;
-                // Aggressive mode's initiator learns the responder's cookie with message 2.
-                let responder = common.cookies.1 == cookies.1 || common.cookies.1 == Cookie::ZERO;
-                common.cookies.0 == cookies.0
-                    && responder
-                    && common.talk.path.peer.ip() == path.peer.ip()
-                    && common.may_be_cut()
+                let named = common.cookies.1 == cookies.1;
+                // The initiator of Aggressive mode hears of them with the very message.
+                let first = common.cookies.1 == Cookie::ZERO && common.offers_fragments();
+                let agreed = named && common.extensions.features.fragments;
+                let same = common.talk.path.peer.ip() == path.peer.ip();
+                same && (agreed || first)
             })
     }
 }

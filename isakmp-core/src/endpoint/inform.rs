@@ -1,20 +1,21 @@
 //! Informational exchanges: notifications and deletes, received and sent.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
+use ipsec_core::Instant;
 use ipsec_core::model::{Protocol, Spi};
 
 use super::Endpoint;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Report};
-use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::phase2::Step;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
 use crate::wire::{
-    Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notify, NotifyType, Payload,
+    Cookie, Delete, ExchangeType, Flags, HEADER, Header, MessageId, Notify, NotifyType, Payload,
     PayloadType, Payloads, Writer,
 };
 
@@ -31,21 +32,18 @@ impl Endpoint {
             return self.unauthenticated(path, incoming);
         }
         let Some(id) = self.sa_by(header, path) else {
-            self.counters.unknown += 1;
+            if !self.remind_of_third(env, incoming) {
+                self.counters.unknown += 1;
+            }
             return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };
-        let quick = self
-            .quick
-            .iter()
-            .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
-        if let Some(place) = quick.map(|(place, _)| place)
+        let quick = self.quick.by_message(id, header.message_id);
+        if let Some(place) = quick
             && let Some(quick) = self.quick.get_mut(place)
         {
-            let mut out = Out {
-                actions: &mut self.actions,
-                tickets: &mut self.tickets,
-            };
+            let number = quick.common.talk.number;
+            let mut out = super::out(&mut self.actions, &mut self.tickets, number);
             let step = quick.connected(sa, env, &mut out, incoming);
             return self.after_quick(env, place, step);
         }
@@ -69,6 +67,7 @@ impl Endpoint {
         let own_cookies = [sa.cookies.0.0, sa.cookies.1.0].concat();
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(header.message_id);
+            sa.count(HEADER + incoming.body.len());
         }
         self.seen(env.now, id, path);
         for raw in payloads.all() {
@@ -96,6 +95,7 @@ impl Endpoint {
                     if delete.protocol == 1 && delete.spis().any(|spi| spi == own_cookies) =>
                 {
                     // What stands behind it is no longer protected by anything.
+                    self.retry_deleted(env, id);
                     return self.remove_sa(env, id, false, true);
                 }
                 Ok(Payload::Delete(delete)) => {
@@ -127,8 +127,8 @@ impl Endpoint {
         if core::mem::replace(&mut sa.contacted, true) {
             return;
         }
-        let (identity, since) = (sa.identity.clone(), sa.since);
-        self.peer_restarted(env, &identity, since, Some(id));
+        let (owner, since) = (sa.peer_key(), sa.since);
+        self.peer_restarted(env, &owner, since, Some(id));
     }
 
     /// An authentic error ends the quick mode that it is about: the one whose SPI it names, or the
@@ -136,8 +136,8 @@ impl Endpoint {
     fn refused_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId, notify: &Notify<'_>) {
         let waiting: Vec<_> = self
             .quick
-            .iter()
-            .filter(|(_, quick)| quick.common.sa == id && quick.waits_for_peer())
+            .under(id)
+            .filter(|(_, quick)| quick.waits_for_peer())
             .map(|(place, quick)| (place, &quick.common.spis))
             .collect();
         let found = match (<[u8; 4]>::try_from(notify.spi), waiting.as_slice()) {
@@ -170,11 +170,12 @@ impl Endpoint {
             self.counters.unknown += 1;
             return;
         }
-        let found = self.phase1.iter_mut().find(|(_, exchange)| {
-            exchange.common.cookies.0 == header.initiator
-                && exchange.common.talk.path.peer == path.peer
-        });
-        let Some((_, exchange)) = found else {
+        let found = self
+            .phase1
+            .named(header.initiator)
+            .find(|(_, exchange)| exchange.common.talk.path.peer == path.peer)
+            .map(|(id, _)| id);
+        let Some(exchange) = found.and_then(|id| self.phase1.get_mut(id)) else {
             self.counters.unknown += 1;
             return;
         };
@@ -202,8 +203,19 @@ impl Endpoint {
         }
     }
 
-    /// Tells somebody in clear that its first message was refused, seldom enough to be of no use
-    /// to an attacker.
+    /// Whether an address has not been complained about just now; it counts as such from here on.
+    pub(super) fn is_seldom(&mut self, now: Instant, peer: IpAddr) -> bool {
+        self.complaints
+            .retain(|(_, at)| *at + COMPLAINT_EVERY > now);
+        let recent = self.complaints.iter().any(|(other, _)| *other == peer);
+        if recent || self.complaints.len() >= COMPLAINTS {
+            return false;
+        }
+        self.complaints.push_back((peer, now));
+        true
+    }
+
+    /// Tells somebody in clear that its first message was refused.
     pub(super) fn complain(
         &mut self,
         env: &mut Env<'_>,
@@ -211,18 +223,10 @@ impl Endpoint {
         initiator: Cookie,
         kind: NotifyType,
     ) {
-        let peer = path.peer.ip();
-        self.complaints
-            .retain(|(_, at)| *at + COMPLAINT_EVERY > env.now);
-        let recent = self.complaints.iter().any(|(other, _)| *other == peer);
-        if recent || self.complaints.len() >= COMPLAINTS {
-            return;
-        }
         let mut id = [0; 4];
         if env.entropy.fill(&mut id).is_err() {
             return;
         }
-        self.complaints.push_back((peer, env.now));
         let header = Header {
             initiator,
             responder: Cookie::ZERO,
@@ -300,6 +304,9 @@ impl Endpoint {
         let header = sa.header(ExchangeType::Informational, message_id);
         let bytes = sa.session.seal(env.primitives, &mut iv, header, &writer);
         let path = sa.path;
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.count(bytes.len());
+        }
         self.push(Action::Report(Report::Message {
             exchange: 0,
             sent: true,

@@ -5,16 +5,15 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use hw_offload::Ticket;
-use ipsec_core::{BundleId, Id, Instant};
+use ipsec_core::{Id, Instant, KEEPALIVE_AFTER};
 
 use super::{Child, Endpoint};
 use crate::ask::{Action, Ask, Env, LostBy, Path, Report};
 use crate::dpd::{Due, Query, Verdict};
 use crate::heartbeat::Beat;
 use crate::natt::Move;
-use crate::out::Out;
 use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Identification, Notify, NotifyType, PayloadType};
+use crate::wire::{Notify, NotifyType, PayloadType};
 
 impl Endpoint {
     /// A fresh and authentic message came under an SA, by that way.
@@ -32,13 +31,13 @@ impl Endpoint {
 
     /// ESP of a peer came from elsewhere, authentic and fresh, and the data plane followed it.
     pub fn peer_moved(&mut self, now: Instant, from: Path, to: SocketAddr) {
-        let there: Vec<Id> = self
+        let there: Vec<IsakmpSaId> = self
             .sas
-            .iter()
+            .with(from.peer.ip())
             .filter(|(_, sa)| sa.path == from)
             .map(|(id, _)| id)
             .collect();
-        for id in there.into_iter().map(IsakmpSaId) {
+        for id in there {
             if let Some(sa) = self.sas.get_mut(id.0) {
                 sa.watch.nat.follows(now);
             }
@@ -47,131 +46,108 @@ impl Endpoint {
     }
 
     fn follow(&mut self, id: IsakmpSaId, path: Path) {
-        let Some(sa) = self.sas.get_mut(id.0) else {
-            return;
-        };
-        let from = core::mem::replace(&mut sa.path, path);
-        let (number, identity) = (sa.number, sa.identity.clone());
-        for (_, quick) in self.quick.iter_mut().filter(|(_, q)| q.common.sa == id) {
-            quick.common.talk.path = path;
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let (from, number, owner) = (sa.path, sa.number, sa.peer_key());
+        self.sas.moved(id.0, path);
+        let quick: Vec<Id> = self.quick.under(id).map(|(place, _)| place).collect();
+        for place in quick {
+            if let Some(quick) = self.quick.get_mut(place) {
+                quick.common.talk.path = path;
+            }
         }
-        for (_, other) in self
-            .transactions
-            .iter_mut()
-            .filter(|(_, t)| t.common.sa == id)
-        {
-            other.common.talk.path = path;
+        let transaction = self.transactions.under(id);
+        if let Some(exchange) = transaction.and_then(|place| self.transactions.get_mut(place)) {
+            exchange.common.talk.path = path;
         }
-        for child in self
-            .children
-            .iter_mut()
-            .filter(|child| child.identity.same_as(&identity))
-        {
-            child.peer = path.peer.ip();
-        }
-        let (from_end, to) = (from.peer, path.peer);
+        self.children.moved(&owner, path.peer.ip());
+        let to = path.peer;
         self.push(Action::Moved { from, to });
         self.push(Action::Report(Report::PeerMoved {
             sa: number,
-            from: from_end,
+            from: from.peer,
             to,
         }));
     }
 
-    fn bundles_of(&self, identity: &Identification) -> Vec<BundleId> {
-        self.children
-            .iter()
-            .filter(|child| child.identity.same_as(identity))
-            .map(|child| child.bundle)
-            .collect()
+    /// A peer is to be asked, told or given up.
+    pub(super) fn watch(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        match sa.watch.heartbeat.tick(env.now) {
+            Beat::Nothing => {}
+            Beat::Lost => return self.lost(env, id, LostBy::Heartbeat),
+            Beat::Send(sequence) => {
+                let body = (self.heartbeat.encode)(sa.cookies, sequence);
+                self.inform(env, id, (PayloadType::N, body));
+            }
+        }
+        self.keep_alive(env.now, id);
+        let Some(sa) = self.sas.get(id.0) else { return };
+        if sa.watch.dpd.tick(env.now) == Due::Check {
+            let ticket = self.last_heard(id);
+            if let Some(sa) = self.sas.get_mut(id.0) {
+                sa.watch.dpd.check(ticket);
+            }
+        }
     }
 
-    /// When [`Endpoint::liveness_timers`] has something to do for an SA.
-    pub(super) fn liveness_deadline(sa: &IsakmpSa) -> Option<Instant> {
-        let dpd = sa.watch.dpd.deadline().filter(|_| !sa.replaced);
-        let beat = sa.watch.heartbeat.deadline().filter(|_| !sa.replaced);
-        dpd.into_iter().chain(beat).min()
-    }
-
-    pub(super) fn liveness_timers(&mut self, env: &mut Env<'_>) {
-        let due: Vec<Id> = self
-            .sas
-            .iter()
-            .filter(|(_, sa)| Self::liveness_deadline(sa).is_some_and(|at| at <= env.now))
-            .map(|(id, _)| id)
-            .collect();
-        for id in due.into_iter().map(IsakmpSaId) {
-            let Some(sa) = self.sas.get_mut(id.0) else {
-                continue;
-            };
-            match sa.watch.heartbeat.tick(env.now) {
-                Beat::Nothing => {}
-                Beat::Lost => {
-                    self.lost(env, id, LostBy::Heartbeat);
-                    continue;
-                }
-                Beat::Send(sequence) => {
-                    let body = (self.heartbeat.encode)(sa.cookies, sequence);
-                    self.inform(env, id, (PayloadType::N, body));
-                }
-            }
-            let Some(sa) = self.sas.get(id.0) else {
-                continue;
-            };
-            if sa.watch.dpd.tick(env.now) == Due::Check {
-                let ticket = self.last_heard(id);
-                if let Some(sa) = self.sas.get_mut(id.0) {
-                    sa.watch.dpd.check(ticket);
-                }
-            }
+    /// Reminds a NAT in front of us of the peer, as long as no bundle does.
+    fn keep_alive(&mut self, now: Instant, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if sa.watch.keepalive_at.is_none_or(|at| at > now) {
+            return;
+        }
+        sa.watch.keepalive_at = Some(now + KEEPALIVE_AFTER);
+        let (path, owner) = (sa.path, sa.peer_key());
+        if self.children.owned(&owner).next().is_none() {
+            self.push(Action::Keepalive(path));
         }
     }
 
     /// Asks when packets came from an SA's peer.
     fn last_heard(&mut self, id: IsakmpSaId) -> Ticket {
-        let identity = self.sas.get(id.0).map(|sa| &sa.identity);
-        let bundles = identity.map_or_else(Vec::new, |identity| self.bundles_of(identity));
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
-        out.ask(|_| Ask::LastHeard(bundles))
+        let owner = self.sas.get(id.0).map(IsakmpSa::peer_key);
+        let bundles = owner.map_or_else(Vec::new, |owner| {
+            let owned = self.children.owned(&owner);
+            owned.map(|child| child.bundle).collect()
+        });
+        let ticket = self.out(0).ask(|_| Ask::LastHeard(bundles));
+        self.hearing.insert(ticket, id);
+        ticket
     }
 
-    /// The data plane's answer. False if nobody waits for it.
-    pub(super) fn heard_last(
-        &mut self,
-        env: &mut Env<'_>,
-        ticket: Ticket,
-        last: Option<Instant>,
-    ) -> bool {
-        let waits =
-            |sa: &IsakmpSa| sa.watch.dpd.waits_for(ticket) || sa.watch.extension.waits_for(ticket);
-        let found = self.sas.iter().find(|(_, sa)| waits(sa));
-        let Some(id) = found.map(|(id, _)| IsakmpSaId(id)) else {
-            return false;
+    /// The data plane's answer.
+    pub(super) fn heard_last(&mut self, env: &mut Env<'_>, ticket: Ticket, last: Option<Instant>) {
+        let Some(id) = self.hearing.remove(&ticket) else {
+            return;
         };
         let Some(sa) = self.sas.get_mut(id.0) else {
-            return false;
+            return;
         };
         if sa.watch.extension.waits_for(ticket) {
             if !sa.watch.extension.checked(env.now, last) {
                 self.lost(env, id, LostBy::Idle);
             }
-            return true;
+            return;
+        }
+        if !sa.watch.dpd.waits_for(ticket) {
+            return;
         }
         match sa.watch.dpd.checked(env.now, last, &sa.policy) {
             Verdict::Alive => {}
             Verdict::Dead => self.lost(env, id, LostBy::Dpd),
             Verdict::Ask(sequence) => {
-                if sa.watch.dpd.retries() == 1 {
-                    self.exchanges = self.exchanges.wrapping_add(1);
-                    sa.watch.dpd.named(self.exchanges);
+                let first = sa.watch.dpd.retries() == 1;
+                let number = self.next_exchange();
+                if let Some(sa) = self.sas.get_mut(id.0).filter(|_| first) {
+                    sa.watch.dpd.named(number);
                 }
                 self.send_dpd(env, id, NotifyType::R_U_THERE, sequence);
             }
         }
-        true
     }
 
     fn send_dpd(&mut self, env: &mut Env<'_>, id: IsakmpSaId, kind: NotifyType, sequence: u32) {
@@ -234,10 +210,12 @@ impl Endpoint {
             return false;
         };
         // Without effect where the IPsec SAs live shorter.
-        let lives = |child: &&Child| {
-            child.identity.same_as(&sa.identity) && child.kept.seconds >= sa.lifetime.seconds
-        };
-        if !sa.policy.extends() || sa.replaced || !self.children.iter().any(|c| lives(&c)) {
+        let owner = sa.peer_key();
+        let lives = self
+            .children
+            .owned(&owner)
+            .any(|child| child.kept.seconds >= sa.lifetime.seconds);
+        if !sa.policy.extends() || sa.replaced || !lives {
             return false;
         }
         let ticket = self.last_heard(id);
@@ -250,23 +228,18 @@ impl Endpoint {
     /// A peer is gone: everything with it goes, with Delete payloads where the policy wants them.
     fn lost(&mut self, env: &mut Env<'_>, id: IsakmpSaId, by: LostBy) {
         let Some(sa) = self.sas.get(id.0) else { return };
-        let (number, peer, identity) = (sa.number, sa.path.peer.ip(), sa.identity.clone());
+        let (number, peer, owner) = (sa.number, sa.path.peer.ip(), sa.peer_key());
         let deletes = sa.policy.deletes();
         let sa = number;
         self.push(Action::Report(Report::PeerLost { sa, peer, by }));
-        let children: Vec<Child> = self
-            .children
-            .extract_if(.., |child| child.identity.same_as(&identity))
-            .collect();
-        for child in children.iter().filter(|_| deletes) {
-            self.send_delete(env, id, &child.kept.inbound);
+        let children: Vec<Child> = self.children.owned(&owner).cloned().collect();
+        for child in &children {
+            if deletes {
+                self.send_delete(env, id, &child.kept.inbound);
+            }
+            self.children.remove(child.bundle);
         }
-        let sas: Vec<Id> = self
-            .sas
-            .iter()
-            .filter(|(_, sa)| sa.identity.same_as(&identity))
-            .map(|(id, _)| id)
-            .collect();
+        let sas: Vec<Id> = self.sas.of(&owner).map(|(id, _)| id).collect();
         for id in sas {
             self.remove_sa(env, IsakmpSaId(id), true, false);
         }

@@ -5,16 +5,16 @@ use alloc::vec::Vec;
 use ipsec_core::model::{
     AddressSelector, PeerAddress, PolicyConfig, Protocol, Role, Selector, Spi,
 };
-use ipsec_core::{Id, RemoveWhy, RemovedBundle};
+use ipsec_core::{Id, Instant, RemoveWhy, RemovedBundle};
 
-use super::{Child, Endpoint, Waiting};
+use super::phase1::Begin;
+use super::{Child, Endpoint, Place, Waiting};
 use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
-use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::phase2::{Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
-use crate::wire::{ExchangeType, MessageId, NotifyType, SaBody};
+use crate::wire::{ExchangeType, HEADER, MessageId, NotifyType, SaBody};
 
 impl Endpoint {
     /// Begins quick modes for requests whose turn has come, and phase 1 for those that have
@@ -32,7 +32,13 @@ impl Endpoint {
             } = lost.acquire.clone();
             let policy = env.ipsec.policy(policy.as_str());
             let named = policy.and_then(|policy| policy.isakmp_policy.as_ref());
-            self.start_main(env, local, peer, named, None);
+            let begin = Begin {
+                local,
+                peer,
+                policy: named,
+                replaces: None,
+            };
+            self.start_phase1(env, &begin);
         }
         loop {
             let next = self.waiting.iter().position(|waiting| {
@@ -50,12 +56,7 @@ impl Endpoint {
     }
 
     fn has_room(&self, sa: IsakmpSaId) -> bool {
-        let busy = self
-            .quick
-            .iter()
-            .filter(|(_, quick)| quick.common.sa == sa)
-            .count();
-        busy < usize::from(self.limits.quick_modes_per_sa)
+        self.quick.under(sa).count() < usize::from(self.limits.quick_modes_per_sa)
     }
 
     fn start_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, acquire: &Acquire) {
@@ -89,18 +90,29 @@ impl Endpoint {
         };
         let peer = sa.path.peer.ip();
         self.started(number, Phase::Two, Role::Initiator, peer);
-        let Some(sa) = self.sas.get(id.0) else { return };
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
         };
+        sa.begin_exchange();
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         match Exchange::initiator(common, acquire, sa, env, &mut out) {
-            Ok(exchange) => {
-                // There was a place.
-                let _ = self.quick.insert(exchange);
-            }
+            Ok(exchange) => self.begin_quick(exchange),
             Err(reason) => self.quick_failed(acquire, reason),
         }
+    }
+
+    /// A quick mode takes its place, which there is.
+    fn begin_quick(&mut self, quick: Exchange) {
+        let number = quick.common.talk.number;
+        if let Some(id) = self.quick.insert(quick) {
+            self.places.insert(number, Place::Quick(id));
+        }
+    }
+
+    fn end_quick(&mut self, id: Id) -> Option<Exchange> {
+        let quick = self.quick.remove(id)?;
+        self.places.remove(&quick.common.talk.number);
+        Some(quick)
     }
 
     fn quick_failed(&mut self, acquire: &Acquire, reason: Reason) {
@@ -127,14 +139,12 @@ impl Endpoint {
     pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
         let header = incoming.header;
         let Some(id) = self.sa_by(header, path) else {
-            self.counters.unknown += 1;
+            if !self.remind_of_third(env, &incoming) {
+                self.counters.unknown += 1;
+            }
             return;
         };
-        let found = self
-            .quick
-            .iter()
-            .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
-        let Some(place) = found.map(|(place, _)| place) else {
+        let Some(place) = self.quick.by_message(id, header.message_id) else {
             if self.repeat(env.now, id, &incoming.digest) {
                 return;
             }
@@ -148,10 +158,8 @@ impl Endpoint {
         let (Some(quick), Some(sa)) = (self.quick.get_mut(place), self.sas.get(id.0)) else {
             return;
         };
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
+        let number = quick.common.talk.number;
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         if quick.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
             quick.common.talk.answer_again(&mut out);
@@ -160,6 +168,9 @@ impl Endpoint {
         let step = quick.receive(sa, env, &mut out, &incoming);
         if quick.common.talk.is_duplicate(&incoming.digest) {
             // It was accepted, hence authentic.
+            if let Some(sa) = self.sas.get_mut(id.0) {
+                sa.count(HEADER + incoming.body.len());
+            }
             self.seen(env.now, id, path);
         }
         self.after_quick(env, place, step);
@@ -185,7 +196,7 @@ impl Endpoint {
         // Who was told OK knows it before we know that it knows.
         let offer = if !sa.xauth.finished && !sa.xauth.ok {
             refuse(Subject::XauthFirst)
-        } else if self.quick.is_full() {
+        } else if self.quick.is_full() || !sa.takes_quick_of_peer() {
             refuse(Subject::Full)
         } else {
             responder_offer(sa, env, &opened)
@@ -227,19 +238,17 @@ impl Endpoint {
             suspicion: None,
         };
         self.started(number, Phase::Two, Role::Responder, peer);
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
-        let length = crate::wire::HEADER + incoming.body.len();
+        let mut out = self.out(number);
+        let length = HEADER + incoming.body.len();
         common
             .talk
             .accepted(&mut out, incoming.digest, 1, opened.types, length);
         let exchange = Exchange::responder(common, offer, &mut out);
-        // There was a place.
-        let _ = self.quick.insert(exchange);
+        self.begin_quick(exchange);
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(message_id);
+            sa.begin_exchange();
+            sa.count(length);
         }
         self.confirm_xauth(env, id);
     }
@@ -300,7 +309,7 @@ impl Endpoint {
         match step {
             Step::On => {}
             Step::Done => {
-                let Some(quick) = self.quick.remove(id) else {
+                let Some(quick) = self.end_quick(id) else {
                     return;
                 };
                 let common = quick.common;
@@ -313,7 +322,7 @@ impl Endpoint {
                 self.waiting.retain(|waiting| {
                     waiting.acquire.policy != common.policy || waiting.acquire.peer != peer
                 });
-                let keep = env.now + super::main_mode::keep_time(&common.isakmp_policy);
+                let keep = env.now + super::phase1::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
                 };
@@ -321,13 +330,13 @@ impl Endpoint {
                     let child = Child {
                         bundle,
                         policy: common.policy.clone(),
-                        identity: sa.identity.clone(),
+                        owner: sa.peer_key(),
                         user: sa.user.clone(),
                         peer,
                         since: env.now,
                         kept: common.agreed,
                     };
-                    self.children.push(child);
+                    self.children.insert(child);
                 }
                 // Whoever spoke last answers when the peer repeats itself.
                 if (common.role == Role::Initiator || common.commit.ours)
@@ -335,6 +344,7 @@ impl Endpoint {
                 {
                     sa.keep_reply(to, bytes, env.now, keep);
                 }
+                self.phase2_succeeded(peer);
                 self.start_waiting(env);
             }
             Step::Failed(reason) => {
@@ -373,8 +383,16 @@ impl Endpoint {
                     peer,
                     reason,
                 }));
+                if reason.subject == Subject::Timeout
+                    && let Some(sa) = self.sas.get_mut(sa.0)
+                {
+                    // Perhaps the peer has lost the SA: what comes next begins with another.
+                    sa.doubtful = true;
+                }
                 if again {
-                    self.negotiate_again(env, id);
+                    self.negotiate_again(id, env.now);
+                } else if let Some(at) = self.retry_phase2(env, id, reason) {
+                    self.negotiate_again(id, at);
                 } else {
                     self.drop_quick(id);
                 }
@@ -401,18 +419,18 @@ impl Endpoint {
         // Clients behind one NAT share its address; their flows tell them apart.
         let behind_nat = sa.watch.nat.found.is_there()
             && wanted.remote == AddressSelector::host(sa.path.peer.ip());
+        let owner = sa.peer_key();
+        let foreign = |child: &Child| child.owner != owner || child.user != sa.user;
         policy.peer == Some(PeerAddress::Any)
             && !behind_nat
-            && self.children.iter().any(|child| {
-                let other = !child.identity.same_as(&sa.identity) || child.user != sa.user;
-                let overlap = child.kept.remote.overlaps(&wanted.remote);
-                other && overlap && child.policy == policy.name
-            })
+            && self
+                .children
+                .is_taken(&policy.name, &wanted.remote, foreign)
     }
 
     /// An unfinished quick mode goes, but not what it was for: that is taken up again.
-    fn negotiate_again(&mut self, env: &Env<'_>, id: Id) {
-        let Some(quick) = self.quick.remove(id) else {
+    fn negotiate_again(&mut self, id: Id, not_before: Instant) {
+        let Some(quick) = self.end_quick(id) else {
             return;
         };
         let common = quick.common;
@@ -425,7 +443,6 @@ impl Endpoint {
             peer: path.peer.ip(),
             local: path.local.ip(),
         };
-        let not_before = env.now;
         self.waiting.push(Waiting {
             acquire,
             not_before,
@@ -434,7 +451,7 @@ impl Endpoint {
 
     /// An unfinished quick mode goes, and its bundle with it.
     pub(super) fn drop_quick(&mut self, id: Id) {
-        if let Some(quick) = self.quick.remove(id) {
+        if let Some(quick) = self.end_quick(id) {
             if let Some(bundle) = quick.common.bundle {
                 self.push(Action::Release(bundle));
             }
@@ -444,7 +461,10 @@ impl Endpoint {
 
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
-        self.children.retain(|child| child.bundle != removed.bundle);
+        let child = self.children.remove(removed.bundle);
+        if let Some(child) = child.filter(|_| why == RemoveWhy::PeerDeleted) {
+            self.retry_deleted_child(env, &child);
+        }
         let waits = self
             .quick
             .iter()
@@ -469,7 +489,7 @@ impl Endpoint {
         if told || !removed.was_valid {
             return;
         }
-        let sa = self.usable_sa(removed.peer);
+        let sa = self.talking_sa(removed.peer);
         if let Some(id) = sa
             && self.sas.get(id.0).is_some_and(|sa| sa.policy.deletes())
         {

@@ -3,15 +3,14 @@
 use ipsec_core::Id;
 use ipsec_core::model::Role;
 
-use super::Endpoint;
+use super::{Endpoint, Place};
 use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::Xauth;
-use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::reason::Reason;
 use crate::sa::IsakmpSaId;
 use crate::transaction::{Common, Exchange, Step, method};
-use crate::wire::ExchangeType;
+use crate::wire::{ExchangeType, HEADER};
 
 impl Endpoint {
     /// Phase 1 is over: where the policy has it, the user is authenticated before anything else.
@@ -38,10 +37,7 @@ impl Endpoint {
         };
         let talk = sa.conversation(number, ExchangeType::Transaction);
         let common = Common::new(talk, id, u16::from_be_bytes(identifier), method);
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         let exchange = match wanted {
             Xauth::Client => Ok(Exchange::client(common, until)),
             Xauth::Server | Xauth::None => Exchange::server(common, sa, env, &mut out),
@@ -50,9 +46,25 @@ impl Endpoint {
             Ok(exchange) => {
                 sa.xauth = exchange.view();
                 // There are as many places as SAs.
-                let _ = self.transactions.insert(exchange);
+                if let Some(place) = self.transactions.insert(exchange) {
+                    self.places.insert(number, Place::Transaction(place));
+                }
             }
             Err(reason) => self.xauth_failed(env, id, number, reason),
+        }
+    }
+
+    /// Goes on as if every server had accepted this client: for tests of those servers.
+    #[cfg(feature = "testing")]
+    pub fn pretend_authenticated(&mut self) {
+        let ids: alloc::vec::Vec<Id> = self.sas.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(place) = self.transactions.under(IsakmpSaId(id)) {
+                self.end_transaction(place);
+            }
+            if let Some(sa) = self.sas.get_mut(id) {
+                sa.xauth.finished = true;
+            }
         }
     }
 
@@ -66,9 +78,7 @@ impl Endpoint {
             self.counters.unknown += 1;
             return;
         };
-        let found = self.transactions.iter().find(|(_, t)| t.common.sa == id);
-        let place = found.map(|(place, _)| place);
-        let Some(place) = place else {
+        let Some(place) = self.transactions.under(id) else {
             if !self.repeat(env.now, id, &incoming.digest) {
                 self.counters.unknown += 1;
             }
@@ -78,10 +88,8 @@ impl Endpoint {
         else {
             return;
         };
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
+        let number = exchange.common.talk.number;
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         if exchange.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
             exchange.common.talk.answer_again(&mut out);
@@ -90,6 +98,7 @@ impl Endpoint {
         let guard = &mut self.guard;
         let (step, authentic) = exchange.receive(sa, guard, env, &mut out, incoming);
         if authentic {
+            sa.count(HEADER + incoming.body.len());
             self.seen(env.now, id, path);
         }
         self.after_transaction(env, place, step);
@@ -111,7 +120,7 @@ impl Endpoint {
                 self.start_waiting(env);
             }
             Step::Failed(reason) => {
-                if self.transactions.remove(place).is_some() {
+                if self.end_transaction(place).is_some() {
                     self.xauth_failed(env, id, number, reason);
                 }
             }
@@ -121,15 +130,24 @@ impl Endpoint {
     /// The peer goes on under an SA whose user is accepted: it knows, whether its ACK arrived or
     /// not.
     pub(super) fn confirm_xauth(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
-        let found = self.transactions.iter().find(|(_, t)| t.common.sa == id);
-        let accepted = found.filter(|(_, exchange)| exchange.is_accepted());
-        if let Some(place) = accepted.map(|(place, _)| place) {
+        let place = self.transactions.under(id);
+        let accepted = |place: &Id| {
+            let exchange = self.transactions.get(*place);
+            exchange.is_some_and(Exchange::is_accepted)
+        };
+        if let Some(place) = place.filter(accepted) {
             self.transactions_done(env, place);
         }
     }
 
+    pub(super) fn end_transaction(&mut self, place: Id) -> Option<Exchange> {
+        let exchange = self.transactions.remove(place)?;
+        self.places.remove(&exchange.common.talk.number);
+        Some(exchange)
+    }
+
     fn transactions_done(&mut self, env: &Env<'_>, place: Id) {
-        let Some(exchange) = self.transactions.remove(place) else {
+        let Some(exchange) = self.end_transaction(place) else {
             return;
         };
         let (view, common) = (exchange.view(), exchange.common);
@@ -140,7 +158,7 @@ impl Endpoint {
         };
         sa.xauth = view;
         (sa.xauth.finished, sa.xauth.ok) = (true, true);
-        let keep = env.now + super::main_mode::keep_time(&sa.policy);
+        let keep = env.now + super::phase1::keep_time(&sa.policy);
         if sa.policy.xauth() == Xauth::Client
             && let Some((to, bytes)) = common.talk.into_reply()
         {
@@ -162,23 +180,15 @@ impl Endpoint {
     }
 
     pub(super) fn transaction_timers(&mut self, env: &mut Env<'_>) {
-        let due: alloc::vec::Vec<Id> = self
-            .transactions
-            .iter()
-            .filter(|(_, exchange)| exchange.deadline().is_some_and(|at| at <= env.now))
-            .map(|(place, _)| place)
-            .collect();
-        for place in due {
+        for place in self.transactions.take_due(env.now) {
             let Some(exchange) = self.transactions.get_mut(place) else {
                 continue;
             };
             let Some(sa) = self.sas.get_mut(exchange.common.sa.0) else {
                 continue;
             };
-            let mut out = Out {
-                actions: &mut self.actions,
-                tickets: &mut self.tickets,
-            };
+            let number = exchange.common.talk.number;
+            let mut out = super::out(&mut self.actions, &mut self.tickets, number);
             let step = exchange.tick(sa, env, &mut out);
             self.after_transaction(env, place, step);
         }

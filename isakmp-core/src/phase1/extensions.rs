@@ -3,7 +3,6 @@
 
 use hw_offload::{Hash, Primitives};
 
-use super::Incoming;
 use crate::ask::Path;
 use crate::config::IsakmpPolicyConfig;
 use crate::keys::Cookies;
@@ -58,20 +57,6 @@ impl Extensions {
     ) {
         if let Some(version) = self.nat.version {
             self.nat.found = natt::discover(primitives, version, hash, cookies, path, payloads);
-        }
-    }
-
-    /// The same from a message in clear that has not been parsed yet.
-    pub(crate) fn discover_in(
-        &mut self,
-        primitives: &dyn Primitives,
-        hash: Hash,
-        cookies: Cookies,
-        path: Path,
-        incoming: &Incoming<'_>,
-    ) {
-        if let Ok(payloads) = Payloads::parse(incoming.header.next, incoming.body) {
-            self.discover(primitives, hash, cookies, path, &payloads);
         }
     }
 

@@ -39,6 +39,7 @@ use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
+use crate::timed::Due;
 use crate::wire::{
     Attributes, ExchangeType, Flags, Identification, MessageId, Notify, NotifyType, Payload,
     PayloadType, Payloads, SaBody, Writer,
@@ -113,6 +114,13 @@ pub(crate) const fn ignored(message: u8, subject: Subject) -> Trouble {
 
 pub(crate) const fn fatal(message: u8, subject: Subject) -> Trouble {
     Trouble::Fatal(reason(message, subject, Whose::Ours))
+}
+
+impl Due for Exchange {
+    fn due(&self) -> Option<Instant> {
+        let talk = self.common.talk.deadline();
+        talk.into_iter().chain(self.common.commit.until).min()
+    }
 }
 
 impl Exchange {
@@ -231,11 +239,6 @@ impl Exchange {
             RoleState::Responder(state) => state.go_on(&self.common, sa, env, out),
         };
         self.settle(out, result)
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let talk = self.common.talk.deadline();
-        talk.into_iter().chain(self.common.commit.until).min()
     }
 
     pub(crate) fn tick(&mut self, sa: &IsakmpSa, env: &Env<'_>, out: &mut Out<'_>) -> Step {

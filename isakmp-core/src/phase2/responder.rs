@@ -384,6 +384,9 @@ impl Responder {
                 match value {
                     PublicValue::Public(public) => state.public = Some(public),
                     PublicValue::Shared(shared) => state.terms.shared = Some(shared),
+                    PublicValue::Signature(_)
+                    | PublicValue::Verified
+                    | PublicValue::PrivateKey(_) => return Ok(Err(fatal(2, Subject::Engine))),
                 }
                 match (state.public.take(), &state.terms.shared) {
                     (Some(public), Some(_)) => {

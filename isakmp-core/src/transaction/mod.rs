@@ -30,6 +30,7 @@ use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
+use crate::timed::Due;
 use crate::wire::{Attribute, ExchangeType, HEADER, MessageId, Payload, PayloadType, Payloads};
 use crate::xauth::{Content, Verb, XauthMethod, body};
 
@@ -202,6 +203,16 @@ fn admit(sa: &IsakmpSa, env: &Env<'_>, iv: &Iv, incoming: &Incoming<'_>) -> Opti
     opened
 }
 
+impl Due for Exchange {
+    fn due(&self) -> Option<Instant> {
+        let own = match &self.role {
+            RoleState::Server(state) => state.deadline(),
+            RoleState::Client(state) => state.deadline(),
+        };
+        self.common.talk.deadline().into_iter().chain(own).min()
+    }
+}
+
 impl Exchange {
     /// Of the side that asks. Its first question goes out.
     pub(crate) fn server(
@@ -328,14 +339,6 @@ impl Exchange {
             }
             other => Err(other),
         }
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let own = match &self.role {
-            RoleState::Server(state) => state.deadline(),
-            RoleState::Client(state) => state.deadline(),
-        };
-        self.common.talk.deadline().into_iter().chain(own).min()
     }
 
     pub(crate) fn tick(&mut self, sa: &mut IsakmpSa, env: &mut Env<'_>, out: &mut Out<'_>) -> Step {

@@ -12,12 +12,14 @@ use ipsec_core::wire::udp_encap::NON_ESP_MARKER;
 use ipsec_core::wire::{flow_of, ipv4, ipv6, udp};
 use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
-use isakmp_core::device::{DeviceReport, Port, PortAsk};
+use isakmp_core::device::{DeviceReport, Port, Query};
+use isakmp_core::xauth::XauthStep;
 use lab::{Buf, Pcap};
 use tun_rs::SyncDevice;
 
 use super::keylog::KeyLog;
 use super::link::{Carries, Link, UdpUse};
+use super::resolver::Resolver;
 
 const UDP: u8 = 17;
 /// What the header of a datagram says whose own is not handed out: nobody looks at it.
@@ -48,9 +50,11 @@ pub(crate) struct World {
     spare: Vec<Buf>,
     capture: Option<Pcap<BufWriter<File>>>,
     keys: Option<KeyLog>,
+    /// Look-ups of host names.
+    pub(crate) resolver: Resolver,
     complaint: Option<(String, Instant)>,
-    /// Questions of the device that nobody has answered yet.
-    pub(crate) asks: Vec<(Ticket, PortAsk)>,
+    /// Users that nobody has judged yet.
+    pub(crate) logins: Vec<(Ticket, XauthStep)>,
 }
 
 impl World {
@@ -77,8 +81,9 @@ impl World {
             spare: Vec::new(),
             capture: pcap.map(capture).transpose()?,
             keys: keylog.map(KeyLog::new).transpose()?,
+            resolver: Resolver::new().map_err(|error| format!("a socket pair: {error}"))?,
             complaint: None,
-            asks: Vec::new(),
+            logins: Vec::new(),
         })
     }
 
@@ -313,8 +318,15 @@ impl Port<Buf> for World {
         }
     }
 
-    fn ask(&mut self, ticket: Ticket, ask: PortAsk) {
-        self.asks.push((ticket, ask));
+    fn ask(&mut self, ticket: Ticket, query: Query) {
+        match query {
+            Query::Resolve(name) => {
+                if let Err(error) = self.resolver.ask(ticket, name.as_str().to_owned()) {
+                    self.complain(format!("{name} cannot be looked up: {error}"));
+                }
+            }
+            Query::Radius(step) => self.logins.push((ticket, step)),
+        }
     }
 
     fn report(&mut self, report: DeviceReport) {
