@@ -263,7 +263,7 @@ impl Kernel {
             }
         }
         for family in ["-4", "-6"] {
-            for network in self.connected(family, devices, &guarded)? {
+            for network in self.unguarded(family, &state.net, devices, &guarded)? {
                 if !ranges
                     .iter()
                     .any(|(range, ..)| range.to_string() == network)
@@ -339,10 +339,12 @@ impl Kernel {
         steps
     }
 
-    /// The networks that the kernel reaches directly by devices that IPsec does not guard.
-    fn connected(
+    /// The networks that are reached by devices that IPsec does not guard: the configuration's, which
+    /// the kernel need not know yet, and those that it reaches directly.
+    fn unguarded(
         &self,
         family: &str,
+        net: &Net,
         devices: &[(InterfaceId, String)],
         guarded: &[InterfaceId],
     ) -> Result<Vec<String>, String> {
@@ -355,7 +357,17 @@ impl Kernel {
         let text = ip(&words(&format!(
             "-o {family} route show table main proto kernel {scope}"
         )))?;
-        let mut networks = Vec::new();
+        let open = devices.iter().filter(|(on, _)| !guarded.contains(on));
+        let open: Vec<InterfaceId> = open.map(|(on, _)| *on).collect();
+        let interfaces = open.iter().filter_map(|on| net.get(*on));
+        let connected = interfaces.flat_map(|interface| &interface.addresses);
+        let routed = net.routes().iter().filter(|r| open.contains(&r.interface));
+        let mut networks: Vec<String> = connected
+            .chain(routed.map(|route| &route.destination))
+            .map(|(address, len)| Network::of(*address, *len))
+            .filter(|network| network.family() == family && network.1 > 0)
+            .map(|network| network.to_string())
+            .collect();
         for line in text.lines() {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let device = fields.iter().skip_while(|word| **word != "dev").nth(1);
@@ -366,6 +378,8 @@ impl Kernel {
                 networks.push((*network).to_owned());
             }
         }
+        networks.sort_unstable();
+        networks.dedup();
         Ok(networks)
     }
 }
