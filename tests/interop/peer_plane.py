@@ -77,10 +77,10 @@ class Sa:
         self.ports = int(words.get("from_port", 0)), int(words.get("to_port", 0))
         self.packets, self.alive = 0, True
         keys = dict(auth_algo=MACS[words["mac"]], auth_key=bytes.fromhex(words["mac_key"])) if "mac" in words else {}
-        self.names = [keys.get("auth_algo", "NULL"), words.get("mac_key", "")]
         if self.protocol == ESP_NUMBER:
             keys.update(crypt_algo=CIPHERS[words["cipher"]], crypt_key=bytes.fromhex(words["cipher_key"]))
-            self.names += [keys["crypt_algo"], words["cipher_key"]]
+        self.names = [keys.get("auth_algo", "NULL"), words.get("mac_key", "")]
+        self.names += [keys.get("crypt_algo", "NULL"), words.get("cipher_key", "")]
         if self.tunnel:
             keys["tunnel_header"] = IP(src=self.ends[0], dst=self.ends[1])
         self.cipher = SecurityAssociation({ESP_NUMBER: ESP, AH_NUMBER: AH}[self.protocol], spi=self.spi, **keys)

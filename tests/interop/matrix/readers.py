@@ -13,20 +13,19 @@ CIPHERS = {
     "AES-CBC": "AES-CBC [RFC3602]",
 }
 MACS = {"NULL": "NULL", "HMAC-MD5-96": "HMAC-MD5-96 [RFC2403]", "HMAC-SHA1-96": "HMAC-SHA-1-96 [RFC2404]"}
-ESP = 50
 # What the pings are inside ESP: ICMP, or IPv4 around it.
 CARRIED = (1, 4)
 TRUE = ("1", "True")
 
 
 def strongswan_keys(installed):
-    """SAs of ESP as lines of Wireshark's `esp_sa`, without the addresses, which a NAT may change."""
+    """SAs as lines of Wireshark's `esp_sa`, without the addresses, which a NAT may change. Those of AH
+    are there like ESP without a cipher."""
     lines = set()
     for sa in installed["sas"]:
-        if sa["protocol"] == ESP:
-            mac, mac_key, cipher, cipher_key = sa["keys"]
-            keys = [f"0x{key}" if key else "" for key in (cipher_key, mac_key)]
-            lines.add(f'"IPv4","*","*","0x{sa["spi"]}","{CIPHERS[cipher]}","{keys[0]}","{MACS[mac]}","{keys[1]}"')
+        mac, mac_key, cipher, cipher_key = sa["keys"]
+        keys = [f"0x{key}" if key else "" for key in (cipher_key, mac_key)]
+        lines.add(f'"IPv4","*","*","0x{sa["spi"]}","{CIPHERS[cipher]}","{keys[0]}","{MACS[mac]}","{keys[1]}"')
     return lines
 
 

@@ -235,7 +235,8 @@ filelog {{ main {{
 
     def finish(self):
         """Forgets what a scenario left behind, without a word to the other side's successor."""
-        self.swanctl("--terminate", "--ike", "c", "--force", "--timeout", "1", check=False)
+        for sa in self.sas()[0]:
+            self.swanctl("--terminate", "--ike-id", sa["uniqueid"], "--force", "--timeout", "1", check=False)
 
     def said(self):
         """What charon wrote since the scenario began."""

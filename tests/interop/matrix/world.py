@@ -17,8 +17,10 @@ US_LAN, US_HOST, US_NET = "192.168.10.1", "192.168.10.10", "192.168.10.0"
 PEER_LAN, PEER_HOST, PEER_NET = "192.168.20.1", "192.168.20.10", "192.168.20.0"
 US_WAN, US_GATE = "198.51.100.1", "198.51.100.254"
 PEER_WAN, PEER_GATE = "203.0.113.1", "203.0.113.254"
-# Every ping is filled with it.
+# Every ping is filled with it, and usually has so many bytes of data and so many in all.
 MARKER = b"sekisho-in-clear"
+PING_DATA = 56
+PING_LENGTH = PING_DATA + 28
 
 SETTINGS = "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 net.ipv4.conf.all.rp_filter=0"
 TOPOLOGY = f"""
@@ -258,7 +260,7 @@ class World:
         """What both sides of N saw since the last call."""
         return [tap.frames() for tap in self.taps]
 
-    def ping(self, source, to, count, size=56, wait=5.0):
+    def ping(self, source, to, count, size=PING_DATA, wait=5.0):
         """How many of `count` echo requests were answered; waits for late answers too."""
         ours, left = os.urandom(2), set(range(1, count + 1))
         data = (MARKER * (size // len(MARKER) + 1))[:size]
