@@ -52,6 +52,7 @@ class Trial:
         began = time.monotonic()
         try:
             self.world.translate(self.scenario.nat)
+            self.world.ip("-n N neigh flush all")
             self.world.seen()
             try:
                 if self.peer:

@@ -55,6 +55,14 @@ PEER_ADDRESSES = f"""
 -n R route add default via {PEER_GATE}
 """
 
+NO_ERRORS = """table ip errors {
+ chain out {
+  type filter hook output priority 0;
+  icmp type destination-unreachable drop
+ }
+}
+"""
+
 
 def identities(scenario):
     """Who we and the peer say that we are: addresses, but names where a NAT changes addresses."""
@@ -139,6 +147,16 @@ def socket_inside(namespace, *kind):
             libc.setns(here.fileno(), 0)
 
 
+def forget_connections(namespace):
+    """What a NAT has translated so far it would go on translating, whatever its rules say."""
+    with socket_inside(namespace, socket.AF_NETLINK, socket.SOCK_RAW, 12) as netfilter:
+        # IPCTNL_MSG_CT_DELETE of NFNL_SUBSYS_CTNETLINK for everything; a request to be acknowledged.
+        netfilter.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
+        error = struct.unpack("=i", netfilter.recv(1024)[16:20])[0]
+    if error:
+        raise OSError(-error, "connections of a NAT")
+
+
 class Tap:
     """All frames of one device."""
 
@@ -207,8 +225,10 @@ def kind_of(frame):
 class World:
     """The namespaces for one scenario after the other."""
 
-    def __init__(self, letter, directory, peer_has_addresses):
+    def __init__(self, letter, directory, rsa, peer_has_addresses):
         self.directory = directory
+        # RSA keys of both sides: us.key, us.pub, peer.key, peer.pub.
+        self.rsa = rsa
         self.names = {role: f"si{os.getpid()}{letter}{role}" for role in "HUNRG"}
         self.translates = "none"
         self.taps = []
@@ -220,6 +240,8 @@ class World:
             if peer_has_addresses:
                 self.ip(PEER_ADDRESSES)
                 self.inside("R", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+                # Its kernel knows no ESP and would tell so.
+                self.inside("R", "nft", "-f", "-", text=NO_ERRORS)
             self.inside("N", "sysctl", "-qw", "net.ipv4.ip_forward=1")
             self.taps = [Tap(self.names["N"], device) for device in ("us", "peer")]
         except BaseException:
@@ -254,6 +276,7 @@ class World:
                 f"  iifname {outer} udp dport {{ 500, 4500 }} dnat to {address}\n }}\n}}"
             )
         self.inside("N", "nft", "-f", "-", text="\n".join(rules) + "\n")
+        forget_connections(self.names["N"])
         self.translates = side
 
     def seen(self):
