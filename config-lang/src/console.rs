@@ -67,6 +67,7 @@ impl Console {
                 return Outcome {
                     text: String::new(),
                     worst: Severity::Info,
+                    at: None,
                     login: None,
                 };
             }
@@ -160,14 +161,9 @@ pub fn run_script<E: Engines>(
         if outcome.worst == Severity::Info {
             continue;
         }
-        let column = outcome
-            .text
-            .split_once("column ")
-            .and_then(|(_, rest)| rest.split_once(':'))
-            .and_then(|(number, _)| number.parse().ok());
         findings.push(Finding {
             line,
-            column: column.unwrap_or(1),
+            column: outcome.at.map_or(1, |at| at.start),
             severity: outcome.worst,
             text: String::from(outcome.text.trim_end()),
         });

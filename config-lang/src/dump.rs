@@ -145,6 +145,11 @@ fn ip(state: &State, out: &mut String) {
 
 fn keys(keys: &KeyRing, out: &mut String) {
     for (number, key) in keys.iter() {
+        if matches!(key.kind, KeyKind::Rsa | KeyKind::RsaPublic) {
+            // It came from a file or never leaves: the line is for a person to complete.
+            let _ = writeln!(out, "# CREATE ENCO KEY={} TYPE=RSA FILE=...", number.0);
+            continue;
+        }
         Line::new("CREATE ENCO")
             .with("KEY", Some(number.0))
             .with("TYPE", Some(key.kind.word()))
@@ -260,6 +265,18 @@ fn address(selector: AddressSelector) -> String {
 #[must_use]
 pub fn isakmp(config: &IsakmpConfig) -> String {
     let mut out = String::new();
+    if let Some(padding) = config.dh_padding {
+        let on = if padding { "ON" } else { "OFF" };
+        Line::new("SET ENCO")
+            .with("DHPADDING", Some(on))
+            .end(&mut out);
+    }
+    if let Some(name) = &config.distinguished_name {
+        let name = Some(quoted(name));
+        Line::new("SET SYSTEM")
+            .with("DISTINGUISHEDNAME", name)
+            .end(&mut out);
+    }
     for policy in &config.policies {
         let password = policy
             .xauth_password

@@ -15,6 +15,8 @@ use crate::lexer::{Column, LexFault, Token, words};
 pub enum Value {
     /// A word of the grammar, in capitals.
     Word(&'static str),
+    /// Several of them.
+    Words(Vec<&'static str>),
     /// A truth value.
     Bool(bool),
     /// A number.
@@ -333,10 +335,11 @@ fn read(spec: &'static Spec, token: &Token, in_object: bool) -> Result<Given, Pa
 /// Reads a value by its kind.
 fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
     let name = param.name;
-    let wrong = |kind| {
+    let wrong_at = |kind, at| {
         let message = format!("{name}={text}: {} is expected", param.kind.expected());
         Err(ParseError { kind, at, message })
     };
+    let wrong = |kind| wrong_at(kind, at);
     let word = |words: &'static [&'static str]| {
         pick(text, at, words.iter().copied(), "value")
             .ok()
@@ -348,6 +351,21 @@ fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
             Err(error) if error.kind == ParseFault::Ambiguous => Err(error),
             Err(_) => wrong(ParseFault::Value),
         },
+        Kind::List(words) => {
+            let mut list = Vec::new();
+            let mut start = at.start;
+            for part in text.split(',') {
+                let end = start + part.chars().count();
+                let at = Column { start, end };
+                match pick(part, at, words.iter().copied(), "value") {
+                    Ok(word) => list.push(word),
+                    Err(error) if error.kind == ParseFault::Ambiguous => return Err(error),
+                    Err(_) => return wrong_at(ParseFault::Value, at),
+                }
+                start = end + 1;
+            }
+            Ok(Value::Words(list))
+        }
         Kind::Bool => {
             let all = ["ON", "OFF", "TRUE", "FALSE", "YES", "NO"];
             match pick(text, at, all.into_iter(), "value") {

@@ -26,6 +26,10 @@ pub enum KeyKind {
     TripleDes,
     /// An AES key of 16, 24 or 32 bytes.
     Aes,
+    /// An RSA private key, in the DER form of PKCS#1.
+    Rsa,
+    /// An RSA public key, in the DER form of PKCS#1.
+    RsaPublic,
 }
 
 impl KeyKind {
@@ -40,6 +44,7 @@ impl KeyKind {
             Self::Des => "DES",
             Self::TripleDes => "3DES",
             Self::Aes => "AES",
+            Self::Rsa | Self::RsaPublic => "RSA",
         }
     }
 
@@ -51,6 +56,7 @@ impl KeyKind {
             Self::Des => len == 8,
             Self::TripleDes => len == 24,
             Self::Aes => matches!(len, 16 | 24 | 32),
+            Self::Rsa | Self::RsaPublic => len >= 1,
         }
     }
 
@@ -62,6 +68,7 @@ impl KeyKind {
             Self::Des => "8 bytes",
             Self::TripleDes => "24 bytes",
             Self::Aes => "16, 24 or 32 bytes",
+            Self::Rsa | Self::RsaPublic => "a PKCS#1, PKCS#8 or SubjectPublicKeyInfo structure",
         }
     }
 
@@ -73,6 +80,8 @@ impl KeyKind {
             Self::Des => 8,
             Self::TripleDes => 24,
             Self::Aes => 16,
+            // In bits of the modulus.
+            Self::Rsa | Self::RsaPublic => 2048,
         }
     }
 
@@ -109,6 +118,15 @@ pub enum KeyFault {
         /// The key's kind.
         kind: KeyKind,
     },
+    /// Not an RSA key, or one that is too short or has a small public exponent.
+    #[error("the value is no RSA key of 1024 to 8192 bits with a public exponent of 65537 or more")]
+    Rsa,
+    /// The engine does not take the job that would make the key.
+    #[error("the crypto engine is busy")]
+    Engine,
+    /// Built without RSA.
+    #[error("this router was built without RSA")]
+    NoRsa,
     /// The key is one of the weak or semi-weak keys of DES.
     #[error("the value is a weak DES key")]
     Weak,
@@ -146,9 +164,25 @@ pub fn parse_value(kind: KeyKind, text: &str) -> Result<Secret, KeyFault> {
         (Some(digits), _) => from_hex(digits)?,
         (None, KeyKind::General) => Secret::copy_of(text.as_bytes()),
         (None, KeyKind::Des | KeyKind::TripleDes | KeyKind::Aes) => from_base32(kind, text)?,
+        (None, KeyKind::Rsa | KeyKind::RsaPublic) => return Err(KeyFault::Hex),
     };
     check_value(kind, value.expose())?;
     Ok(value)
+}
+
+/// Reads an RSA key, private or public, from the content of a file: PKCS#1, PKCS#8 or
+/// SubjectPublicKeyInfo, in DER or PEM. Returns it in the form that the ring keeps.
+///
+/// # Errors
+/// [`KeyFault::Rsa`], or [`KeyFault::NoRsa`] without the feature `rsa`.
+pub fn read_rsa(content: &[u8]) -> Result<(KeyKind, Secret), KeyFault> {
+    #[cfg(feature = "rsa")]
+    return crate::rsa_key::read(content);
+    #[cfg(not(feature = "rsa"))]
+    {
+        let _ = content;
+        Err(KeyFault::NoRsa)
+    }
 }
 
 /// A random key of `len` bytes, or of the usual length; DES keys get odd parity and are not weak.
@@ -161,7 +195,7 @@ pub fn random_value(
     entropy: &mut dyn Entropy,
 ) -> Result<Secret, KeyFault> {
     let len = len.unwrap_or(kind.default_len());
-    if !kind.admits_len(len) {
+    if !kind.admits_len(len) || matches!(kind, KeyKind::Rsa | KeyKind::RsaPublic) {
         return Err(KeyFault::Length { kind, len });
     }
     loop {

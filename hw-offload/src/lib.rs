@@ -60,6 +60,8 @@ mod modexp;
 mod packet;
 mod primitives;
 mod public;
+#[cfg(feature = "rsa")]
+mod rsa_key;
 mod secret;
 mod soft;
 #[cfg(feature = "testing")]
@@ -73,7 +75,7 @@ pub use engines::Engines;
 pub use entropy::{Entropy, EntropyFault};
 pub use key_ring::{
     KeyFault, KeyKind, KeyNumber, KeyRecord, KeyRing, is_weak_des_key, parse_value, random_value,
-    to_base32,
+    read_rsa, to_base32,
 };
 pub use modexp::{acceptable as acceptable_public_value, prime};
 pub use packet::{
@@ -81,6 +83,8 @@ pub use packet::{
     PacketJob, Refused, RefusedWhy, Span, Stage, Ticket,
 };
 pub use primitives::{Primitives, SoftPrimitives};
-pub use public::{PublicDone, PublicEngine, PublicFault, PublicJob, PublicValue};
+pub use public::{PublicDone, PublicEngine, PublicFault, PublicJob, PublicValue, RsaSeed};
+#[cfg(feature = "rsa")]
+pub use rsa_key::{rsa_bits, rsa_public_half};
 pub use secret::{Secret, ct_eq};
 pub use soft::{SoftEngine, SoftEngines, SoftPublic};

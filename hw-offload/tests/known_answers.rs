@@ -234,9 +234,9 @@ fn primes_follow_their_formula() {
                 break;
             }
             if n % 4 == 1 {
-                sum += part
+                sum += part;
             } else {
-                minus += part
+                minus += part;
             }
             power /= x * x;
         }

@@ -31,6 +31,8 @@ pub struct Limits {
     pub half_open: u16,
     /// The same, per address.
     pub half_open_per_address: u8,
+    /// First messages of Aggressive mode that are answered in a second.
+    pub aggressive_per_second: u16,
     /// ISAKMP SAs.
     pub isakmp_sas: u16,
     /// Quick mode exchanges at once per ISAKMP SA.
@@ -65,6 +67,7 @@ impl Default for Limits {
             reassembly: ReassemblyLimits::default(),
             half_open: 1024,
             half_open_per_address: 5,
+            aggressive_per_second: 1000,
             isakmp_sas: 1024,
             quick_modes_per_sa: 2,
             queued_acquires: 32,

@@ -128,10 +128,17 @@ impl Net {
     }
 
     /// The own address for packets to `peer`: that of the sending interface (`on`, or where the
-    /// route leads), or, if that is unnumbered, the one configured first on any other.
+    /// route leads), or, if that is unnumbered, the one configured first on any other. A
+    /// link-local address of IPv6 serves no peer but a link-local one.
     #[must_use]
     pub fn source_for(&self, peer: IpAddr, on: Option<InterfaceId>) -> Option<IpAddr> {
-        let fits = |address: &IpAddr| address.is_ipv4() == peer.is_ipv4();
+        let fits = |address: &IpAddr| match (address, peer) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => true,
+            (IpAddr::V6(own), IpAddr::V6(peer)) => {
+                own.is_unicast_link_local() == peer.is_unicast_link_local()
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        };
         let first = |interface: &Interface| {
             interface
                 .addresses

@@ -144,12 +144,16 @@ pub struct Bundle {
     pub lifetime: Option<Lifetime>,
     /// Who began the exchange.
     pub role: Role,
+    /// When its negotiation began.
+    pub began: Instant,
     /// When it became valid.
     pub since: Instant,
     /// Soft limit in seconds; 0 for none.
     pub soft_seconds: u32,
     /// Bytes carried, both directions, before encapsulation.
     pub bytes: u64,
+    /// When an authentic packet last arrived on it.
+    pub heard: Option<Instant>,
     /// The way to the peer.
     pub path: PathId,
     /// What it carries.
@@ -162,6 +166,8 @@ pub struct Bundle {
     pub renewing: bool,
     /// Whether an authentic packet arrived on it since it is valid.
     pub(crate) confirmed: bool,
+    /// Whether it carries everything that its policy selects; known once it is valid.
+    pub(crate) covers_policy: bool,
     /// Whether it reached its hard limit in bytes.
     pub(crate) spent: bool,
     /// Source and destination that the peer sees on its own packets (NAT-OA).
@@ -201,6 +207,16 @@ impl SaList {
         *place = sa;
         self.len += 1;
         true
+    }
+}
+
+impl FromIterator<SaId> for SaList {
+    fn from_iter<I: IntoIterator<Item = SaId>>(sas: I) -> Self {
+        let mut list = Self::new();
+        for sa in sas.into_iter().take(Self::MAX) {
+            list.push(sa);
+        }
+        list
     }
 }
 
@@ -249,15 +265,18 @@ impl Bundle {
             sas: SaList::new(),
             lifetime: None,
             role: Role::Responder,
+            began: now,
             since: now,
             soft_seconds: 0,
             bytes: 0,
+            heard: None,
             path,
             selector,
             isakmp_sa: None,
             installed: [false; 2],
             renewing: false,
             confirmed: false,
+            covers_policy: false,
             spent: false,
             nat_oa: None,
             serial,

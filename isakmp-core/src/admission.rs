@@ -1,5 +1,6 @@
 //! Which payloads a message must and may have, by exchange and message number.
 
+use crate::negotiate::phase1::Proof;
 use crate::wire::{ExchangeType, PayloadType, Payloads};
 
 /// One row: the payloads in the order demanded at the front, those that must be somewhere, and
@@ -10,8 +11,10 @@ pub struct Row {
     pub exchange: ExchangeType,
     /// The message's number, from 1.
     pub message: u8,
-    /// Whether the payloads must be enciphered.
-    pub encrypted: bool,
+    /// What the sender proves its identity with, where the message does that.
+    pub proof: Option<Proof>,
+    /// Whether the payloads must be enciphered; none where either way is good.
+    pub encrypted: Option<bool>,
     /// Must stand first, in this order.
     pub front: &'static [PayloadType],
     /// Must be there, once.
@@ -22,7 +25,11 @@ pub struct Row {
 
 use PayloadType as P;
 
-/// Main mode and quick mode with pre-shared keys, and informational exchanges.
+/// What may stand beside a proof.
+const WITH_HASH: &[P] = &[P::N, P::VID, P::CR];
+const WITH_SIGNATURE: &[P] = &[P::N, P::VID, P::CR, P::CERT];
+
+/// Every message of every exchange.
 pub const ROWS: &[Row] = &[
     row(ExchangeType::Main, 1, false, &[P::SA], &[], &[P::VID]),
     row(ExchangeType::Main, 2, false, &[P::SA], &[], &[P::VID, P::N]),
@@ -32,7 +39,7 @@ pub const ROWS: &[Row] = &[
         false,
         &[],
         &[P::KE, P::NONCE],
-        &[P::VID],
+        &[P::VID, P::CR],
     ),
     row(
         ExchangeType::Main,
@@ -40,23 +47,79 @@ pub const ROWS: &[Row] = &[
         false,
         &[],
         &[P::KE, P::NONCE],
-        &[P::VID],
+        &[P::VID, P::CR],
     ),
-    row(
+    proof(
         ExchangeType::Main,
         5,
-        true,
+        Some(true),
+        Proof::Hash,
         &[],
         &[P::ID, P::HASH],
-        &[P::N, P::VID],
     ),
-    row(
+    proof(
+        ExchangeType::Main,
+        5,
+        Some(true),
+        Proof::Signature,
+        &[],
+        &[P::ID, P::SIG],
+    ),
+    proof(
         ExchangeType::Main,
         6,
-        true,
+        Some(true),
+        Proof::Hash,
         &[],
         &[P::ID, P::HASH],
-        &[P::N, P::VID],
+    ),
+    proof(
+        ExchangeType::Main,
+        6,
+        Some(true),
+        Proof::Signature,
+        &[],
+        &[P::ID, P::SIG],
+    ),
+    row(
+        ExchangeType::Aggressive,
+        1,
+        false,
+        &[P::SA],
+        &[P::KE, P::NONCE, P::ID],
+        &[P::VID, P::CR],
+    ),
+    proof(
+        ExchangeType::Aggressive,
+        2,
+        Some(false),
+        Proof::Hash,
+        &[P::SA],
+        &[P::KE, P::NONCE, P::ID, P::HASH],
+    ),
+    proof(
+        ExchangeType::Aggressive,
+        2,
+        Some(false),
+        Proof::Signature,
+        &[P::SA],
+        &[P::KE, P::NONCE, P::ID, P::SIG],
+    ),
+    proof(
+        ExchangeType::Aggressive,
+        3,
+        None,
+        Proof::Hash,
+        &[],
+        &[P::HASH],
+    ),
+    proof(
+        ExchangeType::Aggressive,
+        3,
+        None,
+        Proof::Signature,
+        &[],
+        &[P::SIG],
     ),
     row(
         ExchangeType::Quick,
@@ -75,6 +138,14 @@ pub const ROWS: &[Row] = &[
         &[P::KE, P::ID, P::N],
     ),
     row(ExchangeType::Quick, 3, true, &[P::HASH], &[], &[P::N]),
+    row(
+        ExchangeType::Transaction,
+        1,
+        true,
+        &[P::HASH],
+        &[P::ATTR],
+        &[],
+    ),
     row(
         ExchangeType::Informational,
         1,
@@ -96,10 +167,33 @@ const fn row(
     Row {
         exchange,
         message,
-        encrypted,
+        proof: None,
+        encrypted: Some(encrypted),
         front,
         required,
         optional,
+    }
+}
+
+const fn proof(
+    exchange: ExchangeType,
+    message: u8,
+    encrypted: Option<bool>,
+    proof: Proof,
+    front: &'static [PayloadType],
+    required: &'static [PayloadType],
+) -> Row {
+    Row {
+        exchange,
+        message,
+        proof: Some(proof),
+        encrypted,
+        front,
+        required,
+        optional: match proof {
+            Proof::Hash => WITH_HASH,
+            Proof::Signature => WITH_SIGNATURE,
+        },
     }
 }
 
@@ -112,10 +206,20 @@ pub fn admits(
     encrypted: bool,
     payloads: &Payloads<'_>,
 ) -> bool {
-    let Some(row) = ROWS
-        .iter()
-        .find(|row| row.exchange == exchange && row.message == message)
-    else {
+    admits_proof(exchange, message, encrypted, None, payloads)
+}
+
+/// The same for a message in which the sender proves its identity.
+#[must_use]
+pub fn admits_proof(
+    exchange: ExchangeType,
+    message: u8,
+    encrypted: bool,
+    proof: Option<Proof>,
+    payloads: &Payloads<'_>,
+) -> bool {
+    let is = |row: &&Row| row.exchange == exchange && row.message == message && row.proof == proof;
+    let Some(row) = ROWS.iter().find(is) else {
         return false;
     };
     let types = || payloads.all().iter().map(|raw| raw.kind);
@@ -125,7 +229,7 @@ pub fn admits(
         .count();
     let count = |kind: PayloadType| types().filter(|have| *have == kind).count();
     let known = |kind: PayloadType| (1..=14).contains(&kind.0);
-    row.encrypted == encrypted
+    row.encrypted.is_none_or(|must| must == encrypted)
         && in_front == row.front.len()
         && row
             .front

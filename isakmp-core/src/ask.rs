@@ -13,6 +13,7 @@ use ipsec_core::{BundleId, InstallFault, Instant, Negotiated, ReserveFault, Rese
 use crate::config::IsakmpConfig;
 use crate::reason::Reason;
 use crate::wire::{Cookie, ExchangeType, NotifyType, PayloadType};
+use crate::xauth::{XauthAnswer, XauthStep};
 
 /// What the endpoint may look at while it works: time, randomness, computation, configuration.
 pub struct Env<'a> {
@@ -76,6 +77,12 @@ pub enum Ask {
         /// Keys and everything else.
         negotiated: Negotiated,
     },
+    /// Find out whether a user is who it says.
+    Xauth(XauthStep),
+    /// When did authentic packets last come on any of these bundles?
+    LastHeard(Vec<BundleId>),
+    /// Find the addresses of a host.
+    Resolve(Name),
 }
 
 /// The answer to an [`Ask`].
@@ -87,6 +94,12 @@ pub enum Answer {
     Reserved(Result<Reserved, ReserveFault>),
     /// To `Install`.
     Installed(Result<(), InstallFault>),
+    /// To `Xauth`.
+    Xauth(XauthAnswer),
+    /// To `LastHeard`: none if never.
+    LastHeard(Option<Instant>),
+    /// To `Resolve`: what was found, the best first.
+    Resolved(Vec<IpAddr>),
 }
 
 /// What the endpoint wants done, in order.
@@ -119,10 +132,59 @@ pub enum Action {
         /// The peer's SPI.
         spi: Spi,
     },
-    /// The peer restarted: the bundles under these ISAKMP SAs are dead.
-    PeerRestarted(Vec<u32>),
+    /// The peer is dead: so are these bundles.
+    PeerLost(Vec<BundleId>),
+    /// Send a keepalive, so that a NAT on the way keeps its entry.
+    Keepalive(Path),
+    /// A peer is elsewhere now.
+    Moved {
+        /// The way to it until now.
+        from: Path,
+        /// Where it is.
+        to: SocketAddr,
+    },
+    /// The peer restarted and knows nothing of these bundles any more.
+    PeerRestarted(Vec<BundleId>),
     /// Something to tell.
     Report(Report),
+}
+
+/// The phase that an exchange belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Main and Aggressive mode: an ISAKMP SA comes up.
+    One,
+    /// Transactions: its user is authenticated.
+    OneAndHalf,
+    /// Quick mode and what is said under an ISAKMP SA.
+    Two,
+}
+
+impl PartialEq<u8> for Phase {
+    fn eq(&self, other: &u8) -> bool {
+        matches!((self, other), (Self::One, 1) | (Self::Two, 2))
+    }
+}
+
+impl core::fmt::Display for Phase {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(match self {
+            Self::One => "1",
+            Self::OneAndHalf => "1.5",
+            Self::Two => "2",
+        })
+    }
+}
+
+/// How the loss of a peer was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostBy {
+    /// R-U-THERE stayed without answer.
+    Dpd,
+    /// Heartbeats stayed away.
+    Heartbeat,
+    /// No traffic beyond the life of its ISAKMP SA.
+    Idle,
 }
 
 /// What happened, for logs, ladders and diagnosis.
@@ -132,8 +194,8 @@ pub enum Report {
     Started {
         /// Its number.
         exchange: u32,
-        /// 1 or 2.
-        phase: u8,
+        /// Its phase.
+        phase: Phase,
         /// Who began it.
         role: Role,
         /// The peer.
@@ -160,8 +222,8 @@ pub enum Report {
     Completed {
         /// Its number.
         exchange: u32,
-        /// 1 or 2.
-        phase: u8,
+        /// Its phase.
+        phase: Phase,
     },
     /// An exchange ended without a result, or a peer's request was refused.
     Failed {
@@ -200,6 +262,24 @@ pub enum Report {
         peer: IpAddr,
         /// Whether the peer deleted it.
         by_peer: bool,
+    },
+    /// A peer gave no sign of life any more: all SAs with it go.
+    PeerLost {
+        /// The ISAKMP SA's number.
+        sa: u32,
+        /// The peer.
+        peer: IpAddr,
+        /// How that was noticed.
+        by: LostBy,
+    },
+    /// A peer behind NAT appeared elsewhere.
+    PeerMoved {
+        /// The ISAKMP SA's number.
+        sa: u32,
+        /// Where it was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
     },
     /// The phase 1 cipher key, for readers of captures. Its owner decides whether it leaves.
     Phase1Key {

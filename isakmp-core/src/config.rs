@@ -9,6 +9,8 @@ use hw_offload::{Cipher, DhGroup, Hash, KeyKind, KeyNumber, KeyRing, Secret};
 use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Lifetime, Name, PeerAddress};
 use ipsec_core::words;
 
+use crate::identity;
+
 words! {
     /// AUTHTYPE: how the peer proves who it is.
     AuthType {
@@ -473,6 +475,14 @@ impl IsakmpPolicyConfig {
         Duration::from_secs(t * factor)
     }
 
+    /// How long a message is waited for in all, its retransmissions included.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        (1..=self.retry_limit().saturating_add(1))
+            .map(|n| self.wait(n))
+            .sum()
+    }
+
     /// The own RSA key: LOCALRSAKEY here, else that of ENABLE ISAKMP.
     #[must_use]
     pub fn local_rsa_key(&self, module: &IsakmpConfig) -> Option<KeyNumber> {
@@ -498,12 +508,15 @@ impl IsakmpPolicyConfig {
                     });
                 }
             }
-            AuthType::RsaSig => {
-                self.local_rsa_key(module).ok_or(ConfigFault::Required {
-                    parameter: "LOCALRSAKEY",
-                    when: "with AUTHTYPE=RSASIG, here or for ENABLE ISAKMP",
-                })?;
-                return Err(ConfigFault::NotYet("AUTHTYPE=RSASIG"));
+            AuthType::RsaSig => self.check_rsa(module, keys)?,
+        }
+        for (text, fault) in [
+            (&self.local_id, "LOCALID is no distinguished name"),
+            (&self.remote_id, "REMOTEID is no distinguished name"),
+        ] {
+            let text = text.as_ref().map(Name::as_str);
+            if text.is_some_and(|text| identity::parse(text).is_err()) {
+                return Err(ConfigFault::Conflict(fault));
             }
         }
         self.check_peer()?;
@@ -530,6 +543,34 @@ impl IsakmpPolicyConfig {
         Ok(())
     }
 
+    fn check_rsa(&self, module: &IsakmpConfig, keys: &KeyRing) -> Result<(), ConfigFault> {
+        if self.hybrid() && self.xauth() == Xauth::None {
+            return Err(ConfigFault::OnlyWith {
+                parameter: "HYBRIDXAUTH",
+                when: "with XAUTH=CLIENT and XAUTH=SERVER",
+            });
+        }
+        // With hybrid authentication the gateway alone signs.
+        let signs = !self.hybrid() || self.xauth() == Xauth::Server;
+        let verifies = !self.hybrid() || self.xauth() == Xauth::Client;
+        if signs {
+            let number = self.local_rsa_key(module).ok_or(ConfigFault::Required {
+                parameter: "LOCALRSAKEY",
+                when: "with AUTHTYPE=RSASIG, here or for ENABLE ISAKMP",
+            })?;
+            let fault = "LOCALRSAKEY is no RSA private key";
+            check_rsa_key(keys, number, KeyKind::Rsa, fault)?;
+        }
+        if verifies {
+            let number = self.key.ok_or(ConfigFault::NotYet(
+                "AUTHTYPE=RSASIG without KEY, by certificate,",
+            ))?;
+            let fault = "KEY is no RSA public key, as AUTHTYPE=RSASIG needs it";
+            check_rsa_key(keys, KeyNumber(number), KeyKind::RsaPublic, fault)?;
+        }
+        Ok(())
+    }
+
     fn check_peer(&self) -> Result<(), ConfigFault> {
         match self.peer {
             PeerAddress::Address(address) => {
@@ -539,8 +580,7 @@ impl IsakmpPolicyConfig {
                     ));
                 }
             }
-            PeerAddress::Host(_) => return Err(ConfigFault::NotYet("PEER by host name")),
-            PeerAddress::Any => return Err(ConfigFault::NotYet("PEER=ANY")),
+            PeerAddress::Host(_) | PeerAddress::Any => {}
             PeerAddress::Dynamic => {
                 return Err(ConfigFault::Conflict(
                     "PEER takes an address, a host name or ANY",
@@ -554,6 +594,24 @@ impl IsakmpPolicyConfig {
             });
         }
         Ok(())
+    }
+}
+
+/// Whether an RSA key is there and of its kind.
+fn check_rsa_key(
+    keys: &KeyRing,
+    number: KeyNumber,
+    kind: KeyKind,
+    fault: &'static str,
+) -> Result<(), ConfigFault> {
+    let key = keys.get(number).ok_or(ConfigFault::NoSuch {
+        what: "ENCO KEY",
+        number: number.0,
+    })?;
+    if key.kind == kind {
+        Ok(())
+    } else {
+        Err(ConfigFault::Conflict(fault))
     }
 }
 
@@ -594,6 +652,11 @@ pub struct IsakmpConfig {
     pub policy_server: Option<bool>,
     /// ENABLE ISAKMP POLICYFILENAME.
     pub policy_file: Option<String>,
+    /// SET ENCO DHPADDING: whether numbers of a Diffie–Hellman group travel with their leading
+    /// zeros.
+    pub dh_padding: Option<bool>,
+    /// SET SYSTEM DISTINGUISHEDNAME: the identity of those who sign and have no LOCALID.
+    pub distinguished_name: Option<String>,
     /// The policies.
     pub policies: Vec<IsakmpPolicyConfig>,
 }
@@ -621,11 +684,9 @@ impl IsakmpConfig {
         self.policies.iter().find(|policy| policy.name == *name)
     }
 
-    /// The policy for a peer: the first that names its address.
+    /// Whether numbers of a Diffie–Hellman group are as long as the prime (RFC 2409 §5).
     #[must_use]
-    pub fn policy_for(&self, peer: core::net::IpAddr) -> Option<&IsakmpPolicyConfig> {
-        self.policies
-            .iter()
-            .find(|policy| policy.peer == PeerAddress::Address(peer))
+    pub fn pads_dh(&self) -> bool {
+        self.dh_padding.unwrap_or(true)
     }
 }

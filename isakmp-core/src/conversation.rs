@@ -8,6 +8,7 @@ use ipsec_core::Instant;
 
 use crate::ask::{Action, Path, Report};
 use crate::config::IsakmpPolicyConfig;
+use crate::fragment;
 use crate::out::Out;
 use crate::wire::{ExchangeType, PayloadType};
 
@@ -25,9 +26,16 @@ pub(crate) struct Conversation {
     sent: Vec<u8>,
     payloads: Vec<PayloadType>,
     message: u8,
+    /// Transmissions that the timer made; only these use up the policy's retransmissions.
     times: u16,
+    /// Copies sent because the peer repeated itself.
+    repeats: u16,
     resend_at: Option<Instant>,
     received: Option<Digest>,
+    /// What goes with the last message.
+    trailing: Vec<u8>,
+    /// Whether the peer takes long messages in fragments.
+    pub(crate) fragments: bool,
 }
 
 /// What time did to a conversation.
@@ -47,8 +55,11 @@ impl Conversation {
             payloads: Vec::new(),
             message: 0,
             times: 0,
+            repeats: 0,
             resend_at: None,
             received: None,
+            trailing: Vec::new(),
+            fragments: false,
         }
     }
 
@@ -101,16 +112,28 @@ impl Conversation {
         self.message = message;
         self.payloads = payloads;
         self.sent = bytes;
-        self.times = 0;
-        self.transmit(out);
+        self.times = 1;
+        self.repeats = 0;
+        self.transmit(out, 0);
         self.resend_at = policy.map(|policy| now + policy.wait(1));
     }
 
-    /// Sends the same bytes once more.
-    pub(crate) fn transmit(&mut self, out: &mut Out<'_>) {
+    /// Answers a message that was answered before. Whoever repeats it, perhaps a stranger, does
+    /// not shorten the exchange by that.
+    pub(crate) fn answer_again(&mut self, out: &mut Out<'_>) {
         if self.sent.is_empty() {
             return;
         }
+        self.repeats = self.repeats.saturating_add(1);
+        self.transmit(out, self.again());
+    }
+
+    /// How often the message was sent before the last time.
+    const fn again(&self) -> u16 {
+        self.times.saturating_sub(1).saturating_add(self.repeats)
+    }
+
+    fn transmit(&self, out: &mut Out<'_>, again: u16) {
         out.report(Report::Message {
             exchange: self.number,
             sent: true,
@@ -118,13 +141,36 @@ impl Conversation {
             message: self.message,
             payloads: self.payloads.clone(),
             length: self.sent.len(),
-            again: self.times,
+            again,
         });
-        self.times += 1;
-        out.push(Action::Send {
-            path: self.path,
-            bytes: self.sent.clone(),
-        });
+        let path = self.path;
+        for bytes in self.datagrams() {
+            out.push(Action::Send { path, bytes });
+        }
+    }
+
+    /// Sends a message of another kind that belongs to the last one, whenever that is sent.
+    pub(crate) fn follow(&mut self, out: &mut Out<'_>, bytes: Vec<u8>) {
+        let path = self.path;
+        self.trailing.clone_from(&bytes);
+        out.push(Action::Send { path, bytes });
+    }
+
+    /// The last message, in fragments where it is long, and what follows it.
+    fn datagrams(&self) -> Vec<Vec<u8>> {
+        // The exchange's number tells the fragments of one message from those of another.
+        let [_, _, a, b] = self.number.to_be_bytes();
+        let identifier = u16::from_be_bytes([a, b]).wrapping_add(self.message.into());
+        let pieces = if self.fragments {
+            fragment::cut(identifier, &self.sent)
+        } else {
+            None
+        };
+        let mut datagrams = pieces.unwrap_or_else(|| alloc::vec![self.sent.clone()]);
+        if !self.trailing.is_empty() {
+            datagrams.push(self.trailing.clone());
+        }
+        datagrams
     }
 
     /// Sends again if it is time to; gives up when all retransmissions are spent.
@@ -141,13 +187,15 @@ impl Conversation {
             self.resend_at = None;
             return Tick::GivenUp;
         }
-        self.transmit(out);
+        self.times = self.times.saturating_add(1);
+        self.transmit(out, self.again());
         self.resend_at = Some(now + policy.wait(self.times));
         Tick::Nothing
     }
 
     /// The last message and the one that it answered, for those who must keep them.
-    pub(crate) fn into_reply(self) -> Option<(Digest, Vec<u8>)> {
-        Some((self.received?, self.sent))
+    pub(crate) fn into_reply(self) -> Option<(Digest, Vec<Vec<u8>>)> {
+        let datagrams = self.datagrams();
+        Some((self.received?, datagrams))
     }
 }

@@ -1,33 +1,46 @@
 //! All exchanges and ISAKMP SAs of a device: calls go in, ordered actions come out.
 
+mod bad_spi;
+mod bucket;
+mod fragments;
 mod inform;
-mod main_mode;
+mod liveness;
+mod phase1;
+mod policies;
+mod pool;
 mod quick_mode;
+mod retry;
+mod setup;
+mod tables;
+mod transaction;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hw_offload::Ticket;
+use hw_offload::{Digest, Secret, Ticket};
 use ipsec_core::model::{Name, Role};
-use ipsec_core::{BundleId, Id, Instant, Limits, Slab};
+use ipsec_core::{Id, Instant, Limits};
 
-use crate::ask::{Acquire, Action, Answer, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Env, Path, Phase, Report};
 use crate::conversation::fingerprint;
-use crate::out::Out;
-use crate::phase1::{self, Incoming};
-use crate::phase2;
+use crate::fragment::Reassembly;
+use crate::guard::Guard;
+use crate::heartbeat::HeartbeatCodec;
+use crate::keys::Cookies;
+use crate::natt;
+use crate::out::{Out, waits_for};
+use crate::phase1::{HalfOpen, HalfOpens, Incoming, Opening};
 use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Cookie, ExchangeType, Header};
+use crate::wire::{Cookie, ExchangeType, Header, PayloadType};
+use bucket::Bucket;
+use phase1::Begin;
+use policies::Policies;
+use pool::Pool;
+use retry::Retrying;
+use tables::{Child, Children, Phase1s, Quicks, Sas, Transactions};
 
-/// A bundle that was negotiated and still lives.
-#[derive(Clone, Debug)]
-struct Child {
-    bundle: BundleId,
-    sa: u32,
-    peer: IpAddr,
-    since: Instant,
-}
+pub use retry::{RetryPhases, RetryView};
 
 /// A request that waits for an ISAKMP SA or for its turn.
 #[derive(Clone, Debug)]
@@ -53,6 +66,26 @@ pub struct IsakmpCounters {
     pub evicted: u64,
     /// Messages sent.
     pub sent: u64,
+    /// Authentic messages by a way on which their sender has no business.
+    pub bad_port: u64,
+    /// Messages on the old port after the move to that of NAT traversal.
+    pub old_port: u64,
+    /// R-U-THERE and R-U-THERE-ACK whose sequence numbers are wrong, or too many of them.
+    pub dpd_refused: u64,
+    /// Heartbeats that are not newer than the last.
+    pub heartbeats_refused: u64,
+    /// Unknown SPIs that the data plane told of.
+    pub bad_spi_requests: u64,
+    /// Of these, from peers with an ISAKMP SA or a negotiation of one.
+    pub bad_spi_from_known_peer: u64,
+    /// Of these, where the ISAKMP policy has MODE=AGGRESSIVE.
+    pub bad_spi_in_aggr_mode: u64,
+    /// Of these, where the ISAKMP policy has SENDNOTIFY=FALSE.
+    pub bad_spi_send_notify_unset: u64,
+    /// Phase 1 exchanges begun again because one had failed.
+    pub retries_phase1: u64,
+    /// Quick modes begun again because one had failed.
+    pub retries_phase2: u64,
 }
 
 /// An exchange as SHOW ISAKMP EXCHANGE lists it.
@@ -60,29 +93,74 @@ pub struct IsakmpCounters {
 pub struct ExchangeView {
     /// Its number.
     pub number: u32,
-    /// 1 or 2.
-    pub phase: u8,
+    /// Its type.
+    pub kind: ExchangeType,
+    /// Its phase.
+    pub phase: Phase,
     /// The peer.
     pub peer: IpAddr,
     /// The state's name.
     pub state: &'static str,
 }
 
+/// Where an exchange is kept.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Phase1(Id),
+    Quick(Id),
+    Transaction(Id),
+}
+
 /// The ISAKMP state machine. Drain [`Endpoint::next_action`] after every call.
 #[derive(Debug)]
 pub struct Endpoint {
     limits: Limits,
-    sas: Slab<IsakmpSa>,
-    phase1: Slab<phase1::Exchange>,
-    quick: Slab<phase2::Exchange>,
+    policies: Policies,
+    /// First messages of those whom a policy names, of others, and long ones.
+    half_open: [HalfOpens<HalfOpen>; 3],
+    openings: HalfOpens<Opening>,
+    bucket: Bucket,
+    pool: Pool,
+    /// For the cookies of responders and the places of strangers.
+    secret: Option<Secret>,
+    sas: Sas,
+    phase1: Phase1s,
+    quick: Quicks,
+    transactions: Transactions,
+    guard: Guard,
+    heartbeat: HeartbeatCodec,
+    /// Messages in fragments, by the cookies in front of them.
+    reassemblies: VecDeque<(Cookies, Reassembly)>,
+    /// SAs for which the data plane was asked when it heard the peer.
+    hearing: BTreeMap<Ticket, IsakmpSaId>,
+    /// The exchanges by number.
+    places: BTreeMap<u32, Place>,
     waiting: Vec<Waiting>,
-    children: Vec<Child>,
+    retrying: Retrying,
+    children: Children,
     actions: VecDeque<Action>,
-    tickets: u64,
+    tickets: u32,
     exchanges: u32,
     numbers: u32,
     complaints: VecDeque<(IpAddr, Instant)>,
+    hosts: setup::Hosts,
+    was_enabled: bool,
     counters: IsakmpCounters,
+}
+
+/// First messages with long SA bodies, and openings of Aggressive mode, that are kept at once.
+const LONG_OFFERS: u16 = 32;
+
+/// Numbers of exchanges begin again below this; tickets leave the rest to others.
+const LAST_EXCHANGE: u32 = 1 << 31;
+
+/// The sight that an exchange has of the queue of actions.
+fn out<'a>(actions: &'a mut VecDeque<Action>, tickets: &'a mut u32, number: u32) -> Out<'a> {
+    Out {
+        actions,
+        tickets,
+        number,
+    }
 }
 
 impl Endpoint {
@@ -90,18 +168,39 @@ impl Endpoint {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         let exchanges = limits.half_open.saturating_add(limits.isakmp_sas);
+        let strangers = limits.half_open / 2;
+        let each = limits.half_open_per_address;
         Self {
             limits: limits.clone(),
-            sas: Slab::new(limits.isakmp_sas.into()),
-            phase1: Slab::new(exchanges.into()),
-            quick: Slab::new(exchanges.into()),
+            policies: Policies::default(),
+            half_open: [
+                HalfOpens::new(limits.half_open - strangers, each),
+                HalfOpens::new(strangers, each),
+                HalfOpens::new(LONG_OFFERS, each),
+            ],
+            openings: HalfOpens::new(LONG_OFFERS * 2, each),
+            bucket: Bucket::new(limits.aggressive_per_second),
+            pool: Pool::default(),
+            secret: None,
+            sas: Sas::new(limits.isakmp_sas),
+            phase1: Phase1s::new(exchanges),
+            quick: Quicks::new(exchanges),
+            transactions: Transactions::new(limits.isakmp_sas),
+            guard: Guard::default(),
+            heartbeat: HeartbeatCodec::default(),
+            reassemblies: VecDeque::new(),
+            hearing: BTreeMap::new(),
+            places: BTreeMap::new(),
             waiting: Vec::new(),
-            children: Vec::new(),
+            retrying: Retrying::default(),
+            children: Children::default(),
             actions: VecDeque::new(),
             tickets: 0,
             exchanges: 0,
             numbers: 0,
             complaints: VecDeque::new(),
+            hosts: setup::Hosts::default(),
+            was_enabled: false,
             counters: IsakmpCounters::default(),
         }
     }
@@ -118,6 +217,21 @@ impl Endpoint {
             self.counters.malformed += 1;
             return;
         };
+        if header.next == PayloadType::FRAGMENT {
+            if let Some(whole) = self.reassemble(env.now, path, &header, body) {
+                self.message(env, path, &whole);
+            }
+            return;
+        }
+        self.message(env, path, bytes);
+    }
+
+    /// A whole message.
+    fn message(&mut self, env: &mut Env<'_>, path: Path, bytes: &[u8]) {
+        let Ok((header, body)) = Header::parse(bytes) else {
+            self.counters.malformed += 1;
+            return;
+        };
         if header.initiator == Cookie::ZERO || header.initiator == header.responder {
             self.counters.malformed += 1;
             return;
@@ -127,18 +241,17 @@ impl Endpoint {
             .unwrap_or(bytes);
         let digest = fingerprint(env.primitives, whole);
         let incoming = Incoming {
+            path,
             header: &header,
             body,
             digest,
         };
         match header.exchange {
-            ExchangeType::Main => self.main_mode(env, path, incoming),
+            ExchangeType::Main | ExchangeType::Aggressive => self.phase1_message(env, incoming),
             ExchangeType::Quick => self.quick_mode(env, path, incoming),
+            ExchangeType::Transaction => self.transaction(env, path, &incoming),
             ExchangeType::Informational => self.informational(env, path, &incoming),
-            ExchangeType::Aggressive
-            | ExchangeType::Transaction
-            | ExchangeType::NewGroup
-            | ExchangeType::Other(_) => self.counters.unknown += 1,
+            ExchangeType::NewGroup | ExchangeType::Other(_) => self.counters.unknown += 1,
         }
     }
 
@@ -148,14 +261,10 @@ impl Endpoint {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        let busy = self
-            .quick
-            .iter()
-            .any(|(_, quick)| quick.common.policy == acquire.policy);
-        let queued = self
-            .waiting
-            .iter()
-            .any(|other| other.acquire.policy == acquire.policy);
+        let busy = self.quick.is_any_for(&acquire.policy, acquire.peer);
+        let queued = self.waiting.iter().any(|other| {
+            other.acquire.policy == acquire.policy && other.acquire.peer == acquire.peer
+        });
         if busy || queued {
             return;
         }
@@ -163,59 +272,59 @@ impl Endpoint {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        let peer = acquire.peer;
-        let under_way = self
-            .phase1
-            .iter()
-            .any(|(_, exchange)| exchange.common.talk.path.peer.ip() == peer && exchange.proven());
-        let need_phase1 = self.usable_sa(peer).is_none() && !under_way;
-        let local = acquire.local;
         self.waiting.push(Waiting {
             acquire,
             not_before: env.now,
         });
-        if need_phase1 {
-            self.start_main(env, local, peer, None);
-        } else {
-            self.start_waiting(env);
-        }
+        self.start_waiting(env);
     }
 
     /// An answer to an [`Action::Ask`]. A late or foreign one has no effect.
     pub fn answer(&mut self, env: &mut Env<'_>, ticket: Ticket, answer: Answer) {
-        let mut answer = answer;
-        let ids: Vec<Id> = self.phase1.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            let Some(exchange) = self.phase1.get_mut(id) else {
-                continue;
-            };
-            let mut out = Out {
-                actions: &mut self.actions,
-                tickets: &mut self.tickets,
-            };
-            match exchange.answer(env, &mut out, ticket, answer) {
-                Ok(step) => return self.after_phase1(env, id, step),
-                Err(back) => answer = back,
+        let number = waits_for(ticket);
+        let back = match self.places.get(&number).copied() {
+            Some(Place::Phase1(id)) => {
+                let Some(exchange) = self.phase1.get_mut(id) else {
+                    return;
+                };
+                let mut out = out(&mut self.actions, &mut self.tickets, number);
+                match exchange.answer(env, &mut out, ticket, answer) {
+                    Ok(step) => return self.after_phase1(env, id, step),
+                    Err(back) => back,
+                }
             }
-        }
-        let ids: Vec<Id> = self.quick.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            let Some(quick) = self.quick.get_mut(id) else {
-                continue;
-            };
-            let Some(sa) = self.sas.get(quick.common.sa.0) else {
-                continue;
-            };
-            let mut out = Out {
-                actions: &mut self.actions,
-                tickets: &mut self.tickets,
-            };
-            match quick.answer(sa, env, &mut out, ticket, answer) {
-                Ok(step) => return self.after_quick(env, id, step),
-                Err(back) => answer = back,
+            Some(Place::Quick(id)) => {
+                let Some(quick) = self.quick.get_mut(id) else {
+                    return;
+                };
+                let Some(sa) = self.sas.get(quick.common.sa.0) else {
+                    return;
+                };
+                let mut out = out(&mut self.actions, &mut self.tickets, number);
+                match quick.answer(sa, env, &mut out, ticket, answer) {
+                    Ok(step) => return self.after_quick(env, id, step),
+                    Err(back) => back,
+                }
             }
-        }
-        if let Answer::Reserved(Ok(reserved)) = answer {
+            Some(Place::Transaction(id)) => {
+                let Some(exchange) = self.transactions.get_mut(id) else {
+                    return;
+                };
+                let Some(sa) = self.sas.get_mut(exchange.common.sa.0) else {
+                    return;
+                };
+                let mut out = out(&mut self.actions, &mut self.tickets, number);
+                match exchange.answer(sa, &mut self.guard, env, &mut out, ticket, answer) {
+                    Ok(step) => return self.after_transaction(env, id, step),
+                    Err(back) => back,
+                }
+            }
+            None => match self.answer_endpoint(env, ticket, answer) {
+                Some(back) => back,
+                None => return,
+            },
+        };
+        if let Answer::Reserved(Ok(reserved)) = back {
             // Nobody waits for it any more.
             self.push(Action::Release(reserved.bundle));
         }
@@ -224,53 +333,75 @@ impl Endpoint {
     /// Does what is due.
     pub fn timers(&mut self, env: &mut Env<'_>) {
         let now = env.now;
-        let ids: Vec<Id> = self.phase1.iter().map(|(id, _)| id).collect();
-        for id in ids {
+        for id in self.phase1.take_due(now) {
             let Some(exchange) = self.phase1.get_mut(id) else {
                 continue;
             };
-            let mut out = Out {
-                actions: &mut self.actions,
-                tickets: &mut self.tickets,
-            };
-            let step = if exchange.expires.is_some_and(|at| at <= now) && !exchange.proven() {
-                phase1::Step::Failed(exchange.given_up())
-            } else {
-                exchange.tick(&mut out, now)
-            };
+            let number = exchange.common.talk.number;
+            let mut out = out(&mut self.actions, &mut self.tickets, number);
+            let step = exchange.tick(&mut out, now);
             self.after_phase1(env, id, step);
         }
-        let ids: Vec<Id> = self.quick.iter().map(|(id, _)| id).collect();
-        for id in ids {
+        for id in self.quick.take_due(now) {
             let Some(quick) = self.quick.get_mut(id) else {
                 continue;
             };
-            let mut out = Out {
-                actions: &mut self.actions,
-                tickets: &mut self.tickets,
-            };
-            let step = quick.tick(&mut out, now);
-            self.after_quick(env, id, step);
-        }
-        let due: Vec<Id> = self
-            .sas
-            .iter()
-            .filter(|(_, sa)| sa.deadline() <= now)
-            .map(|(id, _)| id)
-            .collect();
-        for id in due {
-            let Some(sa) = self.sas.get_mut(id) else {
+            let number = quick.common.talk.number;
+            let mut out = out(&mut self.actions, &mut self.tickets, number);
+            let Some(sa) = self.sas.get(quick.common.sa.0) else {
                 continue;
             };
-            if sa.hard_at() <= now {
-                self.remove_sa(env, IsakmpSaId(id), true, false);
-            } else {
-                sa.renewing = true;
-                let (local, peer) = (sa.path.local.ip(), sa.path.peer.ip());
-                self.start_main(env, local, peer, Some(IsakmpSaId(id)));
-            }
+            let step = quick.tick(sa, env, &mut out);
+            self.after_quick(env, id, step);
         }
+        self.transaction_timers(env);
+        for id in self.sas.take_due(now) {
+            self.sa_is_due(env, IsakmpSaId(id));
+        }
+        self.retry_due(env);
+        self.resolve_due(env);
         self.start_waiting(env);
+    }
+
+    /// An SA has reached one of its limits.
+    fn sa_is_due(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get(id.0) else {
+            return;
+        };
+        if sa.is_over(env.now) && !sa.watch.extension.is_checking() {
+            if !self.may_extend(id) {
+                self.remove_sa(env, id, true, false);
+            }
+            return;
+        }
+        if sa.liveness_due().is_some_and(|at| at <= env.now) {
+            self.watch(env, id);
+        }
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if !sa.wants_successor(env.now) {
+            return;
+        }
+        sa.renewing = true;
+        let (local, peer) = (sa.path.local.ip(), sa.path.peer.ip());
+        let policy = sa.policy.name.clone();
+        let begin = Begin {
+            local,
+            peer,
+            policy: Some(&policy),
+            replaces: Some(id),
+        };
+        let may = self.policies.towards(env.config, peer, Some(&policy));
+        if may.is_none() {
+            // A peer without a fixed address renews by itself.
+            return;
+        }
+        if !self.start_phase1(env, &begin)
+            && let Some(sa) = self.sas.get_mut(id.0)
+        {
+            sa.renew_later(env.now);
+        }
     }
 
     /// When [`Endpoint::timers`] has something to do; now, while actions wait.
@@ -279,25 +410,23 @@ impl Endpoint {
         if !self.actions.is_empty() {
             return Some(now);
         }
-        let exchanges = self.phase1.iter().filter_map(|(_, exchange)| {
-            let expires = exchange.expires.filter(|_| !exchange.proven());
-            expires
-                .into_iter()
-                .chain(exchange.common.talk.deadline())
-                .min()
+        // One whose turn has come waits for an exchange; one without any hope is taken up now.
+        let waiting = self.waiting.iter().filter_map(|waiting| {
+            let peer = waiting.acquire.peer;
+            if self.usable_sa(peer).is_some() {
+                return Some(waiting.not_before).filter(|at| *at > now);
+            }
+            (!self.is_under_way(peer)).then_some(now)
         });
-        let quick = self
-            .quick
-            .iter()
-            .filter_map(|(_, quick)| quick.common.talk.deadline());
-        let sas = self.sas.iter().map(|(_, sa)| sa.deadline());
-        let waiting = self
-            .waiting
-            .iter()
-            .filter(|waiting| self.usable_sa(waiting.acquire.peer).is_some())
-            .filter(|waiting| waiting.not_before > now)
-            .map(|waiting| waiting.not_before);
-        exchanges.chain(quick).chain(sas).chain(waiting).min()
+        let tables = [
+            self.phase1.deadline(),
+            self.quick.deadline(),
+            self.transactions.deadline(),
+            self.sas.deadline(),
+            self.retrying.deadline(),
+            self.hosts.deadline(),
+        ];
+        tables.into_iter().flatten().chain(waiting).min()
     }
 
     /// The next thing to do.
@@ -317,6 +446,11 @@ impl Endpoint {
             self.remove_sa(env, IsakmpSaId(id), true, false);
         }
         self.drop_exchanges(|_| true);
+        for table in &mut self.half_open {
+            table.drop_if(|_| true);
+        }
+        self.retrying.clear();
+        self.fail_waiting(|_| true);
     }
 
     /// The policy was changed or destroyed: what was made from it goes.
@@ -331,23 +465,33 @@ impl Endpoint {
             self.remove_sa(env, IsakmpSaId(id), true, false);
         }
         self.drop_exchanges(|policy| policy == name);
+        self.retrying.forget(name);
+        // Entries name their policies by place, and the places behind this one may change.
+        let mut policies = env.config.policies.iter();
+        let place = policies
+            .position(|policy| policy.name == *name)
+            .unwrap_or(0);
+        for table in &mut self.half_open {
+            table.drop_if(|entry| usize::from(entry.policy) >= place);
+        }
     }
 
     fn drop_exchanges(&mut self, of: impl Fn(&Name) -> bool) {
-        let ids: Vec<Id> = self
-            .phase1
-            .iter()
+        let phase1 = self.phase1.iter();
+        let ids: Vec<Id> = phase1
             .filter(|(_, exchange)| of(&exchange.common.policy.name))
             .map(|(id, _)| id)
             .collect();
         for id in ids {
-            if let Some(exchange) = self.phase1.remove(id) {
-                self.fail_waiting(exchange.common.talk.path.peer.ip());
+            if let Some(exchange) = self.end_phase1(id) {
+                let peer = exchange.common.talk.path.peer.ip();
+                self.fail_waiting(|acquire| acquire.peer == peer);
             }
         }
-        let ids: Vec<Id> = self
-            .quick
-            .iter()
+        self.openings
+            .drop_if(|opening| of(&opening.common.policy.name));
+        let quick = self.quick.iter();
+        let ids: Vec<Id> = quick
             .filter(|(_, quick)| of(&quick.common.isakmp_policy.name))
             .map(|(id, _)| id)
             .collect();
@@ -362,20 +506,61 @@ impl Endpoint {
     }
 
     /// Every exchange under way.
-    pub fn exchanges(&self) -> impl Iterator<Item = ExchangeView> {
+    pub fn exchanges(&self, now: Instant) -> impl Iterator<Item = ExchangeView> {
         let phase1 = self.phase1.iter().map(|(_, exchange)| ExchangeView {
             number: exchange.common.talk.number,
-            phase: 1,
+            kind: exchange.common.kind,
+            phase: Phase::One,
             peer: exchange.common.talk.path.peer.ip(),
             state: exchange.state(),
         });
         let quick = self.quick.iter().map(|(_, quick)| ExchangeView {
             number: quick.common.talk.number,
-            phase: 2,
+            kind: ExchangeType::Quick,
+            phase: Phase::Two,
             peer: quick.common.talk.path.peer.ip(),
             state: quick.state(),
         });
-        phase1.chain(quick)
+        let half_open = self.half_open.iter().flat_map(move |table| table.iter(now));
+        let half_open = half_open.map(|entry| ExchangeView {
+            number: entry.number,
+            kind: ExchangeType::Main,
+            phase: Phase::One,
+            peer: entry.path.peer.ip(),
+            state: "SASENT",
+        });
+        let openings = self.openings.iter(now).map(|entry| ExchangeView {
+            number: entry.common.talk.number,
+            kind: ExchangeType::Aggressive,
+            phase: Phase::One,
+            peer: entry.path().peer.ip(),
+            state: "SAKEAUTHSENT",
+        });
+        let transactions = self.transactions.iter().map(|(_, exchange)| ExchangeView {
+            number: exchange.common.talk.number,
+            kind: ExchangeType::Transaction,
+            phase: Phase::OneAndHalf,
+            peer: exchange.common.talk.path.peer.ip(),
+            state: exchange.state(),
+        });
+        let probes = self.sas.iter().filter_map(|(_, sa)| {
+            let (number, state) = sa.watch.dpd.exchange()?;
+            Some(ExchangeView {
+                number,
+                kind: ExchangeType::Informational,
+                phase: Phase::Two,
+                peer: sa.path.peer.ip(),
+                state,
+            })
+        });
+        let strangers = half_open.chain(openings);
+        let under = transactions.chain(quick).chain(probes);
+        phase1.chain(strangers).chain(under)
+    }
+
+    /// Replaces the form of the ISAKMP heartbeat.
+    pub const fn set_heartbeat_codec(&mut self, codec: HeartbeatCodec) {
+        self.heartbeat = codec;
     }
 
     /// Requests that wait for a peer.
@@ -397,12 +582,18 @@ impl Endpoint {
         self.actions.push_back(action);
     }
 
+    /// The number of the next exchange. 0 is none.
     fn next_exchange(&mut self) -> u32 {
-        self.exchanges = self.exchanges.wrapping_add(1);
+        self.exchanges = (self.exchanges + 1) % LAST_EXCHANGE;
+        self.exchanges = self.exchanges.max(1);
         self.exchanges
     }
 
-    fn started(&mut self, exchange: u32, phase: u8, role: Role, peer: IpAddr) {
+    fn out(&mut self, number: u32) -> Out<'_> {
+        out(&mut self.actions, &mut self.tickets, number)
+    }
+
+    fn started(&mut self, exchange: u32, phase: Phase, role: Role, peer: IpAddr) {
         self.push(Action::Report(Report::Started {
             exchange,
             phase,
@@ -411,27 +602,62 @@ impl Endpoint {
         }));
     }
 
-    /// The newest SA with a peer that takes new exchanges.
+    /// The newest SA with a peer under which it can be told something.
+    fn talking_sa(&self, peer: IpAddr) -> Option<IsakmpSaId> {
+        let mut sas = self.sas.with(peer);
+        sas.find(|(_, sa)| !sa.replaced && !sa.is_spent())
+            .map(|(id, _)| id)
+    }
+
+    /// The newest SA with a peer that takes another quick mode.
     fn usable_sa(&self, peer: IpAddr) -> Option<IsakmpSaId> {
-        self.sas
-            .iter()
-            .filter(|(_, sa)| sa.path.peer.ip() == peer && !sa.replaced)
-            .max_by_key(|(_, sa)| (sa.since, sa.number))
-            .map(|(id, _)| IsakmpSaId(id))
+        let mut sas = self.sas.with(peer);
+        sas.find(|(_, sa)| sa.takes_quick()).map(|(id, _)| id)
     }
 
     fn sa_of(&self, header: &Header) -> Option<IsakmpSaId> {
-        let cookies = (header.initiator, header.responder);
-        self.sas
-            .iter()
-            .find(|(_, sa)| sa.cookies == cookies)
-            .map(|(id, _)| IsakmpSaId(id))
+        self.sas.by_cookies((header.initiator, header.responder))
     }
 
-    fn fail_waiting(&mut self, peer: IpAddr) {
-        let failed = self
-            .waiting
-            .extract_if(.., |waiting| waiting.acquire.peer == peer);
+    /// The SA that a message of a later exchange names, unless it comes by the port that both
+    /// sides have left.
+    fn sa_by(&mut self, header: &Header, path: Path) -> Option<IsakmpSaId> {
+        let id = self.sa_of(header)?;
+        let moved = self.sas.get(id.0)?.path.local.port() == natt::PORT;
+        if moved && path.local.port() != natt::PORT {
+            self.counters.old_port += 1;
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Answers a message that was answered before, as it was. False if it was not.
+    fn repeat(&mut self, now: Instant, id: IsakmpSaId, message: &Digest) -> bool {
+        let Some(sa) = self.sas.get(id.0) else {
+            return false;
+        };
+        let path = sa.path;
+        let Some(replies) = sa.replies_to(message, now) else {
+            return false;
+        };
+        self.counters.duplicates += 1;
+        for bytes in replies {
+            self.push(Action::Send { path, bytes });
+        }
+        true
+    }
+
+    /// Whether an SA with a peer is on its way, begun by either side, or will be tried again.
+    fn is_under_way(&self, peer: IpAddr) -> bool {
+        let mut sas = self.sas.with(peer);
+        if sas.any(|(_, sa)| !sa.xauth.finished) {
+            return true;
+        }
+        self.phase1.with(peer).next().is_some() || self.retrying.is_waiting(peer)
+    }
+
+    fn fail_waiting(&mut self, of: impl Fn(&Acquire) -> bool) {
+        let failed = self.waiting.extract_if(.., |waiting| of(&waiting.acquire));
         for waiting in failed {
             self.actions
                 .push_back(Action::Failed(waiting.acquire.policy));
@@ -444,14 +670,12 @@ impl Endpoint {
         if tell && wants {
             self.send_isakmp_delete(env, id);
         }
-        let quick: Vec<Id> = self
-            .quick
-            .iter()
-            .filter(|(_, quick)| quick.common.sa == id)
-            .map(|(id, _)| id)
-            .collect();
+        let quick: Vec<Id> = self.quick.under(id).map(|(id, _)| id).collect();
         for id in quick {
             self.drop_quick(id);
+        }
+        if let Some(place) = self.transactions.under(id) {
+            self.end_transaction(place);
         }
         if let Some(sa) = self.sas.remove(id.0) {
             let number = u16::try_from(sa.number).unwrap_or(u16::MAX);

@@ -9,60 +9,46 @@ use crate::wire::{Cookie, MessageId};
 /// Both cookies, the initiator's first.
 pub type Cookies = (Cookie, Cookie);
 
-/// SKEYID and what follows from it (RFC 2409 §5).
+/// SKEYID, on which both proofs of phase 1 are built (RFC 2409 §5).
 #[derive(Debug)]
-pub struct Skeyid {
+pub struct Root {
     hash: Hash,
-    /// SKEYID.
-    pub root: Digest,
-    /// SKEYID_d, from which the keys of IPsec SAs are derived.
-    pub d: Digest,
-    /// SKEYID_a, which authenticates.
-    pub a: Digest,
-    /// SKEYID_e, which enciphers.
-    pub e: Digest,
+    digest: Digest,
 }
 
-impl Skeyid {
-    /// With a pre-shared key: SKEYID = prf(PSK, Ni_b | Nr_b).
+impl Root {
+    /// With a pre-shared key: SKEYID = prf(PSK, Ni_b | Nr_b). It needs no g^xy.
     #[must_use]
     pub fn pre_shared(
         primitives: &dyn Primitives,
         hash: Hash,
         key: &[u8],
         (ni, nr): (&[u8], &[u8]),
-        shared: &[u8],
-        (initiator, responder): Cookies,
     ) -> Self {
-        let root = primitives.hmac(hash, key, &[ni, nr]);
-        let (ci, cr) = (&initiator.0[..], &responder.0[..]);
-        let prf = |parts: &[&[u8]]| primitives.hmac(hash, root.as_bytes(), parts);
-        let d = prf(&[shared, ci, cr, &[0]]);
-        let a = prf(&[d.as_bytes(), shared, ci, cr, &[1]]);
-        let e = prf(&[a.as_bytes(), shared, ci, cr, &[2]]);
-        Self {
-            hash,
-            root,
-            d,
-            a,
-            e,
-        }
+        let digest = primitives.hmac(hash, key, &[ni, nr]);
+        Self { hash, digest }
     }
 
-    /// The hash that the prf is built on.
+    /// With signatures: SKEYID = prf(Ni_b | Nr_b, g^xy).
     #[must_use]
-    pub const fn hash(&self) -> Hash {
-        self.hash
+    pub fn signatures(
+        primitives: &dyn Primitives,
+        hash: Hash,
+        (ni, nr): (&[u8], &[u8]),
+        shared: &[u8],
+    ) -> Self {
+        let digest = primitives.hmac(hash, &[ni, nr].concat(), &[shared]);
+        Self { hash, digest }
     }
 
-    /// prf(SKEYID_a, parts): HASH(1) to HASH(3) and the HASH of informational exchanges.
+    /// SKEYID itself.
     #[must_use]
-    pub fn authenticate(&self, primitives: &dyn Primitives, parts: &[&[u8]]) -> Digest {
-        primitives.hmac(self.hash, self.a.as_bytes(), parts)
+    pub fn as_bytes(&self) -> &[u8] {
+        self.digest.as_bytes()
     }
 
     /// HASH_I or HASH_R: prf(SKEYID, own g^x | other g^x | own cookie | other cookie | SAi_b |
-    /// own ID_b).
+    /// own ID_b), where "own" is the side that proves. A signature signs the same bytes.
     #[must_use]
     pub fn proof(
         &self,
@@ -73,7 +59,54 @@ impl Skeyid {
         id: &[u8],
     ) -> Digest {
         let parts = [own_public, other_public, &own.0, &other.0, sa, id];
-        primitives.hmac(self.hash, self.root.as_bytes(), &parts)
+        primitives.hmac(self.hash, self.digest.as_bytes(), &parts)
+    }
+
+    /// SKEYID_d, SKEYID_a and SKEYID_e from g^xy.
+    #[must_use]
+    pub fn expand(
+        &self,
+        primitives: &dyn Primitives,
+        shared: &[u8],
+        (initiator, responder): Cookies,
+    ) -> Skeyid {
+        let (ci, cr) = (&initiator.0[..], &responder.0[..]);
+        let prf = |parts: &[&[u8]]| primitives.hmac(self.hash, self.digest.as_bytes(), parts);
+        let d = prf(&[shared, ci, cr, &[0]]);
+        let a = prf(&[d.as_bytes(), shared, ci, cr, &[1]]);
+        let e = prf(&[a.as_bytes(), shared, ci, cr, &[2]]);
+        Skeyid {
+            hash: self.hash,
+            d,
+            a,
+            e,
+        }
+    }
+}
+
+/// What follows from SKEYID (RFC 2409 §5).
+#[derive(Debug)]
+pub struct Skeyid {
+    hash: Hash,
+    /// SKEYID_d, from which the keys of IPsec SAs are derived.
+    pub d: Digest,
+    /// SKEYID_a, which authenticates.
+    pub a: Digest,
+    /// SKEYID_e, which enciphers.
+    pub e: Digest,
+}
+
+impl Skeyid {
+    /// The hash that the prf is built on.
+    #[must_use]
+    pub const fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// prf(SKEYID_a, parts): HASH(1) to HASH(3) and the HASH of informational exchanges.
+    #[must_use]
+    pub fn authenticate(&self, primitives: &dyn Primitives, parts: &[&[u8]]) -> Digest {
+        primitives.hmac(self.hash, self.a.as_bytes(), parts)
     }
 
     /// The cipher's key from SKEYID_e: its first bytes, or the expansion of appendix B where it

@@ -6,10 +6,19 @@ use hw_offload::Ticket;
 
 use crate::ask::{Action, Ask, Report};
 
-/// The queue of actions and the source of tickets.
+/// The queue of actions and the source of tickets, as one exchange sees them.
+///
+/// A ticket carries the number of the exchange that waits for it, so that an answer finds its way
+/// without a search.
 pub(crate) struct Out<'a> {
     pub(crate) actions: &'a mut VecDeque<Action>,
-    pub(crate) tickets: &'a mut u64,
+    pub(crate) tickets: &'a mut u32,
+    pub(crate) number: u32,
+}
+
+/// The exchange that waits for a ticket.
+pub(crate) const fn waits_for(ticket: Ticket) -> u32 {
+    (ticket.0 >> 32) as u32
 }
 
 impl Out<'_> {
@@ -23,8 +32,8 @@ impl Out<'_> {
 
     /// Puts a question. Whoever asked keeps the ticket in the state that waits.
     pub(crate) fn ask(&mut self, ask: impl FnOnce(Ticket) -> Ask) -> Ticket {
-        *self.tickets += 1;
-        let ticket = Ticket(*self.tickets);
+        *self.tickets = self.tickets.wrapping_add(1);
+        let ticket = Ticket(u64::from(self.number) << 32 | u64::from(*self.tickets));
         self.push(Action::Ask {
             ticket,
             ask: ask(ticket),

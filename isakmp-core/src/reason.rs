@@ -127,8 +127,34 @@ subjects! {
     /// No permit policy for ISAKMP itself.
     Forbidden = 19, "an IPsec policy of the interface forbids ISAKMP messages",
         "create a PERMIT policy with LPORT=500 RPORT=500 TRANSPORT=UDP before the IPSEC policies";
+    /// Extended authentication refused the user.
+    Xauth = 21, "extended authentication (XAUTH) did not accept the user",
+        "compare XAUTHNAME and XAUTHPASSWORD with the users of the other side";
+    /// The peer does not ask for extended authentication.
+    NoXauth = 22, "the peer does not ask for extended authentication (XAUTH)",
+        "use XAUTH=CLIENT only with a peer that has XAUTH=SERVER";
+    /// Something under an SA whose user is not known yet.
+    XauthFirst = 23, "the peer went on before extended authentication (XAUTH) was over",
+        "look at the peer's XAUTH parameters";
+    /// A weak key was derived.
+    WeakKey = 24, "the key that was derived is a weak one", "nothing, another is negotiated";
+    /// Only bundles with AH, and NAT between the ends.
+    AhThroughNat = 25, "every candidate of the bundle has AH, which cannot pass the NAT between the ends",
+        "use a bundle specification without AH";
+    /// Another peer has these addresses.
+    Taken = 26, "another peer has an SA for the addresses that the peer proposes",
+        "give every peer of the policy its own address";
     /// Reflection of our own messages.
     Reflected = 20, "the peer returned this router's own values", "somebody interferes";
+    /// A signature is wrong.
+    Signature = 21, "the signature of a message is wrong",
+        "compare the peer's public key with the one that KEY= of the ISAKMP policy names";
+    /// The peer begins with another exchange.
+    Mode = 22, "the ISAKMP policy for the peer has another MODE than the peer uses",
+        "give both routers the same MODE";
+    /// A host name without an address.
+    Unresolved = 23, "the host name of the ISAKMP policy has no address",
+        "check the name and the name server";
 }
 
 /// Why a negotiation failed.

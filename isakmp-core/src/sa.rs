@@ -3,24 +3,37 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use hw_offload::{Digest, Primitives, Secret};
+use hw_offload::{Digest, Entropy, Primitives, Secret};
 use ipsec_core::model::{Lifetime, Name, Role};
 use ipsec_core::{Id, Instant};
 
 use crate::ask::Path;
 use crate::config::IsakmpPolicyConfig;
+use crate::conversation::Conversation;
+use crate::dpd::Dpd;
+use crate::heartbeat::Heartbeat;
 use crate::keys::{Cookies, Iv, Skeyid};
+use crate::natt::NatState;
 use crate::negotiate::phase1::Phase1;
+use crate::reason::Subject;
+use crate::rekey::Extension;
+use crate::timed::Due;
+use crate::transaction::XauthView;
+use crate::vendor::PeerFeatures;
 use crate::wire::{
     ExchangeType, Flags, Header, Identification, MessageId, PayloadType, Payloads, Writer,
 };
 
 /// Replies that are kept for the peer's retransmissions.
-const REPLIES: usize = 4;
+const REPLIES: usize = 8;
 /// How long after a failed renewal the next one starts.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
-/// Message ids of the peer that are remembered.
+/// Message ids of both sides that are remembered. An SA that has used so many takes no other
+/// exchange: an IV must not come twice.
 const USED_IDS: usize = 1024;
+/// When so many are used, the initiator asks for a successor; the responder later, so that not both
+/// do.
+const RENEW_AT_IDS: [usize; 2] = [USED_IDS / 4 * 3, USED_IDS / 8 * 7];
 
 /// An ISAKMP SA by slot and generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +60,7 @@ impl Session {
         let sealed = iv.seal(primitives, self.agreed.cipher, &self.key, writer.bytes());
         let header = Header {
             next: writer.first(),
-            flags: Flags::ENCRYPTED,
+            flags: header.flags.with(Flags::ENCRYPTED),
             ..header
         };
         let mut message = header.to_bytes(crate::wire::HEADER + sealed.len()).to_vec();
@@ -56,11 +69,69 @@ impl Session {
     }
 }
 
+/// Whose SAs and bundles belong together: those of one identity. An inner address that many sites
+/// use behind their NAT is an identity only together with where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PeerKey(Vec<u8>);
+
+impl PeerKey {
+    pub(crate) fn new(identity: &Identification, path: Path) -> Self {
+        let mut key = alloc::vec![identity.kind];
+        key.extend_from_slice(&identity.data);
+        let seen = Identification::of_address(path.peer.ip());
+        if matches!(identity.kind, 1 | 5) && !identity.same_as(&seen) {
+            key.extend_from_slice(&seen.data);
+            key.extend_from_slice(&path.peer.port().to_be_bytes());
+        }
+        Self(key)
+    }
+}
+
+/// What the extensions that phase 1 agreed on keep for an ISAKMP SA.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// What both sides speak.
+    pub features: PeerFeatures,
+    /// NAT traversal.
+    pub nat: NatState,
+    /// Dead peer detection.
+    pub dpd: Dpd,
+    /// The ISAKMP heartbeat.
+    pub heartbeat: Heartbeat,
+    /// The responder's rekey extension.
+    pub(crate) extension: Extension,
+    /// When a NAT in front of us is next to be reminded of the peer.
+    pub(crate) keepalive_at: Option<Instant>,
+}
+
+/// The states of an ISAKMP SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsakmpSaState {
+    /// In use.
+    Active,
+    /// Beyond its hard limit.
+    Expired,
+    /// Extended authentication is not over.
+    DoingXauth,
+}
+
+impl IsakmpSaState {
+    /// The word of the screens.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Expired => "EXPIRED",
+            Self::DoingXauth => "DOING_XAUTH",
+        }
+    }
+}
+
 /// A reply that answers one message, whenever it comes again.
 #[derive(Debug)]
 struct Reply {
     to: Digest,
-    bytes: Vec<u8>,
+    datagrams: Vec<Vec<u8>>,
     until: Instant,
 }
 
@@ -78,12 +149,25 @@ pub struct IsakmpSa {
     pub policy: IsakmpPolicyConfig,
     /// The peer's authenticated identity.
     pub identity: Identification,
+    /// The user whom extended authentication accepted.
+    pub user: Option<Vec<u8>>,
+    /// How far extended authentication is.
+    pub xauth: XauthView,
+    /// What the extensions of phase 1 keep.
+    pub watch: Watch,
     /// When it was established.
     pub since: Instant,
     /// Hard limit.
     pub lifetime: Lifetime,
     /// Soft limit in seconds.
     pub soft_seconds: u32,
+    /// Bytes of enciphered messages, sent and accepted.
+    pub bytes: u64,
+    /// Phase 2 exchanges begun under it.
+    pub exchanges: u32,
+    owner: PeerKey,
+    /// Whether a quick mode under it was never answered: the peer may have lost it.
+    pub(crate) doubtful: bool,
     /// Whether a successor has been asked for.
     pub(crate) renewing: bool,
     /// When a successor is asked for.
@@ -92,8 +176,33 @@ pub struct IsakmpSa {
     pub(crate) replaced: bool,
     /// The hash of its cookies: the number under which bundles know it.
     pub number: u32,
+    /// Whether it has been told that somebody sends what is not authentic.
+    pub(crate) suspected: bool,
+    /// Whether the peer has said under it that it knows nothing from before.
+    pub(crate) contacted: bool,
     replies: Vec<Reply>,
     used: Vec<MessageId>,
+}
+
+impl Due for IsakmpSa {
+    fn due(&self) -> Option<Instant> {
+        let liveness = self.liveness_due();
+        if self.watch.extension.is_checking() {
+            // Whether it goes on living is being found out.
+            return liveness;
+        }
+        if self.is_over(self.since) {
+            return Some(self.since);
+        }
+        let hard = self.hard_at();
+        let renewed = self.renewing || self.replaced;
+        let own = if renewed {
+            hard
+        } else {
+            self.renew_at.min(hard)
+        };
+        liveness.into_iter().chain([own]).min()
+    }
 }
 
 impl IsakmpSa {
@@ -110,11 +219,10 @@ impl IsakmpSa {
         identity: Identification,
         number: u32,
         (since, soft_seconds): (Instant, u32),
+        watch: Watch,
     ) -> Self {
-        let lifetime = Lifetime {
-            seconds: session.agreed.seconds,
-            kbytes: None,
-        };
+        let lifetime = session.agreed.life;
+        let owner = PeerKey::new(&identity, path);
         let renew_at = since + Duration::from_secs(soft_seconds.into());
         Self {
             session,
@@ -123,13 +231,22 @@ impl IsakmpSa {
             path,
             policy,
             identity,
+            user: None,
+            xauth: XauthView::default(),
+            watch,
             since,
             lifetime,
             soft_seconds,
+            bytes: 0,
+            exchanges: 0,
+            owner,
+            doubtful: false,
             renewing: false,
             renew_at,
             replaced: false,
             number,
+            suspected: false,
+            contacted: false,
             replies: Vec::new(),
             used: Vec::new(),
         }
@@ -147,10 +264,40 @@ impl IsakmpSa {
         &self.policy.name
     }
 
-    /// When it is deleted.
+    /// Its state.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> IsakmpSaState {
+        if !self.xauth.finished {
+            IsakmpSaState::DoingXauth
+        } else if self.is_over(now) {
+            IsakmpSaState::Expired
+        } else {
+            IsakmpSaState::Active
+        }
+    }
+
+    /// When it is deleted, unless traffic extends its life.
     #[must_use]
     pub fn hard_at(&self) -> Instant {
-        self.since + self.lifetime.hard()
+        let own = self.since + self.lifetime.hard();
+        self.watch.extension.until().unwrap_or(own)
+    }
+
+    /// Whether a successor is to be asked for.
+    pub(crate) fn wants_successor(&self, now: Instant) -> bool {
+        !self.renewing && !self.replaced && self.renew_at <= now
+    }
+
+    /// When its peer is next asked, told or given up. One that is replaced leaves that to its
+    /// successor.
+    pub(crate) fn liveness_due(&self) -> Option<Instant> {
+        let watch = &self.watch;
+        let due = [
+            watch.dpd.deadline(),
+            watch.heartbeat.deadline(),
+            watch.keepalive_at,
+        ];
+        due.into_iter().flatten().min().filter(|_| !self.replaced)
     }
 
     /// The negotiation of a successor failed: another is tried in a while.
@@ -159,12 +306,64 @@ impl IsakmpSa {
         self.renew_at = now + RENEW_AGAIN;
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        if self.renewing || self.replaced {
-            self.hard_at()
-        } else {
-            self.renew_at.min(self.hard_at())
+    /// Whose it is.
+    pub(crate) fn peer_key(&self) -> PeerKey {
+        self.owner.clone()
+    }
+
+    /// Bytes after which a successor is asked for.
+    #[must_use]
+    pub fn soft_bytes(&self) -> Option<u64> {
+        self.lifetime.soft_bytes(self.role)
+    }
+
+    /// An enciphered message was sent or accepted. At the soft limit a successor is asked for, at
+    /// the hard one the SA is due for deletion.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if self.soft_bytes().is_some_and(|limit| self.bytes >= limit) {
+            self.renew_now();
         }
+    }
+
+    /// A phase 2 exchange begins. At the policy's limit a successor is asked for.
+    pub(crate) fn begin_exchange(&mut self) {
+        self.exchanges = self.exchanges.saturating_add(1);
+        if self.exchanges >= self.policy.phase2_limit().number() {
+            self.renew_now();
+        }
+    }
+
+    /// Whether another quick mode may begin under it.
+    pub(crate) fn takes_quick(&self) -> bool {
+        let limit = self.policy.phase2_limit().number();
+        let takes_new = !self.replaced && !self.doubtful && self.xauth.finished;
+        takes_new && !self.is_spent() && self.exchanges < limit
+    }
+
+    /// The same for a quick mode that the peer begins: it may not know of our doubts, nor of a
+    /// successor.
+    pub(crate) fn takes_quick_of_peer(&self) -> bool {
+        !self.is_spent() && self.exchanges < self.policy.phase2_limit().number()
+    }
+
+    fn renew_now(&mut self) {
+        if !self.renewing {
+            self.renew_at = self.renew_at.min(self.since);
+        }
+    }
+
+    /// Whether it is to be deleted.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        let limit = self.lifetime.hard_bytes();
+        self.hard_at() <= now || limit.is_some_and(|limit| self.bytes >= limit)
+    }
+
+    /// The conversation of an exchange under this SA.
+    pub(crate) const fn conversation(&self, number: u32, kind: ExchangeType) -> Conversation {
+        let mut talk = Conversation::new(number, kind, self.path);
+        talk.fragments = self.watch.features.fragments;
+        talk
     }
 
     /// The header of a message of an exchange under this SA.
@@ -249,32 +448,75 @@ impl IsakmpSa {
     }
 
     /// Keeps the last message of a finished exchange until nobody will ask for it again.
-    pub(crate) fn keep_reply(&mut self, to: Digest, bytes: Vec<u8>, until: Instant) {
+    pub(crate) fn keep_reply(
+        &mut self,
+        to: Digest,
+        datagrams: Vec<Vec<u8>>,
+        now: Instant,
+        until: Instant,
+    ) {
+        self.replies.retain(|reply| reply.until > now);
         if self.replies.len() >= REPLIES {
             self.replies.remove(0);
         }
-        self.replies.push(Reply { to, bytes, until });
+        self.replies.push(Reply {
+            to,
+            datagrams,
+            until,
+        });
     }
 
     /// The reply to a message that was answered before.
-    pub(crate) fn reply_to(&self, message: &Digest, now: Instant) -> Option<&[u8]> {
+    pub(crate) fn replies_to(&self, message: &Digest, now: Instant) -> Option<Vec<Vec<u8>>> {
         self.replies
             .iter()
             .find(|r| r.to == *message && r.until > now)
-            .map(|r| &r.bytes[..])
+            .map(|r| r.datagrams.clone())
     }
 
-    /// Whether the peer has used a message id before, which no honest peer does.
+    /// Whether a message id was used before, which no honest peer does again.
     pub(crate) fn is_used(&self, id: MessageId) -> bool {
         self.used.contains(&id)
     }
 
-    /// Remembers a message id; false once too many are remembered to take another.
-    pub(crate) fn remember(&mut self, id: MessageId) -> bool {
-        let room = self.used.len() < USED_IDS;
-        if room {
+    /// A random message id that was not used under this SA, remembered from here on.
+    pub(crate) fn new_message_id(
+        &mut self,
+        entropy: &mut dyn Entropy,
+    ) -> Result<MessageId, Subject> {
+        if self.is_spent() {
+            return Err(Subject::Full);
+        }
+        // A collision is rare; many in a row mean a broken source.
+        for _ in 0..16 {
+            let mut bytes = [0; 4];
+            entropy.fill(&mut bytes).map_err(|_| Subject::Entropy)?;
+            let message_id = MessageId(u32::from_be_bytes(bytes));
+            if message_id.0 != 0 && !self.is_used(message_id) {
+                self.remember(message_id);
+                return Ok(message_id);
+            }
+        }
+        Err(Subject::Entropy)
+    }
+
+    /// Whether it takes no other exchange: too many ids are used to remember one more.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.used.len() >= USED_IDS
+    }
+
+    /// Remembers the message id of an exchange that [`IsakmpSa::is_spent`] lets begin.
+    pub(crate) fn remember(&mut self, id: MessageId) {
+        if !self.is_spent() {
             self.used.push(id);
         }
-        room
+        let [initiator, responder] = RENEW_AT_IDS;
+        let limit = match self.role {
+            Role::Initiator => initiator,
+            Role::Responder => responder,
+        };
+        if self.used.len() >= limit {
+            self.renew_now();
+        }
     }
 }

@@ -8,8 +8,12 @@ use hw_offload::testing::hex;
 use hw_offload::*;
 use ipsec_core::model::*;
 use ipsec_core::net::Net;
-use ipsec_core::{BundleId, Id, Instant, Limits, Reserved, SaKeys};
+use ipsec_core::{
+    BundleId, Id, Instant, Limits, PolicyId, RemoveWhy, RemovedBundle, Reserved, SaKeys,
+};
 use isakmp_core::config::*;
+use isakmp_core::keys::{Iv, Root, Skeyid};
+use isakmp_core::wire::{Cookie, MessageId, Notify, PayloadType, Writer};
 use isakmp_core::{Acquire, Answer, Ask, Endpoint, Env, Path, Report};
 
 const CKY_I: &str = "c7fb026ba87dc835";
@@ -49,6 +53,45 @@ impl Entropy for Told {
     }
 }
 
+/// The secret from which the responder makes cookies.
+const COOKIE_SECRET: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
+
+/// The real computations, except that the responder's cookie is the trace's.
+struct FixedCookie;
+
+impl Primitives for FixedCookie {
+    fn hash(&self, hash: Hash, parts: &[&[u8]]) -> Digest {
+        SoftPrimitives.hash(hash, parts)
+    }
+
+    fn hmac(&self, hash: Hash, key: &[u8], parts: &[&[u8]]) -> Digest {
+        if key == hex(COOKIE_SECRET) {
+            return Digest::new(&hex(&format!("{CKY_R}{}", "00".repeat(12)))).unwrap();
+        }
+        SoftPrimitives.hmac(hash, key, parts)
+    }
+
+    fn cbc_encrypt(
+        &self,
+        cipher: Cipher,
+        key: &[u8],
+        iv: &[u8],
+        data: &mut [u8],
+    ) -> Result<(), CbcFault> {
+        SoftPrimitives.cbc_encrypt(cipher, key, iv, data)
+    }
+
+    fn cbc_decrypt(
+        &self,
+        cipher: Cipher,
+        key: &[u8],
+        iv: &[u8],
+        data: &mut [u8],
+    ) -> Result<(), CbcFault> {
+        SoftPrimitives.cbc_decrypt(cipher, key, iv, data)
+    }
+}
+
 struct Side {
     endpoint: Endpoint,
     told: Told,
@@ -76,6 +119,7 @@ impl Side {
         let policy = IsakmpPolicyConfig {
             key: Some(1),
             send_notify: Some(true),
+            send_deletes: Some(true),
             local_id: (local == "63.12.66.122").then(|| Name::new("client")),
             remote_id: (peer == "63.12.66.122").then(|| Name::new("client")),
             ..IsakmpPolicyConfig::new(Name::new("i"), peer_address.clone())
@@ -115,7 +159,7 @@ impl Side {
             }],
             ..IpsecConfig::default()
         };
-        Self {
+        let mut side = Self {
             endpoint: Endpoint::new(&Limits::default()),
             told: Told(told.iter().map(|text| hex(text)).collect()),
             config: IsakmpConfig {
@@ -130,14 +174,16 @@ impl Side {
                 local: SocketAddr::new(local.parse().unwrap(), 500),
                 peer: SocketAddr::new(peer.parse().unwrap(), 500),
             },
-        }
+        };
+        side.call(isakmp_core::Endpoint::configured);
+        side
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Endpoint, &mut Env<'_>) -> T) -> T {
         let mut env = Env {
             now: Instant::from_secs(1),
             entropy: &mut self.told,
-            primitives: &SoftPrimitives,
+            primitives: &FixedCookie,
             config: &self.config,
             ipsec: &self.ipsec,
             net: &self.net,
@@ -301,7 +347,7 @@ fn initiator() -> Side {
 
 fn responder() -> Side {
     let y = "80".repeat(20);
-    let told = [CKY_R, &y, NR, QUICK_NR];
+    let told = [COOKIE_SECRET, &y, NR, QUICK_NR];
     let mut side = Side::new(
         "61.115.117.39",
         "63.12.66.122",
@@ -378,9 +424,133 @@ fn whole_messages() {
     assert!(a.told.0.is_empty() && b.told.0.is_empty());
     assert_eq!(
         (
-            a.endpoint.exchanges().count(),
-            b.endpoint.exchanges().count()
+            a.endpoint.exchanges(Instant::from_secs(1)).count(),
+            b.endpoint.exchanges(Instant::from_secs(1)).count()
         ),
         (0, 0)
+    );
+}
+
+/// The end of phase 1 on both sides, without a quick mode.
+fn phase_1() -> (Side, Side) {
+    let (mut a, b) = (initiator(), responder());
+    a.receive(&header(2, 5, 1, "00000000", CIPHER_6));
+    assert!(matches!(a.asked().remove(0).1, Ask::Reserve { .. }));
+    (a, b)
+}
+
+/// What protects exchanges under the trace's ISAKMP SA.
+fn session() -> (Skeyid, Secret, Iv) {
+    let cookie = |text| Cookie(hex(text).try_into().unwrap());
+    let (ni, nr) = (hex(NI), hex(NR));
+    let psk = hex("686f6765686f6765");
+    let root = Root::pre_shared(&SoftPrimitives, Hash::Sha1, &psk, (&ni, &nr));
+    let cookies = (cookie(CKY_I), cookie(CKY_R));
+    let skeyid = root.expand(&SoftPrimitives, &hex(GXY), cookies);
+    let key = skeyid.cipher_key(&SoftPrimitives, Cipher::Des);
+    let publics = (&hex(GX)[..], &hex(GY)[..]);
+    let iv = Iv::phase1(&SoftPrimitives, Hash::Sha1, Cipher::Des, publics);
+    let (_, iv) = iv
+        .open(&SoftPrimitives, Cipher::Des, &key, &hex(CIPHER_5))
+        .unwrap();
+    let (_, iv) = iv
+        .open(&SoftPrimitives, Cipher::Des, &key, &hex(CIPHER_6))
+        .unwrap();
+    (skeyid, key, iv)
+}
+
+/// An authentic informational message with one payload.
+fn informational(id: u32, kind: PayloadType, body: &[u8]) -> Vec<u8> {
+    let (skeyid, key, iv) = session();
+    let mut covered = Writer::new();
+    covered.push(kind, body);
+    let parts = [&id.to_be_bytes()[..], covered.bytes()];
+    let hash = skeyid.authenticate(&SoftPrimitives, &parts);
+    let mut writer = Writer::new();
+    writer
+        .push(PayloadType::HASH, hash.as_bytes())
+        .push(kind, body);
+    let mut iv = iv.later(&SoftPrimitives, Hash::Sha1, Cipher::Des, MessageId(id));
+    let sealed = iv.seal(&SoftPrimitives, Cipher::Des, &key, writer.bytes());
+    let text: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+    header(5, 8, 1, &format!("{id:08x}"), &text)
+}
+
+/// The Delete of protocol-notes: out of the state machine when the message id is given.
+#[test]
+fn a_delete_with_the_traces_keys() {
+    let (_, mut b) = phase_1();
+    b.told.0 = vec![hex("a1b2c3d4")];
+    let removed = RemovedBundle {
+        bundle: bundle(),
+        policy: PolicyId(Id {
+            slot: 0,
+            generation: 0,
+        }),
+        peer: b.path.peer.ip(),
+        inbound: vec![(Protocol::Esp, Spi(0x2270_95c8))],
+        isakmp_sa: Some(1),
+        was_valid: true,
+    };
+    b.call(|endpoint, env| endpoint.bundle_removed(env, &removed, RemoveWhy::Configuration));
+    let sent = b.sent();
+    let (_, key, iv) = session();
+    let id = MessageId(0xa1b2_c3d4);
+    let iv = iv.later(&SoftPrimitives, Hash::Sha1, Cipher::Des, id);
+    let (plain, _) = iv
+        .open(&SoftPrimitives, Cipher::Des, &key, &sent[28..])
+        .unwrap();
+    let hash = "0c000018249506211e7589411dadbe7077c2e6d3fa246cf2";
+    let expected = hex(&format!("{hash}000000100000000103040001227095c8"));
+    assert_eq!(plain[..expected.len()], expected);
+    assert_eq!(
+        sent[..28],
+        header(5, 8, 1, "a1b2c3d4", &"00".repeat(plain.len()))[..28]
+    );
+}
+
+/// INITIAL-CONTACT that comes by itself, as some peers send it: heard once, and only where it is
+/// authentic; a message id is never heard twice.
+#[test]
+fn initial_contact_in_an_informational_exchange() {
+    let (_, mut b) = phase_1();
+    let cookie = |text| Cookie(hex(text).try_into().unwrap());
+    let body = Notify::initial_contact(cookie(CKY_I), cookie(CKY_R));
+    let restarted = |b: &mut Side, message: &[u8]| {
+        b.receive(message);
+        let mut restarted = 0;
+        while let Some(action) = b.endpoint.next_action() {
+            restarted += usize::from(matches!(action, isakmp_core::Action::PeerRestarted(_)));
+        }
+        restarted
+    };
+    let message = informational(0x11, PayloadType::N, &body);
+    let mut forged = message.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(restarted(&mut b, &forged), 0);
+    assert_eq!(restarted(&mut b, &message), 1);
+    assert_eq!(restarted(&mut b, &message), 0);
+    let again = informational(0x12, PayloadType::N, &body);
+    assert_eq!(restarted(&mut b, &again), 0);
+    assert_eq!(
+        b.endpoint.sas().count(),
+        1,
+        "not the SA under which it was said"
+    );
+}
+
+/// A repetition of message 5 is answered to the peer of the SA, wherever it comes from.
+#[test]
+fn answers_go_to_the_peer_only() {
+    let (_, mut b) = phase_1();
+    let right = b.path;
+    b.path.peer = "9.9.9.9:500".parse().unwrap();
+    b.receive(&header(2, 5, 1, "00000000", CIPHER_5));
+    let Some(isakmp_core::Action::Send { path, bytes }) = b.endpoint.next_action() else {
+        panic!("message 6 again");
+    };
+    assert_eq!(
+        (path, bytes),
+        (right, header(2, 5, 1, "00000000", CIPHER_6))
     );
 }

@@ -65,7 +65,7 @@ fn main() -> io::Result<()> {
                 Output::Wan(packet) => writeln!(out, "wire {}", hex(&packet))?,
                 Output::Lan(packet) => writeln!(out, "lan {}", hex(&packet))?,
                 Output::Report(DeviceReport::Dropped { why, .. }) => writeln!(out, "drop {why}")?,
-                Output::Report(_) => {}
+                Output::Report(_) | Output::Ask(..) => {}
             }
         }
         writeln!(out, ".")?;

@@ -4,17 +4,21 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+pub mod ends;
 pub mod fuzzing;
 pub mod screens;
 
 use core::net::Ipv4Addr;
 use std::path::Path;
 
+use config_lang::message::Severity;
 use hw_offload::{Engines, SoftEngines};
 use ipsec_core::Instant;
 use ipsec_core::SaState;
 use isakmp_core::Report;
 use isakmp_core::device::DeviceReport;
+use isakmp_core::reason::Subject;
+use isakmp_core::wire::ExchangeType;
 use lab::{Buf, Happening, Pair, Side};
 
 /// A host behind A in the basic configurations.
@@ -107,6 +111,123 @@ pub fn bundles<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, side: Side) -> usize {
     let ids: Vec<_> = plane.bundles().map(|(id, _)| id).collect();
     let valid = |id: &ipsec_core::BundleId| plane.bundle_state(*id) == Some(SaState::Valid);
     ids.iter().filter(|id| valid(id)).count()
+}
+
+/// ISAKMP SAs of a side.
+pub fn isakmp_sas<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, side: Side) -> usize {
+    pair.router(side).device.endpoint().sas().count()
+}
+
+/// When a side sent a message of an exchange type, each transmission.
+pub fn transmissions<E: Engines<Buf = Buf>>(
+    pair: &Pair<E>,
+    side: Side,
+    of: (ExchangeType, u8),
+) -> Vec<Instant> {
+    isakmp(pair)
+        .filter_map(|(happening, report)| match report {
+            Report::Message {
+                sent: true,
+                kind,
+                message,
+                ..
+            } if happening.side == side && (*kind, *message) == of => Some(happening.at),
+            _ => None,
+        })
+        .collect()
+}
+
+/// When negotiations of a side failed, and with which subject.
+pub fn failed<E: Engines<Buf = Buf>>(pair: &Pair<E>, side: Side) -> Vec<(Instant, Subject)> {
+    isakmp(pair)
+        .filter(|(happening, _)| happening.side == side)
+        .filter_map(|(happening, report)| match report {
+            Report::Failed { reason, .. } => Some((happening.at, reason.subject)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Runs from one second to another with a ping from both sides every second, which must not notice
+/// what else is going on.
+///
+/// # Panics
+/// When one is not answered at its first request.
+pub fn steady<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, from: u64, to: u64) {
+    for start in (from..to).step_by(10) {
+        let end = to.min(start + 10);
+        pair.pings.clear();
+        for second in start..end {
+            pair.ping(HOST_A, HOST_B, Instant::from_secs(second));
+            pair.ping(HOST_B, HOST_A, Instant::from_secs(second));
+        }
+        pair.run_to(Instant::from_micros(end * 1_000_000 - 1));
+        for ping in &pair.pings {
+            let first = ping.answered.is_some() && ping.sent == 1;
+            assert!(first, "{ping:?}: {:?}", failures(pair));
+        }
+    }
+}
+
+/// Nothing is under way on either side: no exchange, no packet with an engine or in a queue, no
+/// buffer that did not come back, no bundle that is not whole.
+///
+/// # Panics
+/// When something is.
+pub fn at_rest<E: Engines<Buf = Buf>>(pair: &mut Pair<E>) {
+    let now = pair.now;
+    for side in [Side::A, Side::B] {
+        let router = pair.router(side);
+        let exchanges: Vec<_> = router.device.endpoint().exchanges(now).collect();
+        assert!(exchanges.is_empty(), "{side}: {exchanges:?}");
+        let plane = router.device.plane();
+        assert_eq!(plane.in_flight(), 0, "{side}: packets in flight");
+        for (id, bundle) in plane.bundles() {
+            let state = plane.bundle_state(id);
+            assert_eq!(state, Some(SaState::Valid), "{side}: {bundle:?}");
+        }
+        for (_, policy) in plane.policies() {
+            assert_eq!(
+                policy.queued, 0,
+                "{side}: packets of {}",
+                policy.config.name
+            );
+        }
+        assert_eq!(router.world.outstanding, 0, "{side}: buffers");
+    }
+}
+
+/// Executes a command that must simply work.
+///
+/// # Panics
+/// When it does not.
+pub fn command<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, side: Side, line: &str) -> String {
+    let now = pair.now;
+    let outcome = pair.router(side).command(now, line);
+    assert_eq!(outcome.worst, Severity::Info, "{line}: {}", outcome.text);
+    pair.turn(side);
+    outcome.text
+}
+
+/// Both configurations with one text replaced by another, which must occur.
+///
+/// # Panics
+/// When it does not.
+#[must_use]
+pub fn both(configs: &[String; 2], from: &str, to: &str) -> [String; 2] {
+    [0, 1].map(|place| one(configs, place, from, to)[place].clone())
+}
+
+/// The same in one configuration, 0 or 1.
+///
+/// # Panics
+/// When the text does not occur.
+#[must_use]
+pub fn one(configs: &[String; 2], place: usize, from: &str, to: &str) -> [String; 2] {
+    let mut changed = configs.clone();
+    assert!(changed[place].contains(from), "no {from}");
+    changed[place] = changed[place].replace(from, to);
+    changed
 }
 
 /// Runs a story once with software engines and several times with slow ones, whose jobs complete 1

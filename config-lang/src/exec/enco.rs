@@ -1,9 +1,12 @@
 //! CREATE, DESTROY and SHOW ENCO KEY.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
-use hw_offload::{Engines, KeyKind, KeyNumber, KeyRecord, parse_value, random_value};
+use hw_offload::{
+    Engines, KeyKind, KeyNumber, KeyRecord, Secret, parse_value, random_value, read_rsa,
+};
 use isakmp_core::device::State;
 
 use super::{Look, Plan};
@@ -25,6 +28,19 @@ pub(super) fn create<E: Engines>(
         .keys
         .admits(number)
         .map_err(|fault| error(1, format!("{fault}")))?;
+    let description = command.text("DESCRIPTION").map(String::from);
+    let record = |kind, value| KeyRecord {
+        kind,
+        value,
+        description: description.clone(),
+        address: None,
+    };
+    if command.word("TYPE") == Some("RSA") {
+        return create_rsa(look, command, number, record);
+    }
+    if let Some(file) = command.get("FILE") {
+        return Err(error(4, "FILE is only valid with TYPE=RSA".into()).about(file.at));
+    }
     let kind = match command.word("TYPE") {
         Some("DES") => KeyKind::Des,
         Some("3DES") => KeyKind::TripleDes,
@@ -58,16 +74,59 @@ pub(super) fn create<E: Engines>(
             })?
         }
     };
-    let description = command.text("DESCRIPTION").map(String::from);
-    Ok(Plan::CreateKey(
-        number,
-        KeyRecord {
-            kind,
-            value,
-            description,
-            address: None,
-        },
-    ))
+    Ok(Plan::CreateKey(number, record(kind, value)))
+}
+
+/// An RSA key comes from a file, or is made by the engine, which takes its time.
+fn create_rsa<E: Engines>(
+    look: &Look<'_, E>,
+    command: &Parsed,
+    number: KeyNumber,
+    record: impl Fn(KeyKind, Secret) -> KeyRecord,
+) -> Result<Plan, Message> {
+    if let Some(given) = command.get("VALUE") {
+        let text = "VALUE is only valid with TYPE=GENERAL, DES, 3DES and AES";
+        return Err(error(4, text.into()).about(given.at));
+    }
+    match (command.get("FILE"), command.get("RANDOM")) {
+        (Some(_), Some(random)) => {
+            Err(error(2, "FILE and RANDOM exclude each other".into()).about(random.at))
+        }
+        (None, None) => Err(error(3, "FILE or RANDOM is required".into())),
+        (Some(given), None) => {
+            if let Some(length) = command.get("LENGTH") {
+                return Err(error(4, "LENGTH is only valid with RANDOM".into()).about(length.at));
+            }
+            let name = command.text("FILE").unwrap_or("");
+            let content = look.host.read_file(name).ok_or_else(|| {
+                error(10, format!("the file {name} does not exist")).about(given.at)
+            })?;
+            let (kind, value) = read_rsa(&content)
+                .map_err(|fault| error(5, format!("FILE: {fault}")).about(given.at))?;
+            Ok(Plan::CreateKey(number, record(kind, value)))
+        }
+        (None, Some(_)) => {
+            let bits = command.number("LENGTH").unwrap_or(2048);
+            let bits = u16::try_from(bits).unwrap_or(u16::MAX);
+            if !(1024..=8192).contains(&bits) {
+                let text = "LENGTH of an RSA key is 1024 to 8192 bits";
+                let message = error(6, text.into());
+                return Err(match command.get("LENGTH") {
+                    Some(length) => message.about(length.at),
+                    None => message,
+                });
+            }
+            let key = record(KeyKind::Rsa, Secret::copy_of(&[]));
+            Ok(Plan::GenerateKey(number, key, bits))
+        }
+    }
+}
+
+/// SET ENCO DHPADDING.
+pub(super) fn set<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Plan {
+    let mut config = look.device.state().isakmp.clone();
+    config.dh_padding = command.bool("DHPADDING");
+    Plan::Isakmp(Box::new(config), None)
 }
 
 pub(super) fn destroy(state: &State, command: &Parsed) -> Result<Plan, Message> {
@@ -79,7 +138,8 @@ pub(super) fn destroy(state: &State, command: &Parsed) -> Result<Plan, Message> 
         .isakmp
         .policies
         .iter()
-        .any(|policy| policy.key == Some(number))
+        .any(|policy| [policy.key, policy.local_rsa_key].contains(&Some(number)))
+        || state.isakmp.local_rsa_key == Some(number)
         || state
             .ipsec
             .sa_specs

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use hw_offload::{Cipher, Engines};
 use ipsec_core::model::{
@@ -11,7 +12,7 @@ use ipsec_core::model::{
 };
 use isakmp_core::device::State;
 
-use super::{Look, Plan, not_yet_command, refuse_later};
+use super::{Look, Plan, not_yet_command, refuse_later, warning};
 use crate::message::{Message, Module};
 use crate::parse::{Parsed, Value};
 use crate::show;
@@ -193,12 +194,20 @@ fn sa_spec(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<P
     record
         .check_keys(&state.keys)
         .map_err(|fault| refused(&fault))?;
+    let warning = command
+        .get("HASHALG")
+        .filter(|_| record.protocol == Protocol::Esp && record.hashalg == Some(HashAlg::Null))
+        .map(|given| {
+            let text = "ESP with HASHALG=NULL lets anybody change packets unnoticed; use it only \
+                        together with AH";
+            warning(Module::Ipsec, 21, text).about(given.at)
+        });
     match place.and_then(|place| config.sa_specs.get_mut(place)) {
         Some(old) => *old = record,
         None => config.sa_specs.push(record),
     }
     check_all(state, &config)?;
-    Ok(Plan::Ipsec(Box::new(config), None))
+    Ok(Plan::Ipsec(Box::new(config), None).warned(warning))
 }
 
 /// What refers to a changed record must still be sound.
@@ -258,12 +267,29 @@ fn bundle(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
     record
         .check(&config.sa_specs)
         .map_err(|fault| refused(&fault))?;
+    let protocol = |group: &Vec<u8>| {
+        let spec = config.sa_spec(*group.first()?)?;
+        Some(spec.protocol)
+    };
+    let warning = command
+        .get("STRING")
+        .filter(|_| {
+            record.string.candidates().iter().any(|groups| {
+                let protocols: Vec<_> = groups.iter().map(protocol).collect();
+                protocols == [Some(Protocol::Ah), Some(Protocol::Esp)]
+            })
+        })
+        .map(|given| {
+            let text = "AH before ESP authenticates what is only then enciphered; write the ESP \
+                        specification first";
+            warning(Module::Ipsec, 22, text).about(given.at)
+        });
     match place.and_then(|place| config.bundles.get_mut(place)) {
         Some(old) => *old = record,
         None => config.bundles.push(record),
     }
     check_all(state, &config)?;
-    Ok(Plan::Ipsec(Box::new(config), None))
+    Ok(Plan::Ipsec(Box::new(config), None).warned(warning))
 }
 
 fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Plan, Message> {
@@ -277,7 +303,7 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
         matches!(
             given.name,
             "IPROUTETEMPLATE" | "SASELECTORFROMPKT" | "SABUNDLE"
-        ) || given.name == "RESPONDBADSPI" && given.value == Value::Bool(true)
+        )
     })?;
     let mut record = match (
         command.spec.verb,
@@ -312,6 +338,11 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
     record
         .check(&config, &state.keys)
         .map_err(|fault| refused(&fault))?;
+    let warning = ["GROUP", "USEPFSKEY"]
+        .into_iter()
+        .find_map(|name| command.get(name))
+        .filter(|_| record.pfs_group() == Some(0))
+        .map(|given| super::group_0(Module::Ipsec).about(given.at));
     let position = command.small("POSITION");
     match place {
         Some(place) if position.is_none() => {
@@ -326,10 +357,8 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
             config.insert_policy(record, position);
         }
     }
-    Ok(Plan::Ipsec(
-        Box::new(config),
-        changed.filter(|_| place.is_some()),
-    ))
+    let changed = changed.filter(|_| place.is_some());
+    Ok(Plan::Ipsec(Box::new(config), changed).warned(warning))
 }
 
 /// Overlays a record with what was given.

@@ -12,9 +12,9 @@ use isakmp_core::config::{
 };
 use isakmp_core::negotiate::phase1::hash_of_word;
 
-use super::{Look, Plan, not_yet_command, refuse_later};
+use super::{Look, Plan, not_yet_command};
 use crate::message::{Message, Module};
-use crate::parse::{Given, Parsed, Value};
+use crate::parse::{Parsed, Value};
 use crate::show;
 
 fn error(number: u16, text: String) -> Message {
@@ -33,7 +33,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 local_rsa_key: command.small("LOCALRSAKEY").or(config.local_rsa_key),
                 policy_server: command.bool("POLICYSERVERENABLED").or(config.policy_server),
                 policy_file: text("POLICYFILENAME").or(config.policy_file),
-                policies: config.policies,
+                ..config
             };
             Ok(Plan::Isakmp(Box::new(config), None))
         }
@@ -59,19 +59,6 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
     }
 }
 
-/// What this version keeps and shows but does not act on yet.
-fn is_later(given: &Given) -> bool {
-    match (given.name, &given.value) {
-        ("NATTRAVERSAL" | "REKEY" | "PRENEGOTIATE" | "SETCOMMITBIT", Value::Bool(on)) => *on,
-        ("DPDMODE" | "HEARTBEATMODE" | "XAUTH", Value::Word(word)) => *word != "NONE",
-        ("MODE", Value::Word(word)) => *word == "AGGRESSIVE",
-        ("RETRYIKEATTEMPTS", Value::Number(n)) => *n > 0,
-        ("RETRYIKEATTEMPTS", Value::Word(_)) | ("EXPIRYKBYTES" | "SRCINTERFACE", _) => true,
-        ("PHASE2XCHGLIMIT", Value::Number(_)) => true,
-        _ => false,
-    }
-}
-
 fn policy<E: Engines>(
     look: &Look<'_, E>,
     mut config: IsakmpConfig,
@@ -83,7 +70,6 @@ fn policy<E: Engines>(
         .iter()
         .position(|policy| policy.name == *name);
     let changed = Some(Name::new(name)).filter(|_| place.is_some());
-    refuse_later(Module::Isakmp, command, is_later)?;
     let peer = match command.get("PEER").map(|given| &given.value) {
         Some(Value::Address(address)) => Some(PeerAddress::Address(*address)),
         Some(Value::Text(text)) => Some(PeerAddress::Host(Name::new(text))),
@@ -128,11 +114,15 @@ fn policy<E: Engines>(
         };
         error(number, format!("{fault}"))
     })?;
+    let warning = command
+        .get("GROUP")
+        .filter(|_| record.group == Some(DhGroup::Modp512))
+        .map(|given| super::group_0(Module::Isakmp).about(given.at));
     match place.and_then(|place| config.policies.get_mut(place)) {
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
-    Ok(Plan::Isakmp(Box::new(config), changed))
+    Ok(Plan::Isakmp(Box::new(config), changed).warned(warning))
 }
 
 /// Overlays a record with what was given.
@@ -147,6 +137,7 @@ fn fill(record: &mut IsakmpPolicyConfig, command: &Parsed) {
             | Value::Selector(_)
             | Value::Mask(_)
             | Value::Bundle(_)
+            | Value::Words(_)
             | Value::Flag => {}
         }
     }

@@ -11,6 +11,7 @@ pub(crate) use ipsec::PROTOCOLS;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
 use ipsec_core::Instant;
@@ -32,6 +33,8 @@ pub enum Plan {
     Foreign(Message),
     /// A new key.
     CreateKey(KeyNumber, KeyRecord),
+    /// A new RSA key of so many bits, which the engine makes.
+    GenerateKey(KeyNumber, KeyRecord, u16),
     /// A key goes.
     DestroyKey(KeyNumber),
     /// The IPsec configuration becomes this; the bundles of the policies named go.
@@ -54,6 +57,18 @@ pub enum Plan {
     BootConfig(String),
     /// ENABLE SYSTEM SECURITY MODE.
     SecurityMode,
+    /// Something that works, but that a person should know about.
+    Warned(Box<Self>, Message),
+}
+
+impl Plan {
+    /// The same with a warning, if there is one.
+    fn warned(self, warning: Option<Message>) -> Self {
+        match warning {
+            Some(message) => Self::Warned(Box::new(self), message),
+            None => self,
+        }
+    }
 }
 
 /// What the world outside does for commands.
@@ -66,6 +81,9 @@ pub trait Host {
 
     /// Whether a file is there.
     fn has_file(&self, name: &str) -> bool;
+
+    /// A file's content.
+    fn read_file(&self, name: &str) -> Option<Vec<u8>>;
 }
 
 /// What a command may look at while it is planned.
@@ -92,6 +110,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
     match words {
         ("CREATE", ["ENCO", "KEY"]) => enco::create(look, command),
         ("DESTROY", ["ENCO", "KEY"]) => enco::destroy(state, command),
+        ("SET", ["ENCO", "DHPADDING"]) => Ok(enco::set(look, command)),
         ("SHOW", ["ENCO", "KEY"]) => enco::show(state, command),
         (_, ["IPSEC", ..]) => ipsec::plan(look, command),
         (_, ["ISAKMP", ..]) => isakmp::plan(look, command),
@@ -125,6 +144,7 @@ pub fn apply<E: Engines>(
         Plan::Print(text) => Outcome {
             text,
             worst: Severity::Info,
+            at: None,
             login: None,
         },
         Plan::Foreign(message) => Outcome::message(message),
@@ -132,6 +152,12 @@ pub fn apply<E: Engines>(
             Ok(()) => done(Module::Enco),
             Err(error) => Outcome::message(Message::error(Module::Enco, 9, format!("{error}"))),
         },
+        Plan::GenerateKey(number, key, bits) => {
+            match device.generate_rsa_key(entropy, number, key, bits) {
+                Ok(()) => done(Module::Enco),
+                Err(fault) => Outcome::message(Message::error(Module::Enco, 9, format!("{fault}"))),
+            }
+        }
         Plan::DestroyKey(number) => {
             // The plan has seen it.
             let _ = device.state_mut().keys.destroy(number);
@@ -162,6 +188,7 @@ pub fn apply<E: Engines>(
                 device.disable_isakmp(now, entropy);
             }
             device.state_mut().isakmp = *config;
+            device.reconfigure_isakmp(now, entropy);
             if was != is {
                 let word = if is { "enabled" } else { "disabled" };
                 let line = format!("ISAKMP has been {word}");
@@ -206,6 +233,13 @@ pub fn apply<E: Engines>(
             device.state_mut().security_mode = true;
             done(Module::System)
         }
+        Plan::Warned(plan, message) => {
+            let outcome = apply(device, now, entropy, host, *plan);
+            match outcome.worst {
+                Severity::Info => Outcome::message(message),
+                Severity::Warning | Severity::Error => outcome,
+            }
+        }
     }
 }
 
@@ -216,6 +250,8 @@ pub struct Outcome {
     pub text: String,
     /// The worst message in it.
     pub worst: Severity,
+    /// The word that it is about, if it is about one.
+    pub at: Option<Column>,
     /// Who is logged in from now on.
     pub login: Option<Name>,
 }
@@ -227,6 +263,7 @@ impl Outcome {
         Self {
             text: format!("{message}\n"),
             worst: message.severity,
+            at: message.at,
             login: None,
         }
     }
@@ -239,6 +276,17 @@ fn full_name(command: &Parsed) -> String {
         name.push_str(word);
     }
     name
+}
+
+fn warning(module: Module, number: u16, text: &str) -> Message {
+    Message::new(Severity::Warning, module, number, text.into())
+}
+
+/// The 512-bit group is there because the routers have it.
+fn group_0(module: Module) -> Message {
+    let text = "GROUP=0 has 512 bits, which anybody can break in hours; use it only where the peer \
+                has no other group";
+    warning(module, 20, text)
 }
 
 /// The answer for what a later version will do.

@@ -1,11 +1,13 @@
 //! Users, files, log and security mode.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
 use hw_offload::Engines;
 use ipsec_core::model::Name;
 use isakmp_core::device::{LogModule, PasswordHash, Privilege, User};
+use isakmp_core::identity;
 
 use super::{Look, Plan, not_yet_command};
 use crate::message::{Message, Module};
@@ -36,7 +38,18 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 name: Name::new(name),
                 password,
                 privilege,
+                login: command.bool("LOGIN") != Some(false),
             }))
+        }
+        ("SET", ["SYSTEM", "DISTINGUISHEDNAME"]) => {
+            let text = command.text("DISTINGUISHEDNAME").unwrap_or("");
+            if !text.contains('=') {
+                return Err(error(7, format!("{text} is no distinguished name")));
+            }
+            identity::parse(text).map_err(|fault| error(7, format!("{fault}")))?;
+            let mut config = state.isakmp.clone();
+            config.distinguished_name = Some(String::from(text));
+            Ok(Plan::Isakmp(Box::new(config), None))
         }
         ("LOGIN", []) => {
             let name = command
@@ -44,8 +57,11 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .first()
                 .and_then(|given| command.text(given.name));
             let name = name.unwrap_or("");
-            if state.users.get(name).is_none() {
+            let Some(user) = state.users.get(name) else {
                 return Err(error(3, format!("the user {name} does not exist")));
+            };
+            if !user.login {
+                return Err(error(6, format!("the user {name} has LOGIN=NO")));
             }
             if !look.script {
                 return Err(error(

@@ -31,6 +31,8 @@ pub struct Param {
 pub enum Kind {
     /// One of these words.
     Enum(&'static [&'static str]),
+    /// Some of these words, with commas between them.
+    List(&'static [&'static str]),
     /// ON, OFF, TRUE, FALSE, YES, NO.
     Bool,
     /// A decimal number.
@@ -96,6 +98,7 @@ impl Kind {
         };
         match self {
             Self::Enum(words) => format!("one of {}", words.join(", ")),
+            Self::List(words) => format!("some of {} with commas between", words.join(", ")),
             Self::Bool => "ON, OFF, TRUE or FALSE".into(),
             Self::Int {
                 min, max, words, ..

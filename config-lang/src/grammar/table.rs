@@ -148,7 +148,10 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            must("TYPE", Kind::Enum(&["GENERAL", "DES", "3DES", "AES"])),
+            must(
+                "TYPE",
+                Kind::Enum(&["GENERAL", "DES", "3DES", "AES", "RSA"]),
+            ),
             may(
                 "VALUE",
                 Kind::Text {
@@ -157,6 +160,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
+            may("FILE", Kind::File),
             may("RANDOM", Kind::Flag),
             may(
                 "LENGTH",
@@ -868,7 +872,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["IPSEC", "COUNTER"],
         params: &[may(
             "COUNTER",
-            Kind::Enum(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD", "ALL"]),
+            Kind::List(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD", "ALL"]),
         )],
     },
     Spec {
@@ -947,6 +951,11 @@ pub const COMMANDS: &[Spec] = &[
         verb: "SET",
         object: &["CONFIG"],
         params: &[must("CONFIG", Kind::File)],
+    },
+    Spec {
+        verb: "SET",
+        object: &["ENCO", "DHPADDING"],
+        params: &[must("DHPADDING", Kind::Bool)],
     },
     Spec {
         verb: "SET",
@@ -1370,6 +1379,11 @@ pub const COMMANDS: &[Spec] = &[
         ],
     },
     Spec {
+        verb: "SET",
+        object: &["SYSTEM", "DISTINGUISHEDNAME"],
+        params: &[must("DISTINGUISHEDNAME", Kind::Id)],
+    },
+    Spec {
         verb: "SHOW",
         object: &["CONFIG"],
         params: &[
@@ -1413,7 +1427,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["IPSEC", "COUNTERS"],
         params: &[may(
             "COUNTERS",
-            Kind::Enum(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD"]),
+            Kind::List(&["AH", "ALG", "ESP", "MAIN", "SAD", "SETUP", "SPD"]),
         )],
     },
     Spec {

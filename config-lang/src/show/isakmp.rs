@@ -112,27 +112,29 @@ pub(crate) fn isakmp_sa(endpoint: &Endpoint, now: Instant, number: u32) -> Optio
     );
     screen.field(2, "Do Xauth", truth(false));
     screen.field(4, "Xauth Finished", truth(true));
-    screen.field(2, "Expiry Limit (bytes)", "-");
-    screen.field(2, "Soft Expiry Limit (bytes)", "-");
-    screen.field(2, "Bytes seen", "-");
+    let hard = sa.lifetime.hard_bytes();
+    screen.field(2, "Expiry Limit (bytes)", or_dash(hard));
+    screen.field(2, "Soft Expiry Limit (bytes)", or_dash(sa.soft_bytes()));
+    screen.field(2, "Bytes seen", or_dash(hard.map(|_| sa.bytes)));
     screen.field(2, "Expiry Limit (seconds)", sa.lifetime.seconds);
     screen.field(2, "Soft Expiry Limit (seconds)", sa.soft_seconds);
     screen.field(2, "Seconds since creation", now.since(sa.since).as_secs());
-    screen.field(2, "Number of Phase 2 exchanges allowed", u32::MAX);
+    let limit = policy.phase2_limit().number();
+    screen.field(2, "Number of Phase 2 exchanges allowed", limit);
     screen.field(
         2,
         "Number of acquires queued",
         endpoint.queued(sa.path.peer.ip()),
     );
     screen.line("Sa Definition Information:");
-    screen.field(2, "Authentication Type", "PRESHARED");
+    screen.field(2, "Authentication Type", policy.auth_type());
     screen.field(2, "Encryption Algorithm", cipher_text(agreed.cipher));
     screen.field(2, "Hash Algorithm", hash_word(agreed.hash));
     screen.field(2, "group Type", "MODP");
     screen.field(2, "group Description", group_text(agreed.group));
     screen.field(2, "DH Private Exponent Bits", policy.exponent_bits());
-    screen.field(2, "expiry seconds", agreed.seconds);
-    screen.field(2, "expiry kilobytes", "-");
+    screen.field(2, "expiry seconds", agreed.life.seconds);
+    screen.field(2, "expiry kilobytes", or_dash(agreed.life.kbytes));
     screen.line("XAuth Information:");
     screen.field(2, "Id", 0);
     screen.field(2, "Next Message", "UNKNOWN");

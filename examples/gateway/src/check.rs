@@ -1,5 +1,7 @@
 //! `gateway check`: every line parsed and executed on a fresh device, offline.
 
+use std::path::Path;
+
 use config_lang::Finding;
 use config_lang::message::Severity;
 use hw_offload::SoftEngines;
@@ -18,6 +20,7 @@ pub(crate) fn run(files: &[String]) -> Result<bool, String> {
     for file in files {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
         let mut router = Router::new(SoftEngines::new(256, 64, 64), 1);
+        router.host.folder = Path::new(file).parent().map(Path::to_owned);
         let findings = router.run_script(Instant::ZERO, &text);
         good &= print_findings(file, &findings);
     }

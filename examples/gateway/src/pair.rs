@@ -1,6 +1,7 @@
 //! `gateway pair`: two routers in one process on a virtual clock.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use ipsec_core::model::Direction;
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
     for (side, path) in [Side::A, Side::B].into_iter().zip(&args.files) {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+        pair.router(side).host.folder = path.parent().map(Path::to_owned);
         let findings = pair.router(side).run_script(Instant::ZERO, &text);
         good &= print_findings(&name, &findings);
     }
@@ -226,6 +228,7 @@ fn negotiation(side: Side, reason: &Reason) -> Option<(u8, String)> {
             8,
             format!("The pre-shared keys differ, as far as {side} can tell: {advice}."),
         ),
+        (Subject::Refused, _) => (2, format!("{side}: {reason} - {advice}.")),
         (Subject::Timeout, _) => (1, format!("{side}: {reason} - {advice}.")),
         _ => (7, format!("{side}: {reason} - {advice}.")),
     })

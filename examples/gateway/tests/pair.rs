@@ -191,3 +191,109 @@ fn wrong_arguments_are_named() {
         assert!(text.contains(want), "{args:?}: {text}");
     }
 }
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = fs::read_to_string(readme).expect("the README is there");
+    let (_, shown) = readme.split_once("```text\n").expect("a picture");
+    let (shown, rest) = shown.split_once("```").expect("its end");
+    let (_, text) = pair(&config("basic-isakmp-vpn.a"), &config("basic-isakmp-vpn.b"));
+    let ours: Vec<&str> = text.lines().collect();
+    let mut from = 0;
+    for line in shown.lines().filter(|line| !line.is_empty()) {
+        let found = ours[from..].iter().position(|ours| *ours == line);
+        from += found.unwrap_or_else(|| panic!("{line} is not in {text}")) + 1;
+    }
+    // The refusal that the README quotes.
+    let quoted = rest.split('`').find(|part| part.starts_with("B refused"));
+    let quoted = quoted.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let a = changed(
+        "basic-isakmp-vpn.b",
+        "SENDN=TRUE",
+        "SENDN=TRUE ENCALG=3DESOUTER",
+    );
+    let (_, text) = pair(&config("basic-isakmp-vpn.a"), &a);
+    let told = text.lines().last().unwrap_or_default();
+    assert_eq!(quoted.as_deref(), Some(told));
+}
+
+#[test]
+fn pings_delay_time_and_debug_are_as_asked_for() {
+    let (a, b) = (config("basic-isakmp-vpn.a"), config("basic-isakmp-vpn.b"));
+    let run = |words: &[&str]| {
+        let mut args = vec![Path::new("pair"), &a, &b];
+        args.extend(words.iter().map(Path::new));
+        let output = gateway(&args);
+        let text = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), text)
+    };
+    // Hosts behind either router; the farther away, the later.
+    let (code, text) = run(&[
+        "--ping",
+        "192.168.20.9",
+        "192.168.10.7",
+        "--ping",
+        "192.168.10.8",
+        "192.168.20.9",
+        "--delay",
+        "500",
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("ping 192.168.20.9 > 192.168.10.7: answered after 5000 ms"),
+        "{text}"
+    );
+    assert!(
+        text.contains("ping 192.168.10.8 > 192.168.20.9: answered after 4500 ms"),
+        "{text}"
+    );
+    // A router's own address; no policy protects that, so it is no success.
+    let (code, text) = run(&["--ping", "1.1.1.1", "2.2.2.2"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.ends_with("2 packets crossed the WAN in clear.\n"),
+        "{text}"
+    );
+    // The end of the time, and no answer by then.
+    let (code, text) = run(&["--loss", "1", "--for", "20"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("no answer to 21 requests"), "{text}");
+    assert!(
+        text.contains("  12.000  Main mode 1: SA [84 bytes] (again, 2)"),
+        "{text}"
+    );
+    assert!(!text.contains("  28.000"), "{text}");
+    // More is told with --debug.
+    let lines = |words: &[&str]| run(words).1.lines().count();
+    assert!(lines(&["--debug"]) > lines(&[]));
+    // Bad weather, each seed its own.
+    for seed in ["11", "12", "13", "14"] {
+        let words = [
+            "--loss",
+            "0.3",
+            "--duplicate",
+            "0.2",
+            "--for",
+            "900",
+            "--seed",
+            seed,
+        ];
+        let (code, text) = run(&words);
+        assert_eq!(code, Some(0), "seed {seed}: {text}");
+    }
+}
+
+#[test]
+fn check_tells_warnings_and_still_succeeds() {
+    let weak = changed("basic-isakmp-vpn.a", "SENDN=TRUE", "SENDN=TRUE GROUP=0");
+    let output = gateway(&[Path::new("check"), &weak, &config("basic-isakmp-vpn.b")]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let head = format!("{}:6:54: warning: ", weak.display());
+    assert!(
+        text.starts_with(&head) && text.contains("GROUP=0"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1, "{text}");
+}

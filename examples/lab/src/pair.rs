@@ -5,13 +5,17 @@ use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use config_lang::Finding;
 use hw_offload::testing::SeededEntropy;
 use hw_offload::{Engines, SoftEngines};
 use ipsec_core::model::{Action, PeerAddress};
 use ipsec_core::wire::flow_of;
 use ipsec_core::{Instant, Limits};
+use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
+use isakmp_core::xauth::{XauthAnswer, XauthStep};
 
+use crate::nat::NatBox;
 use crate::packets::{echo_request, is_echo_reply, is_udp};
 use crate::pcap::Pcap;
 use crate::router::{Buf, Output, Router, first_host};
@@ -69,10 +73,11 @@ pub struct Ping {
     /// When the first request goes out.
     pub start: Instant,
     /// Requests sent.
-    pub sent: u16,
+    pub sent: u32,
     /// When the reply came.
     pub answered: Option<Instant>,
     next: Instant,
+    id: u16,
 }
 
 /// When a packet arrives, its number among those sent, where, and its bytes.
@@ -82,6 +87,12 @@ type Arrival = (Instant, u64, Side, Vec<u8>);
 /// much later than usual it arrives. Asked with the sender, its number on the WAN from 0, and the
 /// packet.
 pub type Road = Box<dyn FnMut(Side, u64, &[u8]) -> Vec<(Duration, Vec<u8>)>>;
+
+/// Is told of every packet that a router hands to the hosts behind it.
+pub type Watch = Box<dyn FnMut(Side, &[u8])>;
+
+/// A RADIUS server; without an answer the question stays open.
+pub type Oracle = Box<dyn FnMut(Side, XauthStep) -> Option<XauthAnswer>>;
 
 /// Two routers in one process.
 pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
@@ -105,7 +116,14 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub clear: u64,
     /// Somebody on the road.
     pub road: Option<Road>,
+    /// Boxes that translate addresses in front of A and B.
+    pub nat: [Option<NatBox>; 2],
+    /// Somebody who knows users that a router does not.
+    pub oracle: Option<Oracle>,
+    /// Somebody behind the routers.
+    pub watch: Option<Watch>,
     crossed: u64,
+    ping_ids: u16,
     random: SeededEntropy,
     queue: BinaryHeap<Reverse<Arrival>>,
     sent: u64,
@@ -140,7 +158,11 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             protected: 0,
             clear: 0,
             road: None,
+            nat: [None, None],
+            oracle: None,
+            watch: None,
             crossed: 0,
+            ping_ids: 0,
             random,
             queue: BinaryHeap::new(),
             sent: 0,
@@ -241,6 +263,8 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Side::B
         };
         let (sent, answered, next) = (0, None, start);
+        let id = self.ping_ids;
+        self.ping_ids = id.wrapping_add(1);
         self.pings.push(Ping {
             side,
             source,
@@ -249,7 +273,23 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             sent,
             answered,
             next,
+            id,
         });
+    }
+
+    /// A router loses all that it learnt, and begins anew with its configuration.
+    pub fn restart(&mut self, side: Side, engines: E, config: &str) -> Vec<Finding> {
+        let (seed, now) = (self.random.next_u64(), self.now);
+        let before = self.router(side).wan_address();
+        let router = self.router(side);
+        *router = Router::new(engines, seed);
+        let findings = router.run_script(now, config);
+        router.settle_wan();
+        if let (None, Some(address)) = (router.wan_address(), before) {
+            router.set_wan_address(now, address);
+        }
+        self.deadlines[side as usize] = Some(now);
+        findings
     }
 
     /// Runs until every ping is answered or the time has come. True if all were answered.
@@ -292,8 +332,14 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             && *at <= now
             && let Some(Reverse((_, _, side, packet))) = self.queue.pop()
         {
-            self.router(side).receive(now, &packet);
-            self.turn(side);
+            let packet = match &mut self.nat[side as usize] {
+                Some(nat) => nat.inward(now, &packet),
+                None => Some(packet),
+            };
+            if let Some(packet) = packet {
+                self.router(side).receive(now, &packet);
+                self.turn(side);
+            }
         }
         for place in 0..self.pings.len() {
             let ping = &mut self.pings[place];
@@ -302,8 +348,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             }
             ping.next = now + Duration::from_secs(1);
             ping.sent += 1;
-            let id = u16::try_from(place).unwrap_or(u16::MAX);
-            let request = echo_request(ping.source, ping.destination, id, ping.sent);
+            let id = ping.id;
+            let sequence = u16::try_from(ping.sent & 0xffff).unwrap_or(0);
+            let request = echo_request(ping.source, ping.destination, id, sequence);
             let side = ping.side;
             if let Some(request) = request {
                 self.router(side).forward(now, &request);
@@ -343,7 +390,18 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 side,
                 report,
             }),
+            Output::Ask(ticket, step) => {
+                let answer = self.oracle.as_mut().and_then(|oracle| oracle(side, step));
+                if let Some(answer) = answer {
+                    self.router(side).answer(now, ticket, Answer::Xauth(answer));
+                }
+            }
             Output::Wan(packet) => {
+                let packet = match &mut self.nat[side as usize] {
+                    Some(nat) => nat.outward(now, &packet),
+                    None => Some(packet),
+                };
+                let Some(packet) = packet else { return };
                 self.capture
                     .add(now, &packet)
                     .expect("memory takes everything");
@@ -367,10 +425,15 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 }
             }
             Output::Lan(packet) => {
+                if let Some(watch) = &mut self.watch {
+                    watch(side, &packet);
+                }
                 if let Some((from, to, id, _)) = is_echo_reply(&packet) {
-                    let ping = self.pings.get_mut(usize::from(id));
-                    if let Some(ping) = ping.filter(|ping| {
-                        ping.side == side && ping.source == to && ping.destination == from
+                    if let Some(ping) = self.pings.iter_mut().find(|ping| {
+                        ping.id == id
+                            && ping.side == side
+                            && ping.source == to
+                            && ping.destination == from
                     }) {
                         ping.answered.get_or_insert(now);
                     }

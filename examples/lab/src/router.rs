@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use bytes::BytesMut;
 use config_lang::{Finding, Host, Surroundings, run_script};
 use hw_offload::testing::SeededEntropy;
-use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine};
-use ipsec_core::model::{Action, IpsecConfig};
+use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
+use ipsec_core::model::{Action, IpsecConfig, Name};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
+use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
 use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
-use isakmp_core::Path;
-use isakmp_core::device::{Device, DeviceReport, Port};
+use isakmp_core::device::{Device, DeviceReport, Port, Query};
+use isakmp_core::natt;
+use isakmp_core::xauth::XauthStep;
+use isakmp_core::{Answer, Path};
 
 use crate::packets;
 
@@ -30,6 +34,8 @@ pub enum Output {
     Lan(Vec<u8>),
     /// Something to tell.
     Report(DeviceReport),
+    /// A user who wants to be judged by RADIUS.
+    Ask(Ticket, XauthStep),
 }
 
 /// A port that collects what a device does, and the storage of its packets.
@@ -37,6 +43,9 @@ pub enum Output {
 pub struct World {
     outputs: Vec<Output>,
     wan: Option<InterfaceId>,
+    /// The addresses of hosts, by names in lower case.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    asked: Vec<(Ticket, Name)>,
     spare: Vec<Buf>,
     /// Buffers handed out and not given back.
     pub outstanding: i64,
@@ -87,6 +96,13 @@ impl Port<Buf> for World {
         }
     }
 
+    fn ask(&mut self, ticket: Ticket, query: Query) {
+        match query {
+            Query::Resolve(name) => self.asked.push((ticket, name)),
+            Query::Radius(step) => self.outputs.push(Output::Ask(ticket, step)),
+        }
+    }
+
     fn report(&mut self, report: DeviceReport) {
         self.outputs.push(Output::Report(report));
     }
@@ -97,6 +113,18 @@ impl Port<Buf> for World {
 pub struct MemoryHost {
     /// The files by name.
     pub files: BTreeMap<String, String>,
+    /// Where files are read that are not in memory; nothing is written there.
+    pub folder: Option<PathBuf>,
+}
+
+impl MemoryHost {
+    /// The place of a file in the folder; a name that could lead out of it has none.
+    fn on_disk(&self, name: &str) -> Option<PathBuf> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let good = !name.starts_with('.') && name.chars().all(plain);
+        let place = self.folder.as_ref()?.join(name);
+        (good && place.is_file()).then_some(place)
+    }
 }
 
 impl Host for MemoryHost {
@@ -106,7 +134,14 @@ impl Host for MemoryHost {
     }
 
     fn has_file(&self, name: &str) -> bool {
-        self.files.contains_key(&name.to_lowercase())
+        self.files.contains_key(&name.to_lowercase()) || self.on_disk(name).is_some()
+    }
+
+    fn read_file(&self, name: &str) -> Option<Vec<u8>> {
+        match self.files.get(&name.to_lowercase()) {
+            Some(text) => Some(text.clone().into_bytes()),
+            None => std::fs::read(self.on_disk(name)?).ok(),
+        }
     }
 }
 
@@ -244,7 +279,12 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         let Some(on) = self.world.wan else { return };
         if let Some((peer, local, payload)) = packets::is_udp(packet) {
             let state = self.device.state();
-            if state.net.is_local(local.ip()) && local.port() == state.isakmp.port() {
+            // Behind the port of NAT traversal is ISAKMP only where the mark says so; the rest is
+            // for the data plane.
+            let marked = matches!(demultiplex(payload), Some(Encapsulated::Ike(_)));
+            let floated = local.port() == natt::PORT && marked;
+            let own = state.net.is_local(local.ip());
+            if own && (local.port() == state.isakmp.port() || floated) {
                 let path = Path { local, peer };
                 let Self {
                     device,
@@ -267,6 +307,14 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         device.inbound(now, entropy, world, on, buffer);
     }
 
+    /// Gives the device the answer to a question of its own.
+    pub fn answer(&mut self, now: Instant, ticket: Ticket, answer: Answer) {
+        let Self {
+            device, entropy, ..
+        } = self;
+        device.answer(now, entropy, ticket, answer);
+    }
+
     /// Lets the device do what is due; returns the next deadline.
     pub fn turn(&mut self, now: Instant) -> Option<Instant> {
         let Self {
@@ -275,7 +323,18 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             entropy,
             ..
         } = self;
+        for (ticket, name) in std::mem::take(&mut world.asked) {
+            let found = world.names.get(&name.as_str().to_lowercase());
+            let answer = Answer::Resolved(found.cloned().unwrap_or_default());
+            device.answer(now, entropy, ticket, answer);
+        }
         let deadline = device.turn(now, entropy, world);
+        // Whoever asks gets an answer at once.
+        let deadline = if world.asked.is_empty() {
+            deadline
+        } else {
+            Some(now)
+        };
         let waits = [
             device.engines().packet().pending(),
             device.engines().public().pending(),

@@ -31,37 +31,92 @@ impl SoftPublic {
     }
 }
 
-/// Checks the job's values and sets the exponentiation up.
+/// Checks the job's values and sets the exponentiation up. RSA is done on the spot: its crate
+/// does not work in steps.
 fn start(job: PublicJob) -> Result<Running, PublicDone> {
     let ticket = job.ticket();
-    let (group, exponent, peer, shared) = match job {
+    let done = |result| PublicDone { ticket, result };
+    let (group, exponent, peer) = match job {
         PublicJob::DhPublic {
             group, exponent, ..
-        } => (group, exponent, None, false),
+        } => (group, exponent, None),
         PublicJob::DhShared {
             group,
             exponent,
             peer,
             ..
-        } => (group, exponent, Some(peer), true),
+        } => (group, exponent, Some(peer)),
+        PublicJob::RsaSign {
+            key, digest, seed, ..
+        } => return Err(done(rsa::sign(&key, &digest, &seed))),
+        PublicJob::RsaVerify {
+            key,
+            digest,
+            signature,
+            ..
+        } => return Err(done(rsa::verify(&key, &digest, &signature))),
+        PublicJob::RsaGenerate { bits, seed, .. } => return Err(done(rsa::generate(bits, &seed))),
     };
-    let fault = if exponent.is_empty() || exponent.len() > group.len() {
-        Some(PublicFault::BadExponent)
-    } else if peer.as_ref().is_some_and(|value| !acceptable(group, value)) {
-        Some(PublicFault::BadPeerValue)
-    } else {
-        None
-    };
-    match fault {
-        Some(fault) => Err(PublicDone {
-            ticket,
-            result: Err(fault),
-        }),
-        None => Ok(Running {
-            ticket,
-            shared,
-            power: Power::new(group, peer.as_deref(), exponent),
-        }),
+    if exponent.is_empty() || exponent.len() > group.len() {
+        return Err(done(Err(PublicFault::BadExponent)));
+    }
+    if peer.as_ref().is_some_and(|value| !acceptable(group, value)) {
+        return Err(done(Err(PublicFault::BadPeerValue)));
+    }
+    Ok(Running {
+        ticket,
+        shared: peer.is_some(),
+        power: Power::new(group, peer.as_deref(), exponent),
+    })
+}
+
+#[cfg(feature = "rsa")]
+mod rsa {
+    use super::{PublicFault, PublicValue};
+    use crate::public::RsaSeed;
+    use crate::rsa_key;
+    use crate::secret::Secret;
+
+    pub(super) fn sign(
+        key: &Secret,
+        digest: &[u8],
+        seed: &RsaSeed,
+    ) -> Result<PublicValue, PublicFault> {
+        rsa_key::sign(key, digest, seed).map(PublicValue::Signature)
+    }
+
+    pub(super) fn verify(
+        key: &[u8],
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<PublicValue, PublicFault> {
+        rsa_key::verify(key, digest, signature).map(|()| PublicValue::Verified)
+    }
+
+    pub(super) fn generate(bits: u16, seed: &RsaSeed) -> Result<PublicValue, PublicFault> {
+        rsa_key::generate(bits, seed).map(PublicValue::PrivateKey)
+    }
+}
+
+/// Without RSA built in, its jobs are accepted and fail, as those of any engine that lacks them.
+#[cfg(not(feature = "rsa"))]
+mod rsa {
+    use super::{PublicFault, PublicValue};
+    use crate::public::RsaSeed;
+    use crate::secret::Secret;
+
+    type Outcome = Result<PublicValue, PublicFault>;
+
+    pub(super) const fn sign(_: &Secret, _: &[u8], _: &RsaSeed) -> Outcome {
+        Err(PublicFault::Unsupported)
+    }
+
+    pub(super) const fn verify(_: &[u8], _: &[u8], _: &[u8]) -> Outcome {
+        Err(PublicFault::Unsupported)
+    }
+
+    pub(super) const fn generate(_: u16, _: &RsaSeed) -> Outcome {
+        Err(PublicFault::Unsupported)
     }
 }
 

@@ -685,13 +685,22 @@ impl PolicyConfig {
                     "UDPTUNNEL=TRUE does not work with PROTOCOL=AH, which protects the addresses",
                 ));
             }
-            // A tunnel may lead IPv4 through IPv6 and the other way round.
-            if spec.mode() == Mode::Transport && foreign {
-                return Err(ConfigFault::Conflict(
-                    "with MODE=TRANSPORT, PEERADDRESS must be of the policy's IPVERSION",
-                ));
-            }
             spec.check_keys(ring)?;
+        }
+        // A tunnel may lead IPv4 through IPv6 and the other way round.
+        let transports = |number: &u8| {
+            config
+                .sa_spec(*number)
+                .is_some_and(|spec| spec.mode() == Mode::Transport)
+        };
+        let candidates = bundle.string.candidates();
+        let no_tunnel = candidates
+            .iter()
+            .any(|candidate| candidate.iter().all(|group| group.iter().any(transports)));
+        if no_tunnel && foreign {
+            return Err(ConfigFault::Conflict(
+                "with MODE=TRANSPORT, PEERADDRESS must be of the policy's IPVERSION",
+            ));
         }
         Ok(())
     }

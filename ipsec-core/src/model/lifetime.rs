@@ -11,6 +11,17 @@ pub enum Role {
     Responder,
 }
 
+impl Role {
+    /// The role of the other side.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Initiator => Self::Responder,
+            Self::Responder => Self::Initiator,
+        }
+    }
+}
+
 /// Hard limits of an SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {

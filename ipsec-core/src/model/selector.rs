@@ -134,6 +134,17 @@ impl AddressSelector {
         }
     }
 
+    /// Whether an address is selected by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self.bounds(), other.bounds()) {
+            (None, _) | (_, None) => true,
+            (Some((low, high)), Some((from, to))) => {
+                same_version(low, from) && number(low) <= number(to) && number(from) <= number(high)
+            }
+        }
+    }
+
     /// Whether both select the same addresses.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

@@ -20,7 +20,7 @@ use crate::tunnel::{IPV4_IN, IPV6_IN, close_gap};
 use crate::verdict::Verdict;
 use crate::wire::datagram::Datagram;
 use crate::wire::udp::Udp;
-use crate::wire::{self, ecn, flow_of, repair};
+use crate::wire::{self, ecn, repair};
 use crate::{ah, esp};
 
 /// The next header of a dummy packet (RFC 4303 §2.6).
@@ -144,7 +144,11 @@ impl PlaneState {
             );
             return dropped(DropReason::Replayed, packet);
         }
-        let Ok(outer) = Datagram::parse(packet.packet()) else {
+        let bundle = sa.bundle;
+        if let Some(bundle) = self.sad.bundles.get_mut(bundle.0) {
+            bundle.heard = Some(cx.now);
+        }
+        let Ok(outer) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         let (place, tos) = (outer.place(), outer.tos());
@@ -204,7 +208,7 @@ impl PlaneState {
             depth: pass.depth,
         };
         let here =
-            Datagram::parse(packet.packet()).is_ok_and(|inner| self.is_local(inner.destination()));
+            Datagram::reread(packet.packet()).is_ok_and(|inner| self.is_local(inner.destination()));
         if here {
             self.open(cx, flight.on, sealed, packet)
         } else {
@@ -272,7 +276,7 @@ impl PlaneState {
         {
             return dropped(DropReason::BadInner, packet);
         }
-        let Ok(flow) = flow_of(packet.packet()) else {
+        let Ok(flow) = Datagram::reread(packet.packet()).and_then(|ip| ip.flow()) else {
             return dropped(DropReason::BadInner, packet);
         };
         let policy = bundle.policy;
@@ -312,7 +316,7 @@ impl PlaneState {
         flow: &Flow,
         packet: B,
     ) -> Verdict<B> {
-        let inner = Datagram::parse(packet.packet()).ok().and_then(|inner| {
+        let inner = Datagram::reread(packet.packet()).ok().and_then(|inner| {
             let payload = inner.payload();
             let (spi, protocol) = match flow.protocol {
                 50 => (wire::esp::parse(payload).ok()?.0, Protocol::Esp),
@@ -347,7 +351,8 @@ impl PlaneState {
     }
 
     /// The first authentic packet on a new bundle shows that the peer sends on it: older ones that
-    /// carry the same go once packets under way have had time to arrive.
+    /// carry the same go once packets under way have had time to arrive. One that was not there yet
+    /// when the new one was begun crossed it: to the peer that one may be the newest, so both stay.
     fn retire_older(&mut self, now: Instant, id: BundleId) {
         let first = self.sad.bundles.get_mut(id.0).is_some_and(|bundle| {
             let valid = bundle.state == crate::sad::SaState::Valid;
@@ -359,10 +364,12 @@ impl PlaneState {
         let Some((policy, serial)) = self.bundle(id).map(|b| (b.policy, b.serial)) else {
             return;
         };
+        let began = self.bundle(id).map_or(now, |bundle| bundle.began);
         let at = now + self.limits.replaced_linger;
         for old in self.siblings(id) {
             let replaced = self.sad.bundles.get_mut(old.0).is_some_and(|bundle| {
-                let replaced = bundle.serial < serial && bundle.retire_at.is_none();
+                let older = bundle.serial < serial && bundle.since < began;
+                let replaced = older && bundle.retire_at.is_none();
                 if replaced {
                     bundle.retire_at = Some(at);
                 }

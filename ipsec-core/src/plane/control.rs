@@ -18,7 +18,7 @@ use crate::model::{
 use crate::path::{Encap, PathId};
 use crate::reason::DropReason;
 use crate::replay::ReplayWindow;
-use crate::sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaState, Traversal};
+use crate::sad::{Bundle, BundleId, Negotiated, Sa, SaId, SaKeys, SaList, SaState, Traversal};
 use crate::spd::PolicyId;
 use crate::time::Instant;
 
@@ -108,24 +108,29 @@ impl<B: PacketBuf> DataPlane<B> {
                     .filter(|_| keys.mac != hw_offload::Mac::None)
             })
             .collect();
+        let first = record.lifetime.is_none();
+        let chosen: Vec<Protocol> = sas.iter().map(|keys| keys.protocol).collect();
+        self.state.keep_chosen(bundle, &chosen);
         self.install_keys(bundle, half, sas)?;
-        let fits = self
-            .state
-            .settle_path(now, bundle, (local, peer), encap, traversal);
+        // The second half is of the same negotiation; packets may have come since the first, so
+        // that the window has seen some and the path may have moved.
+        let fits = !first
+            || self
+                .state
+                .settle_path(now, bundle, (local, peer), encap, traversal);
         let Some(record) = self.state.sad.bundles.get_mut(bundle.0).filter(|_| fits) else {
             self.release(bundle, RemoveWhy::NegotiationFailed);
             return Err(InstallFault::Full);
         };
-        record.lifetime = Some(lifetime);
-        record.role = role;
-        record.soft_seconds = lifetime.soft_seconds(role, jitter);
-        record.selector = selector;
-        record.isakmp_sa = Some(isakmp_sa);
-        record.nat_oa = traversal.nat_oa.map(Box::new);
-        for (id, window) in record.sas.iter().copied().zip(windows) {
-            if let Some(sa) = self.state.sad.sas.get_mut(id.0) {
-                // Packets may come between the two halves: the window keeps what it has seen.
-                if half == Half::Inbound {
+        if first {
+            record.lifetime = Some(lifetime);
+            record.role = role;
+            record.soft_seconds = lifetime.soft_seconds(role, jitter);
+            record.selector = selector;
+            record.isakmp_sa = Some(isakmp_sa);
+            record.nat_oa = traversal.nat_oa.map(Box::new);
+            for (id, window) in record.sas.iter().copied().zip(windows) {
+                if let Some(sa) = self.state.sad.sas.get_mut(id.0) {
                     sa.replay = ReplayWindow::new(window);
                 }
             }
@@ -288,8 +293,9 @@ impl<B: PacketBuf> DataPlane<B> {
         state.raise(policy, Happened::SetupDone);
         if let (Some(owner), Some(bundle)) = (
             state.policies.get_mut(policy.0),
-            state.sad.bundles.get(id.0),
+            state.sad.bundles.get_mut(id.0),
         ) {
+            bundle.covers_policy = bundle.selector.contains(&owner.selector);
             owner.acquiring = false;
             owner.creating = owner.creating.saturating_sub(1);
             owner
@@ -706,11 +712,9 @@ impl PlaneState {
                     other.selector == own.selector && (!anybody || other.path == own.path)
                 })
         };
-        owner
-            .ways
-            .beside(&owner.selector, &own.selector)
-            .filter(same)
-            .collect()
+        let mut beside = owner.ways.beside(&owner.selector, &own.selector);
+        beside.retain(same);
+        beside
     }
 
     /// Unlists SAs and has their channels closed: our SPIs, and how many channels.
@@ -741,6 +745,30 @@ impl PlaneState {
             }
         }
         (inbound, closing)
+    }
+
+    /// An initiator reserves for every candidate that it offers; what was not chosen goes, and the
+    /// rest stands in the order in which it was chosen.
+    fn keep_chosen(&mut self, id: BundleId, chosen: &[Protocol]) {
+        let Some(sas) = self.bundle(id).map(|bundle| bundle.sas) else {
+            return;
+        };
+        let of = |protocol: &Protocol| {
+            let is = |sa: &&SaId| self.sa(**sa).is_some_and(|sa| sa.protocol == *protocol);
+            sas.iter().find(is).copied()
+        };
+        let kept: SaList = chosen.iter().filter_map(of).collect();
+        if kept.len() != chosen.len() {
+            return;
+        }
+        for sa in sas.iter().filter(|sa| !kept.contains(sa)) {
+            self.sad.unlist(*sa);
+            self.sad.sas.remove(sa.0);
+            self.counters.raise(Happened::DeleteSa);
+        }
+        if let Some(bundle) = self.sad.bundles.get_mut(id.0) {
+            bundle.sas = kept;
+        }
     }
 
     /// The entries of a removed bundle go, and with them its numbers.

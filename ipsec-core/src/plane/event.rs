@@ -21,6 +21,8 @@ pub enum RemoveWhy {
     PeerDeleted,
     /// The peer restarted: INITIAL-CONTACT.
     PeerRestarted,
+    /// The peer gives no sign of life any more.
+    PeerLost,
     /// A command or a change of configuration.
     Configuration,
     /// The negotiation that it was reserved for failed.

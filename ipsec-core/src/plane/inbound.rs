@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use hw_offload::{Op, PacketBuf, PacketJob, Span, Ticket};
 
 use super::count::Phase;
+use super::gather::Gathered;
 use super::outbound::dropped;
 use super::{Cx, DataPlane, InFlight, PlaneEvent, PlaneState, Way};
 use crate::counters::Happened;
@@ -16,10 +17,10 @@ use crate::sad::{BundleId, SaId};
 use crate::spd::Found;
 use crate::time::Instant;
 use crate::verdict::Verdict;
+use crate::wire;
 use crate::wire::datagram::Datagram;
 use crate::wire::udp::{self, Udp};
 use crate::wire::udp_encap::{Encapsulated, Framed, Framing, demultiplex};
-use crate::wire::{self, flow_of};
 use crate::{ah, esp};
 
 /// The port of NAT traversal (RFC 3948 §2.1).
@@ -80,8 +81,9 @@ enum InUdp {
 impl<B: PacketBuf> DataPlane<B> {
     /// A packet arrived by an interface.
     pub fn inbound(&mut self, cx: &mut Cx<'_, B>, on: InterfaceId, packet: B) -> Verdict<B> {
-        let Ok(flow) = flow_of(packet.packet()) else {
-            return dropped(DropReason::Malformed, packet);
+        let Gathered { packet, flow, .. } = match self.gather(cx, on, Direction::In, packet) {
+            Ok(gathered) => gathered,
+            Err(verdict) => return verdict,
         };
         let state = &mut self.state;
         let local = state.is_local(flow.destination);
@@ -166,7 +168,7 @@ impl PlaneState {
 
     /// Tells apart what arrives at the ports of encapsulated ESP.
     fn in_udp(&mut self, packet: &[u8]) -> InUdp {
-        let Some((ip, udp)) = Datagram::parse(packet)
+        let Some((ip, udp)) = Datagram::reread(packet)
             .ok()
             .filter(|ip| !ip.is_fragment())
             .and_then(|ip| Some((ip, Udp::parse(ip.payload()).ok()?)))
@@ -241,7 +243,7 @@ impl PlaneState {
         sealed: Sealed,
         mut packet: B,
     ) -> Verdict<B> {
-        let Ok(outer) = Datagram::parse(packet.packet()) else {
+        let Ok(outer) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         if outer.is_fragment() {

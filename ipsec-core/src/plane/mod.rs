@@ -5,10 +5,13 @@ mod complete;
 mod control;
 mod count;
 mod event;
+mod gather;
 mod hold;
 mod inbound;
 mod outbound;
 mod policy;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod too_big;
 mod ways;
@@ -20,7 +23,8 @@ use core::net::IpAddr;
 use hw_offload::{Buffers, Entropy, PacketBuf, Ticket};
 
 use crate::counters::Counters;
-use crate::limits::Limits;
+use crate::fragment::Reassembly;
+use crate::limits::{HeldFragments, Limits};
 use crate::model::{Direction, Half};
 use crate::net::{InterfaceId, Net};
 use crate::path::{Path, PathId, Paths};
@@ -113,6 +117,7 @@ pub struct PlaneState {
 pub struct DataPlane<B> {
     state: PlaneState,
     hold: Hold<B>,
+    fragments: Reassembly<B>,
 }
 
 impl<B: PacketBuf> DataPlane<B> {
@@ -147,6 +152,7 @@ impl<B: PacketBuf> DataPlane<B> {
         Self {
             state,
             hold: Hold::new(limits.held),
+            fragments: Reassembly::new(limits),
         }
     }
 
@@ -168,7 +174,17 @@ impl<B: PacketBuf> DataPlane<B> {
         if !self.state.events.is_empty() || self.hold.is_ready() {
             return Some(now);
         }
-        self.state.agenda.first().map(|(at, _)| *at)
+        let agenda = self.state.agenda.first().map(|(at, _)| *at);
+        [agenda, self.fragments.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Fragments that wait for the rest of their datagram.
+    #[must_use]
+    pub fn held_fragments(&self) -> HeldFragments {
+        self.fragments.waiting()
     }
 }
 
@@ -268,6 +284,11 @@ impl PlaneState {
 
     fn is_local(&self, address: IpAddr) -> bool {
         self.local.binary_search(&address).is_ok()
+    }
+
+    /// Whether an interface has policies.
+    fn is_guarded(&self, on: InterfaceId) -> bool {
+        self.lists.iter().any(|(interface, _)| *interface == on)
     }
 
     fn mtu(&self, on: InterfaceId) -> u16 {

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use hw_offload::{Op, PacketBuf, PacketJob, Span, Ticket};
 
 use super::count::Phase;
+use super::gather::Gathered;
 use super::hold::{Fate, Waiting};
 use super::{Cx, DataPlane, InFlight, PlaneEvent, PlaneState, Way};
 use crate::counters::Happened;
@@ -17,7 +18,7 @@ use crate::spd::{Found, PolicyId};
 use crate::time::Instant;
 use crate::tunnel::{Outer, Shape, inner_number, outer_len};
 use crate::verdict::{Outgoing, Verdict, Wire};
-use crate::wire::datagram::Datagram;
+use crate::wire::datagram::{Datagram, allow_fragments};
 use crate::wire::{flow_of, icmp, udp};
 use crate::{ah, esp};
 
@@ -33,11 +34,16 @@ pub(super) const fn dropped<B>(why: DropReason, packet: B) -> Verdict<B> {
 impl<B: PacketBuf> DataPlane<B> {
     /// A packet wants to leave by an interface.
     pub fn outbound(&mut self, cx: &mut Cx<'_, B>, on: InterfaceId, packet: B) -> Verdict<B> {
-        let Ok(flow) = flow_of(packet.packet()) else {
-            return dropped(DropReason::Malformed, packet);
+        let Gathered {
+            packet,
+            flow,
+            joined,
+        } = match self.gather(cx, on, Direction::Out, packet) {
+            Ok(gathered) => gathered,
+            Err(verdict) => return verdict,
         };
         let policy = match self.state.search(on, Direction::Out, &flow) {
-            Found::Untouched => return self.state.transmit(on, packet),
+            Found::Untouched => return self.state.transmit(cx, on, joined, packet),
             Found::Nothing => {
                 self.state.counters.raise(Happened::OutNoPolicyFound);
                 return dropped(DropReason::NoPolicy, packet);
@@ -47,7 +53,7 @@ impl<B: PacketBuf> DataPlane<B> {
         match self.state.action(policy) {
             Action::Permit => {
                 self.state.raise(policy, Happened::OutActionPermit);
-                self.state.transmit(on, packet)
+                self.state.transmit(cx, on, joined, packet)
             }
             Action::Deny => {
                 self.state.raise(policy, Happened::OutActionDeny);
@@ -141,8 +147,22 @@ impl PlaneState {
         self.policy(id).map_or(Action::Deny, |policy| policy.action)
     }
 
-    fn transmit<B: PacketBuf>(&self, on: InterfaceId, packet: B) -> Verdict<B> {
-        Verdict::Transmit(Outgoing::new(packet, on, None, self.mtu(on)))
+    /// Sends a packet as it is. What came in fragments may leave in fragments.
+    fn transmit<B: PacketBuf>(
+        &self,
+        cx: &mut Cx<'_, B>,
+        on: InterfaceId,
+        joined: bool,
+        mut packet: B,
+    ) -> Verdict<B> {
+        let mtu = self.mtu(on);
+        if !joined || packet.packet().len() <= usize::from(mtu) {
+            return Verdict::Transmit(Outgoing::new(packet, on, None, mtu));
+        }
+        if allow_fragments(packet.packet_mut()).is_err() {
+            return dropped(DropReason::Malformed, packet);
+        }
+        cut_by_us(cx, Outgoing::new(packet, on, None, mtu))
     }
 
     /// Asks for a bundle of a policy that has none, unless one is under way.
@@ -176,12 +196,21 @@ impl PlaneState {
         flow: &Flow,
     ) -> Option<BundleId> {
         let owner = self.policies.get(policy.0)?;
+        let reply = self.replies.find(flow);
+        // Most policies have one bundle, for all that they select.
+        if reply.is_none()
+            && let Some(id) = owner.ways.newest_of_equals()
+            && let Some(bundle) = self.bundle(id)
+            && bundle.covers_policy
+            && bundle.is_alive(now)
+        {
+            return Some(id);
+        }
         let carries = |id: &BundleId| {
             self.bundle(*id).is_some_and(|bundle| {
                 bundle.policy == policy && bundle.selector.matches(flow, Direction::Out).is_ok()
             })
         };
-        let reply = self.replies.find(flow);
         let mut dead = false;
         let found = reply
             .into_iter()
@@ -206,7 +235,7 @@ impl PlaneState {
         id: BundleId,
         mut packet: B,
     ) -> Verdict<B> {
-        let Ok(inner) = Datagram::parse(packet.packet()) else {
+        let Ok(inner) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         let (len, place) = (inner.total_len(), inner.place());
@@ -345,7 +374,7 @@ impl PlaneState {
             self.raise_sa(sa_id, Happened::OutProcessFailImm);
             return dropped(DropReason::SequenceExhausted, packet);
         }
-        let Ok(current) = Datagram::parse(packet.packet()) else {
+        let Ok(current) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
         let shape = if sa.mode == Mode::Tunnel && !tunnelled {
@@ -477,10 +506,10 @@ impl PlaneState {
             mtu = mtu.min(path.mtu(cx.now).unwrap_or(u16::MAX));
             encapsulated = path.encap.ports().is_some();
         }
-        let Ok(outer) = Datagram::parse(packet.packet()) else {
+        let Ok(outer) = Datagram::reread(packet.packet()) else {
             return dropped(DropReason::Malformed, packet);
         };
-        let (place, is_v4) = (outer.place(), outer.is_ipv4());
+        let (place, is_v4, len) = (outer.place(), outer.is_ipv4(), outer.total_len());
         let wire = Wire {
             source: outer.source(),
             destination: outer.destination(),
@@ -498,8 +527,23 @@ impl PlaneState {
             self.counters.raise(Happened::OutUdpPkt);
         }
         self.counters.raise(Happened::OutProcessPktFinished);
-        Verdict::Transmit(Outgoing::new(packet, on, Some(wire), mtu))
+        let outgoing = Outgoing::new(packet, on, Some(wire), mtu);
+        if is_v4 || len <= usize::from(mtu) {
+            Verdict::Transmit(outgoing)
+        } else {
+            cut_by_us(cx, outgoing)
+        }
     }
+}
+
+/// Gives a datagram what its IPv6 fragments need.
+fn cut_by_us<B>(cx: &mut Cx<'_, B>, mut outgoing: Outgoing<B>) -> Verdict<B> {
+    let mut id = [0; 4];
+    if cx.entropy.fill(&mut id).is_err() {
+        return dropped(DropReason::NoEntropy, outgoing.packet);
+    }
+    outgoing.identification = Some(u32::from_be_bytes(id));
+    Verdict::Transmit(outgoing)
 }
 
 /// Where the work on a leaving packet stands.

@@ -22,9 +22,12 @@ pub(super) enum Due {
 }
 
 impl<B: PacketBuf> DataPlane<B> {
-    /// What time does: renewals, expiries, the end of replaced bundles, keepalives.
+    /// What time does: renewals, expiries, the end of replaced bundles, keepalives. Fragments that
+    /// waited too long go back to the buffers.
     pub fn timers(&mut self, cx: &mut Cx<'_, B>) {
         let now = cx.now;
+        let buffers = &mut *cx.buffers;
+        self.fragments.expire(now, |buffer| buffers.give(buffer));
         while let Some(&(at, due)) = self.state.agenda.first()
             && at <= now
         {

@@ -3,77 +3,128 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::model::{Flow, Selector};
+use crate::model::{AddressSelector, Flow, Selector};
 use crate::sad::BundleId;
 
 /// The valid bundles of a policy, ordered so that the one for a packet is found at once, however
 /// many peers there are.
 #[derive(Debug, Default)]
 pub(crate) struct Ways {
-    /// Bundles that carry less than the policy selects, by the start of their remote addresses and
+    /// Bundles that carry a prefix of what the policy selects, by its length, the network and
     /// their serial number.
-    narrow: BTreeMap<(IpAddr, u64), BundleId>,
+    prefixes: BTreeMap<(u8, IpAddr, u64), BundleId>,
+    /// How many there are of every length.
+    lengths: BTreeMap<u8, u32>,
+    /// Bundles that carry a range, by its start and their serial number.
+    ranges: BTreeMap<(IpAddr, u64), BundleId>,
     /// Those that reach every remote address of the policy, by serial number.
     whole: BTreeMap<u64, BundleId>,
 }
 
-/// How many bundles are looked at before a packet is said to have none. Remote addresses that
-/// overlap in so many ways are not told apart any further.
-const LOOKED_AT: usize = 8;
+/// How many ranges that overlap, or bundles that differ in ports only, are looked at before a
+/// packet is said to have none.
+const LOOKED_AT: usize = 16;
+
+/// What of a policy a bundle reaches.
+enum Reach {
+    Whole,
+    Prefix(u8, IpAddr),
+    Range(IpAddr),
+}
 
 impl Ways {
     pub(crate) fn insert(&mut self, policy: &Selector, own: &Selector, serial: u64, id: BundleId) {
-        match start(policy, own) {
-            Some(start) => self.narrow.insert((start, serial), id),
-            None => self.whole.insert(serial, id),
-        };
+        match reach(policy, own) {
+            Reach::Whole => {
+                self.whole.insert(serial, id);
+            }
+            Reach::Prefix(len, network) => {
+                self.prefixes.insert((len, network, serial), id);
+                *self.lengths.entry(len).or_insert(0) += 1;
+            }
+            Reach::Range(start) => {
+                self.ranges.insert((start, serial), id);
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, policy: &Selector, own: &Selector, serial: u64) {
-        match start(policy, own) {
-            Some(start) => self.narrow.remove(&(start, serial)),
-            None => self.whole.remove(&serial),
-        };
+        match reach(policy, own) {
+            Reach::Whole => {
+                self.whole.remove(&serial);
+            }
+            Reach::Prefix(len, network) => {
+                let gone = self.prefixes.remove(&(len, network, serial)).is_some();
+                if let Some(count) = self.lengths.get_mut(&len).filter(|_| gone) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.lengths.remove(&len);
+                    }
+                }
+            }
+            Reach::Range(start) => {
+                self.ranges.remove(&(start, serial));
+            }
+        }
+    }
+
+    /// The newest bundle, where all carry every remote address of the policy.
+    pub(crate) fn newest_of_equals(&self) -> Option<BundleId> {
+        let equals = self.prefixes.is_empty() && self.ranges.is_empty();
+        let newest = self.whole.last_key_value().filter(|_| equals);
+        newest.map(|(_, id)| *id)
     }
 
     /// The bundles that may reach an address, the best first: narrow before wide, new before old.
     pub(crate) fn towards(&self, remote: IpAddr) -> impl Iterator<Item = BundleId> {
-        let narrow = self.narrow.range(..=(remote, u64::MAX)).rev();
-        let narrow = narrow.map(|(_, id)| *id).take(LOOKED_AT);
-        narrow.chain(self.whole.values().rev().copied().take(LOOKED_AT))
+        let prefixes = self.lengths.keys().rev().flat_map(move |len| {
+            let network = AddressSelector::Prefix(remote, *len).bounds();
+            let network = network.map_or(remote, |(low, _)| low);
+            let same = self
+                .prefixes
+                .range((*len, network, 0)..=(*len, network, u64::MAX));
+            same.rev().map(|(_, id)| *id).take(LOOKED_AT)
+        });
+        let ranges = self.ranges.range(..=(remote, u64::MAX)).rev();
+        let ranges = ranges.map(|(_, id)| *id).take(LOOKED_AT);
+        let whole = self.whole.values().rev().copied().take(LOOKED_AT);
+        prefixes.chain(ranges).chain(whole)
     }
 
-    /// The bundles whose remote addresses begin where those of a selector do, the oldest first:
-    /// among them are all that carry the same.
-    pub(crate) fn beside(
-        &self,
-        policy: &Selector,
-        own: &Selector,
-    ) -> impl Iterator<Item = BundleId> {
-        let start = start(policy, own);
-        let narrow = start
-            .map(|start| self.narrow.range((start, 0)..=(start, u64::MAX)))
-            .into_iter()
-            .flatten()
-            .map(|(_, id)| *id);
-        let whole = self.whole.values().copied();
-        narrow.chain(whole.take(if start.is_none() { usize::MAX } else { 0 }))
+    /// The bundles among which are all that carry the same as this selector, the oldest first.
+    pub(crate) fn beside(&self, policy: &Selector, own: &Selector) -> Vec<BundleId> {
+        match reach(policy, own) {
+            Reach::Whole => self.whole.values().copied().collect(),
+            Reach::Prefix(len, network) => {
+                let same = (len, network, 0)..=(len, network, u64::MAX);
+                self.prefixes.range(same).map(|(_, id)| *id).collect()
+            }
+            Reach::Range(start) => {
+                let same = (start, 0)..=(start, u64::MAX);
+                self.ranges.range(same).map(|(_, id)| *id).collect()
+            }
+        }
     }
 
     /// Every bundle.
     pub(crate) fn all(&self) -> impl Iterator<Item = BundleId> {
-        self.narrow.values().chain(self.whole.values()).copied()
+        let narrow = self.prefixes.values().chain(self.ranges.values());
+        narrow.chain(self.whole.values()).copied()
     }
 }
 
-/// Where the remote addresses of a bundle begin, unless they are all that its policy selects.
-fn start(policy: &Selector, own: &Selector) -> Option<IpAddr> {
+fn reach(policy: &Selector, own: &Selector) -> Reach {
     if own.remote.contains(&policy.remote) {
-        return None;
+        return Reach::Whole;
     }
-    own.remote.bounds().map(|(low, _)| low)
+    match (own.remote, own.remote.bounds()) {
+        (AddressSelector::Prefix(_, len), Some((network, _))) => Reach::Prefix(len, network),
+        (AddressSelector::Range(..), Some((start, _))) => Reach::Range(start),
+        (AddressSelector::Any, _) | (_, None) => Reach::Whole,
+    }
 }
 
 /// Where the replies of flows go that came in on one of several equal SAs: clients of transport

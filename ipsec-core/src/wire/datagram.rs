@@ -6,6 +6,7 @@ use super::Malformed;
 use super::extension::Place;
 use super::ipv4::{self, Ipv4};
 use super::ipv6::{self, Ipv6};
+use crate::model::Flow;
 
 /// A datagram whose lengths, header checksum and extension headers are right.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +41,25 @@ impl<'a> Datagram<'a> {
     /// # Errors
     /// [`Malformed`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Self::read(bytes, Ipv4::parse)
+    }
+
+    /// The same for a datagram that was read before or made here: an IPv4 header checksum is taken
+    /// for granted.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn reread(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Self::read(bytes, Ipv4::reread)
+    }
+
+    fn read(
+        bytes: &'a [u8],
+        read_v4: impl FnOnce(&'a [u8]) -> Result<Ipv4<'a>, Malformed>,
+    ) -> Result<Self, Malformed> {
         match bytes.first().map(|byte| byte >> 4) {
             Some(4) => {
-                let ip = Ipv4::parse(bytes)?;
+                let ip = read_v4(bytes)?;
                 Ok(Self {
                     bytes: bytes.get(..ip.total_len()).ok_or(Malformed::Length)?,
                     ip: Version::V4(ip),
@@ -70,6 +87,37 @@ impl<'a> Datagram<'a> {
             Some(_) => Err(Malformed::Version),
             None => Err(Malformed::Short),
         }
+    }
+
+    /// The fields that selectors compare.
+    ///
+    /// # Errors
+    /// [`Malformed`] when IPv6 extension headers leave the packet.
+    pub fn flow(&self) -> Result<Flow, Malformed> {
+        let (protocol, payload, first) = match self.ip {
+            Version::V4(ip) => (ip.protocol(), ip.payload(), ip.fragment_offset() == 0),
+            Version::V6(ip) => {
+                let upper = ip.upper_layer()?;
+                (upper.protocol, upper.payload, upper.first_fragment)
+            }
+        };
+        let ports = match (protocol, payload) {
+            (6 | 17, [a, b, c, d, ..]) if first => {
+                Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])))
+            }
+            _ => None,
+        };
+        let icmp_type = match (protocol, payload) {
+            (1 | 58, [kind, ..]) if first => Some(*kind),
+            _ => None,
+        };
+        Ok(Flow {
+            source: self.source(),
+            destination: self.destination(),
+            protocol,
+            ports,
+            icmp_type,
+        })
     }
 
     /// The datagram's bytes.
@@ -202,4 +250,22 @@ pub fn finish(packet: &mut [u8], next_at: usize, next: u8) -> Result<(), Malform
         Some(_) => Err(Malformed::Version),
         None => Err(Malformed::Short),
     }
+}
+
+/// Clears DF of an IPv4 packet. IPv6 has no such bit.
+///
+/// # Errors
+/// [`Malformed`]; nothing is changed.
+pub fn allow_fragments(packet: &mut [u8]) -> Result<(), Malformed> {
+    let ip = Datagram::parse(packet)?;
+    if ip.is_ipv4() {
+        let place = ip.place();
+        if let Some(flags) = packet.get_mut(6) {
+            *flags &= !0x40;
+        }
+        if let Some(header) = packet.get_mut(..place.at) {
+            ipv4::write_checksum(header);
+        }
+    }
+    Ok(())
 }

@@ -39,6 +39,19 @@ impl<'a> Ipv4<'a> {
     /// # Errors
     /// [`Malformed`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let own = Self::reread(bytes)?;
+        if checksum(&[own.header]) != 0 {
+            return Err(Malformed::Checksum);
+        }
+        Ok(own)
+    }
+
+    /// The same for a datagram that was read before or made here: the header checksum is taken
+    /// for granted.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn reread(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let fixed = bytes.first_chunk::<HEADER>().ok_or(Malformed::Short)?;
         if fixed[0] >> 4 != 4 {
             return Err(Malformed::Version);
@@ -50,9 +63,6 @@ impl<'a> Ipv4<'a> {
         }
         let header = bytes.get(..header_len).ok_or(Malformed::Length)?;
         let payload = bytes.get(header_len..total).ok_or(Malformed::Length)?;
-        if checksum(&[header]) != 0 {
-            return Err(Malformed::Checksum);
-        }
         let own = Self {
             fixed,
             header,

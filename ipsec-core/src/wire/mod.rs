@@ -14,8 +14,6 @@ pub mod repair;
 pub mod udp;
 pub mod udp_encap;
 
-use core::net::IpAddr;
-
 use crate::model::Flow;
 
 /// Why bytes are not the packet they claim to be.
@@ -47,45 +45,5 @@ pub enum Malformed {
 /// # Errors
 /// [`Malformed`] when the headers do not fit the bytes.
 pub fn flow_of(packet: &[u8]) -> Result<Flow, Malformed> {
-    let (source, destination, protocol, payload, first) = match packet.first().map(|b| b >> 4) {
-        Some(4) => {
-            let header = ipv4::Ipv4::parse(packet)?;
-            (
-                IpAddr::V4(header.source()),
-                IpAddr::V4(header.destination()),
-                header.protocol(),
-                header.payload(),
-                header.fragment_offset() == 0,
-            )
-        }
-        Some(6) => {
-            let header = ipv6::Ipv6::parse(packet)?;
-            let upper = header.upper_layer()?;
-            (
-                IpAddr::V6(header.source()),
-                IpAddr::V6(header.destination()),
-                upper.protocol,
-                upper.payload,
-                upper.first_fragment,
-            )
-        }
-        _ => return Err(Malformed::Version),
-    };
-    let ports = match (protocol, payload) {
-        (6 | 17, [a, b, c, d, ..]) if first => {
-            Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])))
-        }
-        _ => None,
-    };
-    let icmp_type = match (protocol, payload) {
-        (1 | 58, [kind, ..]) if first => Some(*kind),
-        _ => None,
-    };
-    Ok(Flow {
-        source,
-        destination,
-        protocol,
-        ports,
-        icmp_type,
-    })
+    datagram::Datagram::parse(packet)?.flow()
 }

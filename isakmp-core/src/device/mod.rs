@@ -12,11 +12,13 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use hw_offload::{
-    Buffers, Cipher, Completion, Engines, Entropy, Idle, Mac, OpenFault, PacketEngine,
-    PublicEngine, PublicFault, Secret, Ticket,
+    Buffers, Cipher, Completion, Engines, Entropy, Idle, KeyFault, KeyKind, KeyNumber, KeyRecord,
+    Mac, OpenFault, PacketEngine, PublicEngine, PublicFault, PublicJob, PublicValue, RsaSeed,
+    Secret, Ticket,
 };
 use ipsec_core::model::{self, Direction, Flow, Half, Name, Role, Spi};
 use ipsec_core::net::InterfaceId;
+use ipsec_core::wire::udp_encap::{Encapsulated, KEEPALIVE, NON_ESP_MARKER, demultiplex};
 use ipsec_core::{
     BundleId, Cx, DataPlane, DropReason, InstallFault, Instant, Limits, Outgoing, PlaneEvent,
     PlaneState, RemoveWhy, SaId, Verdict, WallClock,
@@ -26,10 +28,13 @@ pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use state::State;
 pub use users::{PasswordHash, Privilege, User, Users};
 
-use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Ask, Env, LostBy, Path, Report};
+use crate::config::XauthType;
 use crate::endpoint::Endpoint;
+use crate::natt;
 use crate::reason::{Reason, Subject, Whose};
 use crate::wire::ExchangeType;
+use crate::xauth::XauthStep;
 
 /// The world around a device. A leaf: it never calls back in.
 pub trait Port<B>: Buffers<B> {
@@ -39,8 +44,19 @@ pub trait Port<B>: Buffers<B> {
     fn deliver(&mut self, on: InterfaceId, packet: B);
     /// Send an ISAKMP message by UDP.
     fn datagram(&mut self, path: Path, bytes: &[u8]);
+    /// Find something out. The answer comes by [`Device::answer`], soon or late.
+    fn ask(&mut self, ticket: Ticket, query: Query);
     /// Be told.
     fn report(&mut self, report: DeviceReport);
+}
+
+/// What a device cannot find out by itself.
+#[derive(Debug)]
+pub enum Query {
+    /// The addresses of a host; answered by [`Answer::Resolved`].
+    Resolve(Name),
+    /// Whether a RADIUS server accepts a user; answered by [`Answer::Xauth`].
+    Radius(XauthStep),
 }
 
 /// What a device tells.
@@ -130,7 +146,14 @@ pub struct Device<E: Engines> {
     installs: Vec<(BundleId, Half, Ticket)>,
     limits: Limits,
     key_log: bool,
+    /// RSA keys that the engine makes.
+    generating: Vec<(Ticket, KeyNumber)>,
+    generated: u64,
 }
+
+/// Tickets of the device itself have this bit; the endpoint's carry an exchange's number, which
+/// does not come so far.
+const OWN_TICKETS: u64 = 1 << 63;
 
 impl<E: Engines> Device<E> {
     /// A router as it leaves the factory. The seed keeps strangers from choosing what shares a
@@ -145,6 +168,8 @@ impl<E: Engines> Device<E> {
             installs: Vec::new(),
             limits: limits.clone(),
             key_log: false,
+            generating: Vec::new(),
+            generated: 0,
         }
     }
 
@@ -171,6 +196,12 @@ impl<E: Engines> Device<E> {
         &self.endpoint
     }
 
+    /// The endpoint itself, for tests that make it misbehave.
+    #[cfg(feature = "testing")]
+    pub const fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
     /// The engines.
     pub const fn engines(&mut self) -> &mut E {
         &mut self.engines
@@ -189,6 +220,24 @@ impl<E: Engines> Device<E> {
         self.plane.configure(now, ipsec, net, keys);
     }
 
+    /// Makes a changed configuration of ISAKMP effective: above all after ENABLE ISAKMP.
+    pub fn reconfigure_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.configured(&mut env);
+    }
+
+    /// The answer to a [`Query`].
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        ticket: Ticket,
+        answer: Answer,
+    ) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
+    }
+
     /// Removes what was negotiated under an ISAKMP policy that was changed or destroyed.
     pub fn isakmp_policy_changed(&mut self, now: Instant, entropy: &mut dyn Entropy, name: &Name) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
@@ -199,6 +248,60 @@ impl<E: Engines> Device<E> {
     pub fn disable_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.disable(&mut env);
+    }
+
+    /// Has the engine make an RSA key, which the ring holds without a value until it is done.
+    ///
+    /// # Errors
+    /// [`KeyFault`] when the ring has no place, or no randomness for the primes.
+    pub fn generate_rsa_key(
+        &mut self,
+        entropy: &mut dyn Entropy,
+        number: KeyNumber,
+        key: KeyRecord,
+        bits: u16,
+    ) -> Result<(), KeyFault> {
+        self.state.keys.admits(number)?;
+        let seed = RsaSeed::draw(entropy)?;
+        let ticket = Ticket(OWN_TICKETS | self.generated);
+        self.generated += 1;
+        let job = PublicJob::RsaGenerate { ticket, bits, seed };
+        self.engines
+            .public()
+            .submit(job)
+            .map_err(|_| KeyFault::Engine)?;
+        self.generating.push((ticket, number));
+        self.state.keys.create(number, key)
+    }
+
+    /// The engine has made a key, or failed to.
+    fn generated(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        result: Result<PublicValue, PublicFault>,
+    ) {
+        let Some(place) = self.generating.iter().position(|(own, _)| *own == ticket) else {
+            return;
+        };
+        let (_, number) = self.generating.swap_remove(place);
+        let waits = |key: &&mut KeyRecord| key.kind == KeyKind::Rsa && key.value.is_empty();
+        let Some(key) = self.state.keys.get_mut(number).filter(waits) else {
+            // It was destroyed meanwhile.
+            return;
+        };
+        let line = match result {
+            Ok(PublicValue::PrivateKey(value)) => {
+                key.value = value;
+                format!("RSA key {} has been created", number.0)
+            }
+            Ok(_) | Err(_) => {
+                // It is there.
+                let _ = self.state.keys.destroy(number);
+                format!("RSA key {} could not be created", number.0)
+            }
+        };
+        self.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
     }
 
     /// Removes the bundles of an IPsec policy.
@@ -294,6 +397,16 @@ impl<E: Engines> Device<E> {
                 if action != model::Action::Permit {
                     return self.forbidden(port, path, Direction::In);
                 }
+                // On the port of NAT traversal ISAKMP has a mark in front of it.
+                let bytes = if path.local.port() == natt::PORT {
+                    match demultiplex(bytes) {
+                        Some(Encapsulated::Ike(bytes)) => Some(bytes),
+                        Some(Encapsulated::Keepalive | Encapsulated::Esp(_)) | None => None,
+                    }
+                } else {
+                    Some(bytes)
+                };
+                let Some(bytes) = bytes else { return };
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.datagram(&mut env, path, bytes);
             }
@@ -379,8 +492,12 @@ impl<E: Engines> Device<E> {
         let mut moved = false;
         if let Some(done) = self.engines.public().poll(self.limits.public_budget) {
             moved = true;
-            let (endpoint, mut env) = self.endpoint_env(now, entropy);
-            endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+            if done.ticket.0 & OWN_TICKETS != 0 {
+                self.generated(now, done.ticket, done.result);
+            } else {
+                let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+            }
         }
         match self.engines.packet().poll() {
             Some(Completion::Packet(done)) => {
@@ -475,6 +592,7 @@ impl<E: Engines> Device<E> {
                         RemoveWhy::Replaced => "replaced",
                         RemoveWhy::PeerDeleted
                         | RemoveWhy::PeerRestarted
+                        | RemoveWhy::PeerLost
                         | RemoveWhy::Configuration
                         | RemoveWhy::NegotiationFailed
                         | RemoveWhy::EngineFailed => "removed",
@@ -492,9 +610,18 @@ impl<E: Engines> Device<E> {
             }
             PlaneEvent::Keepalive {
                 local, peer, bytes, ..
-            } => self.send(port, Path { local, peer }, bytes),
-            // What arrives next is answered where it came from; ISAKMP learns of it by itself.
-            PlaneEvent::Moved { .. } | PlaneEvent::BadSpi { .. } => {}
+            } => self.datagram_out(port, Path { local, peer }, bytes),
+            PlaneEvent::Moved {
+                local, from, to, ..
+            } => self
+                .endpoint
+                .peer_moved(now, Path { local, peer: from }, to),
+            PlaneEvent::BadSpi { policy, ends, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.bad_spi(&mut env, &name, ends);
+                }
+            }
         }
         true
     }
@@ -510,7 +637,7 @@ impl<E: Engines> Device<E> {
         };
         match action {
             Action::Send { path, bytes } => self.send(port, path, &bytes),
-            Action::Ask { ticket, ask } => self.ask(now, entropy, ticket, ask),
+            Action::Ask { ticket, ask } => self.ask(now, entropy, port, ticket, ask),
             Action::Release(bundle) => self.plane.release(bundle, RemoveWhy::NegotiationFailed),
             Action::Failed(name) => {
                 if let Some((id, _)) = self.plane.state().policy_by_name(name.as_str()) {
@@ -524,15 +651,17 @@ impl<E: Engines> Device<E> {
             } => {
                 self.plane.delete_by_spi(peer, protocol, spi);
             }
-            Action::PeerRestarted(sas) => {
-                let dead: Vec<BundleId> = self
-                    .plane
-                    .state()
-                    .bundles()
-                    .filter(|(_, bundle)| bundle.isakmp_sa.is_some_and(|sa| sas.contains(&sa)))
-                    .map(|(id, _)| id)
-                    .collect();
-                for bundle in dead {
+            Action::PeerLost(bundles) => {
+                for bundle in bundles {
+                    self.plane.release(bundle, RemoveWhy::PeerLost);
+                }
+            }
+            Action::Keepalive(path) => self.datagram_out(port, path, &KEEPALIVE),
+            Action::Moved { from, to } => {
+                self.plane.peer_moved(from.local, from.peer, to);
+            }
+            Action::PeerRestarted(bundles) => {
+                for bundle in bundles {
                     self.plane.release(bundle, RemoveWhy::PeerRestarted);
                 }
             }
@@ -547,7 +676,14 @@ impl<E: Engines> Device<E> {
         true
     }
 
-    fn ask(&mut self, now: Instant, entropy: &mut dyn Entropy, ticket: Ticket, ask: Ask) {
+    fn ask(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        ticket: Ticket,
+        ask: Ask,
+    ) {
         let answer = match ask {
             Ask::Public(job) => {
                 // The job carries the endpoint's ticket.
@@ -582,12 +718,36 @@ impl<E: Engines> Device<E> {
                 }
                 Err(fault) => Answer::Installed(Err(fault)),
             },
+            Ask::LastHeard(bundles) => {
+                let state = self.plane.state();
+                let heard = |id: &BundleId| state.bundle(*id)?.heard;
+                Answer::LastHeard(bundles.iter().filter_map(heard).max())
+            }
+            Ask::Xauth(step) => {
+                let policy = self.state.isakmp.policy(step.policy.as_str());
+                let radius = policy.is_some_and(|p| p.xauth_type() == XauthType::Radius);
+                if radius {
+                    return port.ask(ticket, Query::Radius(step));
+                }
+                let primitives = self.engines.primitives();
+                Answer::Xauth(self.state.users.authenticate(primitives, &step))
+            }
+            Ask::Resolve(name) => return port.ask(ticket, Query::Resolve(name)),
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);
     }
 
+    /// Sends an ISAKMP message; on the port of NAT traversal with a mark in front of it.
     fn send(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
+        if path.local.port() == natt::PORT {
+            self.datagram_out(port, path, &[&NON_ESP_MARKER, bytes].concat());
+        } else {
+            self.datagram_out(port, path, bytes);
+        }
+    }
+
+    fn datagram_out(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
         let on = self.state.net.route(path.peer.ip()).map(|(on, _)| on);
         let allowed = on.is_none_or(|on| {
             let flow = udp(path.local, path.peer);
@@ -766,6 +926,17 @@ impl<E: Engines> Device<E> {
             Report::SaGone { sa, peer, by_peer } => {
                 let who = if *by_peer { " by the peer" } else { "" };
                 format!("ISAKMP SA {sa} with peer {peer} deleted{who}")
+            }
+            Report::PeerLost { sa, peer, by } => {
+                let how = match by {
+                    LostBy::Dpd => "does not answer R-U-THERE",
+                    LostBy::Heartbeat => "sends no heartbeat any more",
+                    LostBy::Idle => "sends nothing any more",
+                };
+                format!("ISAKMP SA {sa}: peer {peer} {how}, all SAs with it deleted")
+            }
+            Report::PeerMoved { sa, from, to } => {
+                format!("ISAKMP SA {sa}: peer moved from {from} to {to}")
             }
             Report::Message { .. } | Report::Phase1Key { .. } => return,
         };

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use hw_offload::{Digest, Entropy, EntropyFault, Hash, Primitives, ct_eq};
 use ipsec_core::model::Name;
 
+use crate::xauth::{XauthAnswer, XauthProof, XauthStep};
+
 /// Rounds of PBKDF2: slow enough to matter, quick enough for a small router.
 const ROUNDS: u32 = 1000;
 
@@ -85,6 +87,8 @@ pub struct User {
     pub password: PasswordHash,
     /// What the user may do.
     pub privilege: Privilege,
+    /// Whether the user may log in here; those who may not are peers' users.
+    pub login: bool,
 }
 
 /// All users, in the order of creation.
@@ -101,6 +105,29 @@ impl Users {
     /// Adds a user; the caller has made sure that the name is free.
     pub fn add(&mut self, user: User) {
         self.0.push(user);
+    }
+
+    /// Whether a user of extended authentication is who it says. For a name that nobody has the
+    /// same work is done as for a wrong password.
+    #[must_use]
+    pub fn authenticate(&self, primitives: &dyn Primitives, step: &XauthStep) -> XauthAnswer {
+        // A digest cannot be held against another digest: that takes the password itself.
+        let XauthProof::Password(password) = &step.proof else {
+            return XauthAnswer::Reject;
+        };
+        let nobody = PasswordHash {
+            salt: [0; 8],
+            hash: Vec::new(),
+        };
+        let user = core::str::from_utf8(&step.user).ok();
+        let user = user.and_then(|name| self.get(name));
+        let hash = user.map_or(&nobody, |user| &user.password);
+        let text = core::str::from_utf8(password.expose()).unwrap_or("");
+        if hash.is(primitives, text) && user.is_some() {
+            XauthAnswer::Accept
+        } else {
+            XauthAnswer::Reject
+        }
     }
 
     /// Every user.

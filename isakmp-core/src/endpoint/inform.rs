@@ -1,17 +1,21 @@
 //! Informational exchanges: notifications and deletes, received and sent.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
+use ipsec_core::Instant;
 use ipsec_core::model::{Protocol, Spi};
 
 use super::Endpoint;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Report};
 use crate::phase1::Incoming;
+use crate::phase2::Step;
+use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
 use crate::wire::{
-    Cookie, Delete, ExchangeType, Flags, Header, MessageId, Notify, NotifyType, Payload,
+    Cookie, Delete, ExchangeType, Flags, HEADER, Header, MessageId, Notify, NotifyType, Payload,
     PayloadType, Payloads, Writer,
 };
 
@@ -24,11 +28,26 @@ impl Endpoint {
     /// A message of an informational exchange.
     pub(super) fn informational(&mut self, env: &mut Env<'_>, path: Path, incoming: &Incoming<'_>) {
         let header = incoming.header;
-        let Some(id) = self.sa_of(header).filter(|_| header.flags.encrypted()) else {
+        if !header.flags.encrypted() {
             return self.unauthenticated(path, incoming);
+        }
+        let Some(id) = self.sa_by(header, path) else {
+            if !self.remind_of_third(env, incoming) {
+                self.counters.unknown += 1;
+            }
+            return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };
-        if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+        let quick = self.quick.by_message(id, header.message_id);
+        if let Some(place) = quick
+            && let Some(quick) = self.quick.get_mut(place)
+        {
+            let number = quick.common.talk.number;
+            let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+            let step = quick.connected(sa, env, &mut out, incoming);
+            return self.after_quick(env, place, step);
+        }
+        if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
             self.counters.unknown += 1;
             return;
         }
@@ -48,10 +67,15 @@ impl Endpoint {
         let own_cookies = [sa.cookies.0.0, sa.cookies.1.0].concat();
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(header.message_id);
+            sa.count(HEADER + incoming.body.len());
         }
+        self.seen(env.now, id, path);
         for raw in payloads.all() {
             match Payload::parse(*raw) {
                 Ok(Payload::Notify(notify)) => {
+                    if self.liveness_notify(env, id, &notify) {
+                        continue;
+                    }
                     let (kind, exchange) = (notify.kind, 0);
                     let authentic = true;
                     let report = Report::Notified {
@@ -61,11 +85,17 @@ impl Endpoint {
                         authentic,
                     };
                     self.push(Action::Report(report));
+                    if kind == NotifyType::INITIAL_CONTACT {
+                        self.contacted_under(env, id);
+                    } else if kind.is_error() {
+                        self.refused_under(env, id, &notify);
+                    }
                 }
                 Ok(Payload::Delete(delete))
                     if delete.protocol == 1 && delete.spis().any(|spi| spi == own_cookies) =>
                 {
                     // What stands behind it is no longer protected by anything.
+                    self.retry_deleted(env, id);
                     return self.remove_sa(env, id, false, true);
                 }
                 Ok(Payload::Delete(delete)) => {
@@ -89,6 +119,50 @@ impl Endpoint {
         }
     }
 
+    /// INITIAL-CONTACT under an established SA: once, what the peer had before it is gone.
+    fn contacted_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if core::mem::replace(&mut sa.contacted, true) {
+            return;
+        }
+        let (owner, since) = (sa.peer_key(), sa.since);
+        self.peer_restarted(env, &owner, since, Some(id));
+    }
+
+    /// An authentic error ends the quick mode that it is about: the one whose SPI it names, or the
+    /// only one that waits for an answer.
+    fn refused_under(&mut self, env: &mut Env<'_>, id: IsakmpSaId, notify: &Notify<'_>) {
+        let waiting: Vec<_> = self
+            .quick
+            .under(id)
+            .filter(|(_, quick)| quick.waits_for_peer())
+            .map(|(place, quick)| (place, &quick.common.spis))
+            .collect();
+        let found = match (<[u8; 4]>::try_from(notify.spi), waiting.as_slice()) {
+            (Ok(named), _) if named != [0; 4] => waiting
+                .iter()
+                .find(|(_, spis)| spis.iter().any(|(_, spi)| spi.to_bytes() == named)),
+            (_, [only]) => Some(only),
+            _ => None,
+        };
+        if let Some(place) = found.map(|(place, _)| *place) {
+            let message = self
+                .quick
+                .get(place)
+                .map_or(0, |quick| quick.common.talk.message());
+            let reason = Reason::new(
+                ExchangeType::Quick,
+                message,
+                Subject::Refused,
+                Whose::Theirs,
+            );
+            let step = Step::Failed(reason.told(Some(notify.kind)));
+            self.after_quick(env, place, step);
+        }
+    }
+
     /// Without authentication a notification is a hint for a person, and nothing else.
     fn unauthenticated(&mut self, path: Path, incoming: &Incoming<'_>) {
         let header = incoming.header;
@@ -96,11 +170,12 @@ impl Endpoint {
             self.counters.unknown += 1;
             return;
         }
-        let found = self.phase1.iter_mut().find(|(_, exchange)| {
-            exchange.common.cookies.0 == header.initiator
-                && exchange.common.talk.path.peer == path.peer
-        });
-        let Some((_, exchange)) = found else {
+        let found = self
+            .phase1
+            .named(header.initiator)
+            .find(|(_, exchange)| exchange.common.talk.path.peer == path.peer)
+            .map(|(id, _)| id);
+        let Some(exchange) = found.and_then(|id| self.phase1.get_mut(id)) else {
             self.counters.unknown += 1;
             return;
         };
@@ -128,8 +203,19 @@ impl Endpoint {
         }
     }
 
-    /// Tells somebody in clear that its first message was refused, seldom enough to be of no use
-    /// to an attacker.
+    /// Whether an address has not been complained about just now; it counts as such from here on.
+    pub(super) fn is_seldom(&mut self, now: Instant, peer: IpAddr) -> bool {
+        self.complaints
+            .retain(|(_, at)| *at + COMPLAINT_EVERY > now);
+        let recent = self.complaints.iter().any(|(other, _)| *other == peer);
+        if recent || self.complaints.len() >= COMPLAINTS {
+            return false;
+        }
+        self.complaints.push_back((peer, now));
+        true
+    }
+
+    /// Tells somebody in clear that its first message was refused.
     pub(super) fn complain(
         &mut self,
         env: &mut Env<'_>,
@@ -137,18 +223,10 @@ impl Endpoint {
         initiator: Cookie,
         kind: NotifyType,
     ) {
-        let peer = path.peer.ip();
-        self.complaints
-            .retain(|(_, at)| *at + COMPLAINT_EVERY > env.now);
-        let recent = self.complaints.iter().any(|(other, _)| *other == peer);
-        if recent || self.complaints.len() >= COMPLAINTS {
-            return;
-        }
         let mut id = [0; 4];
         if env.entropy.fill(&mut id).is_err() {
             return;
         }
-        self.complaints.push_back((peer, env.now));
         let header = Header {
             initiator,
             responder: Cookie::ZERO,
@@ -171,13 +249,20 @@ impl Endpoint {
         });
     }
 
-    /// Sends an error notification under an SA, where the policy wants it.
-    pub(super) fn send_notify(&mut self, env: &mut Env<'_>, id: IsakmpSaId, kind: NotifyType) {
+    /// Sends an error notification under an SA, where the policy wants it: about a protocol and the
+    /// SPI that the peer proposed for it.
+    pub(super) fn send_notify(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        kind: NotifyType,
+        (protocol, spi): (u8, &[u8]),
+    ) {
         if self.sas.get(id.0).is_some_and(|sa| sa.policy.notifies()) {
             let notify = Notify {
-                protocol: 3,
+                protocol,
                 kind,
-                spi: &[],
+                spi,
                 data: &[],
             };
             self.inform(env, id, (PayloadType::N, notify.to_bytes()));
@@ -204,8 +289,13 @@ impl Endpoint {
         self.inform(env, id, (PayloadType::D, Delete::body(1, &[&cookies])));
     }
 
-    fn inform(&mut self, env: &mut Env<'_>, id: IsakmpSaId, payload: (PayloadType, Vec<u8>)) {
-        let Some(message_id) = self.new_message_id(env, id) else {
+    pub(super) fn inform(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        payload: (PayloadType, Vec<u8>),
+    ) {
+        let Ok(message_id) = self.new_message_id(env, id) else {
             return;
         };
         let Some(sa) = self.sas.get(id.0) else { return };
@@ -214,6 +304,18 @@ impl Endpoint {
         let header = sa.header(ExchangeType::Informational, message_id);
         let bytes = sa.session.seal(env.primitives, &mut iv, header, &writer);
         let path = sa.path;
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.count(bytes.len());
+        }
+        self.push(Action::Report(Report::Message {
+            exchange: 0,
+            sent: true,
+            kind: ExchangeType::Informational,
+            message: 1,
+            payloads: crate::phase1::types(&writer),
+            length: bytes.len(),
+            again: 0,
+        }));
         self.push(Action::Send { path, bytes });
     }
 }

@@ -1,21 +1,45 @@
 //! Quick mode: which exchange a message belongs to, and what a finished one leads to.
 
-use ipsec_core::model::Role;
-use ipsec_core::{Id, RemoveWhy, RemovedBundle};
+use alloc::vec::Vec;
 
-use super::{Child, Endpoint};
-use crate::ask::{Acquire, Action, Env, Path, Report};
-use crate::conversation::Conversation;
-use crate::out::Out;
+use ipsec_core::model::{
+    AddressSelector, PeerAddress, PolicyConfig, Protocol, Role, Selector, Spi,
+};
+use ipsec_core::{Id, Instant, RemoveWhy, RemovedBundle};
+
+use super::phase1::Begin;
+use super::{Child, Endpoint, Place, Waiting};
+use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
 use crate::phase1::Incoming;
-use crate::phase2::{Common, Exchange, Step, Trouble, admit, responder_offer};
+use crate::phase2::{Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
-use crate::wire::{ExchangeType, MessageId, NotifyType};
+use crate::wire::{ExchangeType, HEADER, MessageId, NotifyType, SaBody};
 
 impl Endpoint {
-    /// Begins quick modes for requests whose turn has come.
+    /// Begins quick modes for requests whose turn has come, and phase 1 for those that have
+    /// neither an SA nor an exchange that could become one.
     pub(super) fn start_waiting(&mut self, env: &mut Env<'_>) {
+        // Begun or failed, no request for that peer is without an exchange afterwards.
+        while let Some(lost) = self.waiting.iter().find(|waiting| {
+            let peer = waiting.acquire.peer;
+            self.usable_sa(peer).is_none() && !self.is_under_way(peer)
+        }) {
+            let Acquire {
+                policy,
+                peer,
+                local,
+            } = lost.acquire.clone();
+            let policy = env.ipsec.policy(policy.as_str());
+            let named = policy.and_then(|policy| policy.isakmp_policy.as_ref());
+            let begin = Begin {
+                local,
+                peer,
+                policy: named,
+                replaces: None,
+            };
+            self.start_phase1(env, &begin);
+        }
         loop {
             let next = self.waiting.iter().position(|waiting| {
                 waiting.not_before <= env.now
@@ -32,23 +56,22 @@ impl Endpoint {
     }
 
     fn has_room(&self, sa: IsakmpSaId) -> bool {
-        let busy = self
-            .quick
-            .iter()
-            .filter(|(_, quick)| quick.common.sa == sa)
-            .count();
-        busy < usize::from(self.limits.quick_modes_per_sa)
+        self.quick.under(sa).count() < usize::from(self.limits.quick_modes_per_sa)
     }
 
     fn start_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, acquire: &Acquire) {
         let fail = |subject| Reason::new(ExchangeType::Quick, 0, subject, Whose::Ours);
-        let Some(message_id) = self.new_message_id(env, id) else {
-            return self.quick_failed(acquire, fail(Subject::Entropy));
+        if self.quick.is_full() {
+            return self.quick_failed(acquire, fail(Subject::Full));
+        }
+        let message_id = match self.new_message_id(env, id) {
+            Ok(message_id) => message_id,
+            Err(subject) => return self.quick_failed(acquire, fail(subject)),
         };
         let number = self.next_exchange();
         let Some(sa) = self.sas.get(id.0) else { return };
         let common = Common {
-            talk: Conversation::new(number, ExchangeType::Quick, sa.path),
+            talk: sa.conversation(number, ExchangeType::Quick),
             sa: id,
             message_id,
             iv: sa.iv(env.primitives, message_id),
@@ -56,22 +79,40 @@ impl Endpoint {
             policy: acquire.policy.clone(),
             role: Role::Initiator,
             bundle: None,
+            spis: Vec::new(),
+            proposed: None,
+            agreed: Kept::default(),
+            commit: Commit {
+                ours: sa.policy.commits(),
+                ..Commit::default()
+            },
             suspicion: None,
         };
         let peer = sa.path.peer.ip();
-        self.started(number, 2, Role::Initiator, peer);
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
+        self.started(number, Phase::Two, Role::Initiator, peer);
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
         };
-        match Exchange::initiator(common, acquire, env, &mut out) {
-            Ok(exchange) => {
-                if self.quick.insert(exchange).is_err() {
-                    self.quick_failed(acquire, fail(Subject::Full));
-                }
-            }
+        sa.begin_exchange();
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+        match Exchange::initiator(common, acquire, sa, env, &mut out) {
+            Ok(exchange) => self.begin_quick(exchange),
             Err(reason) => self.quick_failed(acquire, reason),
         }
+    }
+
+    /// A quick mode takes its place, which there is.
+    fn begin_quick(&mut self, quick: Exchange) {
+        let number = quick.common.talk.number;
+        if let Some(id) = self.quick.insert(quick) {
+            self.places.insert(number, Place::Quick(id));
+        }
+    }
+
+    fn end_quick(&mut self, id: Id) -> Option<Exchange> {
+        let quick = self.quick.remove(id)?;
+        self.places.remove(&quick.common.talk.number);
+        Some(quick)
     }
 
     fn quick_failed(&mut self, acquire: &Acquire, reason: Reason) {
@@ -89,39 +130,26 @@ impl Endpoint {
         &mut self,
         env: &mut Env<'_>,
         id: IsakmpSaId,
-    ) -> Option<MessageId> {
-        let sa = self.sas.get_mut(id.0)?;
-        for _ in 0..16 {
-            let mut bytes = [0; 4];
-            env.entropy.fill(&mut bytes).ok()?;
-            let message_id = MessageId(u32::from_be_bytes(bytes));
-            if message_id.0 != 0 && !sa.is_used(message_id) {
-                sa.remember(message_id);
-                return Some(message_id);
-            }
-        }
-        None
+    ) -> Result<MessageId, Subject> {
+        let sa = self.sas.get_mut(id.0).ok_or(Subject::Full)?;
+        sa.new_message_id(env.entropy)
     }
 
     /// A message of quick mode.
     pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
         let header = incoming.header;
-        let Some(id) = self.sa_of(header) else {
-            self.counters.unknown += 1;
+        let Some(id) = self.sa_by(header, path) else {
+            if !self.remind_of_third(env, &incoming) {
+                self.counters.unknown += 1;
+            }
             return;
         };
-        let found = self
-            .quick
-            .iter()
-            .find(|(_, q)| q.common.sa == id && q.common.message_id == header.message_id);
-        let Some(place) = found.map(|(place, _)| place) else {
-            let Some(sa) = self.sas.get(id.0) else { return };
-            if let Some(reply) = sa.reply_to(&incoming.digest, env.now) {
-                self.counters.duplicates += 1;
-                let bytes = reply.to_vec();
-                return self.push(Action::Send { path, bytes });
+        let Some(place) = self.quick.by_message(id, header.message_id) else {
+            if self.repeat(env.now, id, &incoming.digest) {
+                return;
             }
-            if header.message_id.0 == 0 || sa.is_used(header.message_id) {
+            let Some(sa) = self.sas.get(id.0) else { return };
+            if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
                 self.counters.unknown += 1;
                 return;
             }
@@ -130,16 +158,21 @@ impl Endpoint {
         let (Some(quick), Some(sa)) = (self.quick.get_mut(place), self.sas.get(id.0)) else {
             return;
         };
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
+        let number = quick.common.talk.number;
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         if quick.common.talk.is_duplicate(&incoming.digest) {
             self.counters.duplicates += 1;
-            quick.common.talk.transmit(&mut out);
+            quick.common.talk.answer_again(&mut out);
             return;
         }
         let step = quick.receive(sa, env, &mut out, &incoming);
+        if quick.common.talk.is_duplicate(&incoming.digest) {
+            // It was accepted, hence authentic.
+            if let Some(sa) = self.sas.get_mut(id.0) {
+                sa.count(HEADER + incoming.body.len());
+            }
+            self.seen(env.now, id, path);
+        }
         self.after_quick(env, place, step);
     }
 
@@ -151,71 +184,124 @@ impl Endpoint {
         let iv = sa.iv(env.primitives, message_id);
         let opened = match admit(1, sa, env, &iv, &[], &incoming) {
             Ok(opened) => opened,
-            Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
-                return self.push(Action::Report(Report::Suspicious {
-                    exchange: 0,
-                    peer,
-                    reason,
-                }));
+            Err(Trouble::Ignored(reason)) => return self.suspect(id, reason),
+            Err(Trouble::Fatal(reason)) => {
+                return self.refuse_quick(env, id, message_id, reason, &[]);
             }
         };
         // Authentic from here on: the message id is spent.
-        let offer = responder_offer(sa, env, &opened);
-        let (path, isakmp_policy) = (sa.path, sa.policy.clone());
-        let number = self.next_exchange();
+        self.seen(env.now, id, incoming.path);
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let refuse = |subject| Err(Reason::new(ExchangeType::Quick, 1, subject, Whose::Ours));
+        // Who was told OK knows it before we know that it knows.
+        let offer = if !sa.xauth.finished && !sa.xauth.ok {
+            refuse(Subject::XauthFirst)
+        } else if self.quick.is_full() || !sa.takes_quick_of_peer() {
+            refuse(Subject::Full)
+        } else {
+            responder_offer(sa, env, &opened)
+        };
+        let offer = offer.and_then(|(offer, policy)| {
+            let taken = self.is_taken(id, policy, offer.selector());
+            let refused = Reason::new(ExchangeType::Quick, 1, Subject::Taken, Whose::Ours);
+            if taken {
+                Err(refused)
+            } else {
+                Ok((offer, policy))
+            }
+        });
         let (offer, policy) = match offer {
             Ok(admitted) => admitted,
             Err(reason) => {
-                if let Some(sa) = self.sas.get_mut(id.0) {
-                    sa.remember(message_id);
-                }
-                self.started(number, 2, Role::Responder, peer);
-                self.push(Action::Report(Report::Failed {
-                    exchange: number,
-                    peer,
-                    reason,
-                }));
-                let kind = match reason.subject {
-                    Subject::Selectors => NotifyType::INVALID_ID_INFORMATION,
-                    _ => NotifyType::NO_PROPOSAL_CHOSEN,
-                };
-                return self.send_notify(env, id, kind);
+                return self.refuse_quick(env, id, message_id, reason, &opened.sa_body);
             }
         };
+        let number = self.next_exchange();
+        let Some(sa) = self.sas.get(id.0) else { return };
         let mut common = Common {
-            talk: Conversation::new(number, ExchangeType::Quick, path),
+            talk: sa.conversation(number, ExchangeType::Quick),
             sa: id,
             message_id,
             iv: opened.iv,
-            isakmp_policy,
+            isakmp_policy: sa.policy.clone(),
             policy: policy.name.clone(),
             role: Role::Responder,
             bundle: None,
+            spis: Vec::new(),
+            proposed: offer.proposed(),
+            agreed: Kept::default(),
+            commit: Commit {
+                ours: sa.policy.commits(),
+                theirs: incoming.header.flags.commit(),
+                until: None,
+            },
             suspicion: None,
         };
-        self.started(number, 2, Role::Responder, peer);
-        let mut out = Out {
-            actions: &mut self.actions,
-            tickets: &mut self.tickets,
-        };
-        let length = crate::wire::HEADER + incoming.body.len();
+        self.started(number, Phase::Two, Role::Responder, peer);
+        let mut out = self.out(number);
+        let length = HEADER + incoming.body.len();
         common
             .talk
             .accepted(&mut out, incoming.digest, 1, opened.types, length);
         let exchange = Exchange::responder(common, offer, &mut out);
-        let fits = self.quick.insert(exchange).is_ok();
-        let room = self
-            .sas
-            .get_mut(id.0)
-            .is_some_and(|sa| sa.remember(message_id));
-        if !fits || !room {
-            let reason = Reason::new(ExchangeType::Quick, 1, Subject::Full, Whose::Ours);
-            self.push(Action::Report(Report::Failed {
-                exchange: number,
+        self.begin_quick(exchange);
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.remember(message_id);
+            sa.begin_exchange();
+            sa.count(length);
+        }
+        self.confirm_xauth(env, id);
+    }
+
+    /// A message that nobody has authenticated: told once for an SA, since anybody who has seen
+    /// its cookies can send it.
+    fn suspect(&mut self, id: IsakmpSaId, reason: Reason) {
+        self.counters.malformed += 1;
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        if !core::mem::replace(&mut sa.suspected, true) {
+            let (exchange, peer) = (0, sa.path.peer.ip());
+            self.push(Action::Report(Report::Suspicious {
+                exchange,
                 peer,
                 reason,
             }));
         }
+    }
+
+    /// An authentic message 1 that leads to nothing: its message id is spent, and the peer is told
+    /// where the policy wants it.
+    fn refuse_quick(
+        &mut self,
+        env: &mut Env<'_>,
+        id: IsakmpSaId,
+        message_id: MessageId,
+        reason: Reason,
+        sa_body: &[u8],
+    ) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        sa.remember(message_id);
+        let peer = sa.path.peer.ip();
+        let exchange = self.next_exchange();
+        self.started(exchange, Phase::Two, Role::Responder, peer);
+        self.push(Action::Report(Report::Failed {
+            exchange,
+            peer,
+            reason,
+        }));
+        let kind = match reason.subject {
+            Subject::Selectors | Subject::Taken => NotifyType::INVALID_ID_INFORMATION,
+            Subject::Malformed | Subject::Payloads => NotifyType::PAYLOAD_MALFORMED,
+            Subject::PublicValue => NotifyType::INVALID_KEY_INFORMATION,
+            _ => NotifyType::NO_PROPOSAL_CHOSEN,
+        };
+        let offer = SaBody::parse(sa_body).ok();
+        let first = offer.and_then(|offer| offer.proposals().next());
+        let about = first.map_or((3, &[][..]), |first| (first.protocol, first.spi));
+        self.send_notify(env, id, kind, about);
     }
 
     /// What an event in a quick mode leads to.
@@ -223,58 +309,149 @@ impl Endpoint {
         match step {
             Step::On => {}
             Step::Done => {
-                let Some(quick) = self.quick.remove(id) else {
+                let Some(quick) = self.end_quick(id) else {
                     return;
                 };
                 let common = quick.common;
                 let exchange = common.talk.number;
-                self.push(Action::Report(Report::Completed { exchange, phase: 2 }));
+                self.push(Action::Report(Report::Completed {
+                    exchange,
+                    phase: Phase::Two,
+                }));
                 let peer = common.talk.path.peer.ip();
-                self.waiting
-                    .retain(|waiting| waiting.acquire.policy != common.policy);
-                let keep = env.now + super::main_mode::keep_time(&common.isakmp_policy);
+                self.waiting.retain(|waiting| {
+                    waiting.acquire.policy != common.policy || waiting.acquire.peer != peer
+                });
+                let keep = env.now + super::phase1::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
                 };
                 if let Some(bundle) = common.bundle {
-                    self.children.push(Child {
+                    let child = Child {
                         bundle,
-                        sa: sa.number,
+                        policy: common.policy.clone(),
+                        owner: sa.peer_key(),
+                        user: sa.user.clone(),
                         peer,
                         since: env.now,
-                    });
+                        kept: common.agreed,
+                    };
+                    self.children.insert(child);
                 }
-                if common.role == Role::Initiator
+                // Whoever spoke last answers when the peer repeats itself.
+                if (common.role == Role::Initiator || common.commit.ours)
                     && let Some((to, bytes)) = common.talk.into_reply()
                 {
-                    sa.keep_reply(to, bytes, keep);
+                    sa.keep_reply(to, bytes, env.now, keep);
                 }
+                self.phase2_succeeded(peer);
                 self.start_waiting(env);
             }
             Step::Failed(reason) => {
                 let Some(quick) = self.quick.get_mut(id) else {
                     return;
                 };
-                let (exchange, sa) = (quick.common.talk.number, quick.common.sa);
-                let peer = quick.common.talk.path.peer.ip();
-                let answered = quick.common.role == Role::Initiator && reason.message == 2;
+                let common = &quick.common;
+                let (exchange, sa) = (common.talk.number, common.sa);
+                let peer = common.talk.path.peer.ip();
+                // Who waits for our next message is told that none will come.
+                let told = match (common.role, common.proposed) {
+                    _ if matches!(reason.subject, Subject::Timeout | Subject::Refused) => None,
+                    (Role::Responder, proposed) => proposed,
+                    (Role::Initiator, Some(proposed)) => Some(proposed),
+                    (Role::Initiator, None) if reason.message == 2 => Some((Protocol::Esp, Spi(0))),
+                    (Role::Initiator, None) => None,
+                };
+                let again = common.role == Role::Initiator && reason.subject == Subject::WeakKey;
+                // Once it has message 2 the peer may already use what it will never hear of again.
+                let answered = common.role == Role::Responder && common.talk.message() == 2;
+                let known = if answered && reason.subject != Subject::Refused {
+                    common.spis.clone()
+                } else {
+                    Vec::new()
+                };
+                // A peer that never answers may have forgotten the SA: the next request begins anew.
+                let unheard = common.role == Role::Initiator && common.talk.message() == 1;
+                if unheard
+                    && reason.subject == Subject::Timeout
+                    && let Some(sa) = self.sas.get_mut(sa.0)
+                {
+                    sa.replaced = true;
+                }
                 self.push(Action::Report(Report::Failed {
                     exchange,
                     peer,
                     reason,
                 }));
-                self.drop_quick(id);
-                if answered && reason.whose == Whose::Theirs && reason.subject != Subject::Timeout {
-                    self.send_notify(env, sa, NotifyType::NO_PROPOSAL_CHOSEN);
+                if reason.subject == Subject::Timeout
+                    && let Some(sa) = self.sas.get_mut(sa.0)
+                {
+                    // Perhaps the peer has lost the SA: what comes next begins with another.
+                    sa.doubtful = true;
+                }
+                if again {
+                    self.negotiate_again(id, env.now);
+                } else if let Some(at) = self.retry_phase2(env, id, reason) {
+                    self.negotiate_again(id, at);
+                } else {
+                    self.drop_quick(id);
+                }
+                if let Some((protocol, spi)) = told {
+                    let spi = spi.to_bytes();
+                    let spi = if spi == [0; 4] { &[][..] } else { &spi };
+                    let kind = NotifyType::NO_PROPOSAL_CHOSEN;
+                    self.send_notify(env, sa, kind, (protocol.doi_number(), spi));
+                }
+                if self.sas.get(sa.0).is_some_and(|sa| sa.policy.deletes()) {
+                    self.send_delete(env, sa, &known);
                 }
                 self.start_waiting(env);
             }
         }
     }
 
+    /// Whether another peer already has what this one wants to be selected. A policy for anybody
+    /// keeps what it gave; one for a peer that changes follows it.
+    fn is_taken(&self, id: IsakmpSaId, policy: &PolicyConfig, wanted: &Selector) -> bool {
+        let Some(sa) = self.sas.get(id.0) else {
+            return false;
+        };
+        // Clients behind one NAT share its address; their flows tell them apart.
+        let behind_nat = sa.watch.nat.found.is_there()
+            && wanted.remote == AddressSelector::host(sa.path.peer.ip());
+        let owner = sa.peer_key();
+        let foreign = |child: &Child| child.owner != owner || child.user != sa.user;
+        policy.peer == Some(PeerAddress::Any)
+            && !behind_nat
+            && self
+                .children
+                .is_taken(&policy.name, &wanted.remote, foreign)
+    }
+
+    /// An unfinished quick mode goes, but not what it was for: that is taken up again.
+    fn negotiate_again(&mut self, id: Id, not_before: Instant) {
+        let Some(quick) = self.end_quick(id) else {
+            return;
+        };
+        let common = quick.common;
+        if let Some(bundle) = common.bundle {
+            self.push(Action::Release(bundle));
+        }
+        let path = common.talk.path;
+        let acquire = Acquire {
+            policy: common.policy,
+            peer: path.peer.ip(),
+            local: path.local.ip(),
+        };
+        self.waiting.push(Waiting {
+            acquire,
+            not_before,
+        });
+    }
+
     /// An unfinished quick mode goes, and its bundle with it.
     pub(super) fn drop_quick(&mut self, id: Id) {
-        if let Some(quick) = self.quick.remove(id) {
+        if let Some(quick) = self.end_quick(id) {
             if let Some(bundle) = quick.common.bundle {
                 self.push(Action::Release(bundle));
             }
@@ -284,15 +461,35 @@ impl Endpoint {
 
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
-        self.children.retain(|child| child.bundle != removed.bundle);
+        let child = self.children.remove(removed.bundle);
+        if let Some(child) = child.filter(|_| why == RemoveWhy::PeerDeleted) {
+            self.retry_deleted_child(env, &child);
+        }
+        let waits = self
+            .quick
+            .iter()
+            .find(|(_, quick)| quick.common.bundle == Some(removed.bundle));
+        if let Some((id, quick)) = waits {
+            // Nobody will answer for the bundle any more.
+            let subject = match why {
+                RemoveWhy::EngineFailed => Subject::Install,
+                _ => Subject::Changed,
+            };
+            let message = quick.common.talk.message();
+            let reason = Reason::new(ExchangeType::Quick, message, subject, Whose::Ours);
+            self.after_quick(env, id, Step::Failed(reason));
+        }
         let told = matches!(
             why,
-            RemoveWhy::PeerDeleted | RemoveWhy::PeerRestarted | RemoveWhy::NegotiationFailed
+            RemoveWhy::PeerDeleted
+                | RemoveWhy::PeerRestarted
+                | RemoveWhy::PeerLost
+                | RemoveWhy::NegotiationFailed
         );
         if told || !removed.was_valid {
             return;
         }
-        let sa = self.usable_sa(removed.peer);
+        let sa = self.talking_sa(removed.peer);
         if let Some(id) = sa
             && self.sas.get(id.0).is_some_and(|sa| sa.policy.deletes())
         {

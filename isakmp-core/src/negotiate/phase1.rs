@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use hw_offload::{Cipher, DhGroup, Hash};
-use ipsec_core::model::cipher_word;
+use ipsec_core::model::{Lifetime, Role, cipher_word};
 
 use super::{Nearest, four_bytes};
-use crate::config::IsakmpPolicyConfig;
+use crate::config::{AuthType, IsakmpPolicyConfig, Xauth};
 use crate::reason::{Mismatch, Value};
 use crate::wire::{Attribute, SaBody, Transform};
 
@@ -15,8 +15,123 @@ const KEY_IKE: u8 = 1;
 /// Protocol ISAKMP in a proposal.
 const PROTOCOL: u8 = 1;
 
-/// Authentication by pre-shared key.
-const PRE_SHARED: u16 = 1;
+/// What the two sides prove their identities with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthBase {
+    /// Both know a key.
+    PreShared,
+    /// Both sign.
+    RsaSig,
+    /// The gateway signs; the user proves nothing before XAUTH
+    /// (draft-ietf-ipsec-isakmp-hybrid-auth-05).
+    Hybrid,
+}
+
+/// What a side proves its identity with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// HASH_I or HASH_R.
+    Hash,
+    /// A signature over it.
+    Signature,
+}
+
+/// The authentication method of phase 1. RSA encryption is not among them: it is an oracle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthMethod {
+    /// What the identities are proved with.
+    pub base: AuthBase,
+    /// The side that XAUTH asks for a name afterwards, if there is XAUTH.
+    pub asked: Option<Role>,
+}
+
+impl AuthMethod {
+    /// Both know a key, and that is all.
+    pub const PRE_SHARED: Self = Self {
+        base: AuthBase::PreShared,
+        asked: None,
+    };
+
+    /// Every method with the number of its attribute (RFC 2409 appendix A,
+    /// draft-beaulieu-ike-xauth-02 §7.2, draft-ietf-ipsec-isakmp-hybrid-auth-05 §3.2.1).
+    const ALL: [(u16, Self); 8] = [
+        (1, Self::PRE_SHARED),
+        (3, Self::new(AuthBase::RsaSig, None)),
+        (64_221, Self::new(AuthBase::Hybrid, Some(Role::Initiator))),
+        (64_222, Self::new(AuthBase::Hybrid, Some(Role::Responder))),
+        (
+            65_001,
+            Self::new(AuthBase::PreShared, Some(Role::Initiator)),
+        ),
+        (
+            65_002,
+            Self::new(AuthBase::PreShared, Some(Role::Responder)),
+        ),
+        (65_005, Self::new(AuthBase::RsaSig, Some(Role::Initiator))),
+        (65_006, Self::new(AuthBase::RsaSig, Some(Role::Responder))),
+    ];
+
+    const fn new(base: AuthBase, asked: Option<Role>) -> Self {
+        Self { base, asked }
+    }
+
+    /// The method of a policy when this router has that role in phase 1.
+    #[must_use]
+    pub fn of(policy: &IsakmpPolicyConfig, role: Role) -> Self {
+        let base = match (policy.auth_type(), policy.hybrid()) {
+            (AuthType::PreShared, _) => AuthBase::PreShared,
+            (AuthType::RsaSig, false) => AuthBase::RsaSig,
+            (AuthType::RsaSig, true) => AuthBase::Hybrid,
+        };
+        let asked = match policy.xauth() {
+            Xauth::None => None,
+            Xauth::Client => Some(role),
+            Xauth::Server => Some(role.other()),
+        };
+        Self { base, asked }
+    }
+
+    /// The number of its attribute.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        let known = Self::ALL.into_iter().find(|(_, method)| *method == self);
+        // Hybrid authentication without XAUTH is not configurable and has no number.
+        known.map_or(0, |(number, _)| number)
+    }
+
+    /// The method of a number.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        let known = Self::ALL.into_iter();
+        known
+            .filter(|(own, _)| u64::from(*own) == number)
+            .map(|(_, method)| method)
+            .next()
+    }
+
+    /// What a side proves its identity with.
+    #[must_use]
+    pub fn proof(self, of: Role) -> Proof {
+        match self.base {
+            AuthBase::PreShared => Proof::Hash,
+            AuthBase::RsaSig => Proof::Signature,
+            AuthBase::Hybrid if self.asked == Some(of) => Proof::Hash,
+            AuthBase::Hybrid => Proof::Signature,
+        }
+    }
+
+    /// The words of a policy that mean it, as a person would write them.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match (self.base, self.asked.is_some()) {
+            (AuthBase::PreShared, false) => "PRESHARED",
+            (AuthBase::PreShared, true) => "PRESHARED with XAUTH",
+            (AuthBase::RsaSig, false) => "RSASIG",
+            (AuthBase::RsaSig, true) => "RSASIG with XAUTH",
+            (AuthBase::Hybrid, _) => "RSASIG with HYBRIDXAUTH",
+        }
+    }
+}
 
 /// What one transform of phase 1 says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,21 +140,24 @@ pub struct Phase1 {
     pub cipher: Cipher,
     /// The hash.
     pub hash: Hash,
+    /// The authentication method.
+    pub method: AuthMethod,
     /// The group.
     pub group: DhGroup,
-    /// Life in seconds.
-    pub seconds: u32,
+    /// How long the ISAKMP SA lives.
+    pub life: Lifetime,
 }
 
 impl Phase1 {
-    /// What a policy wants.
+    /// What a policy wants when this router has that role.
     #[must_use]
-    pub fn of(policy: &IsakmpPolicyConfig) -> Self {
+    pub fn of(policy: &IsakmpPolicyConfig, role: Role) -> Self {
         Self {
             cipher: policy.cipher(),
             hash: policy.hash(),
+            method: AuthMethod::of(policy, role),
             group: policy.group(),
-            seconds: policy.seconds(),
+            life: policy.lifetime(),
         }
     }
 
@@ -47,13 +165,18 @@ impl Phase1 {
     /// authentication, group, life.
     #[must_use]
     pub fn to_body(self) -> Vec<u8> {
-        let seconds = four_bytes(self.seconds);
+        let seconds = four_bytes(self.life.seconds);
+        let kbytes = self.life.kbytes.map(four_bytes);
         let mut attributes = alloc::vec![Attribute::short(1, cipher_number(self.cipher).0)];
         attributes.push(Attribute::short(2, hash_number(self.hash)));
-        attributes.push(Attribute::short(3, PRE_SHARED));
+        attributes.push(Attribute::short(3, self.method.number()));
         attributes.push(Attribute::short(4, self.group.number()));
         attributes.push(Attribute::short(11, 1));
         attributes.push(Attribute::long(12, &seconds));
+        if let Some(kbytes) = &kbytes {
+            attributes.push(Attribute::short(11, 2));
+            attributes.push(Attribute::long(12, kbytes));
+        }
         if let Some(bits) = cipher_number(self.cipher).1 {
             attributes.push(Attribute::short(14, bits));
         }
@@ -76,7 +199,7 @@ impl Phase1 {
                 .filter(|transform| transform.id == KEY_IKE)
             {
                 match self.compare(&transform) {
-                    Ok(seconds) => {
+                    Ok(life) => {
                         let attributes = transform.attributes.iter().collect();
                         let body = SaBody::write(&[(
                             proposal.number,
@@ -85,8 +208,8 @@ impl Phase1 {
                             alloc::vec![(KEY_IKE, attributes)],
                         )]);
                         let body = renumber(body, proposal.spi.len(), transform.number);
-                        let seconds = seconds.map_or(self.seconds, |s| s.min(self.seconds));
-                        return Ok((Self { seconds, ..self }, body));
+                        let life = self.life.shorter(life);
+                        return Ok((Self { life, ..self }, body));
                     }
                     Err((agreed, mismatch)) => nearest.miss(agreed, mismatch),
                 }
@@ -108,26 +231,28 @@ impl Phase1 {
         let (Some(transform), None) = (transforms.next(), transforms.next()) else {
             return Err(None);
         };
-        let seconds = self
+        let life = self
             .compare(&transform)
             .map_err(|(_, mismatch)| Some(mismatch))?;
-        Ok(Self {
-            seconds: seconds.map_or(self.seconds, |s| s.min(self.seconds)),
-            ..self
-        })
+        let life = self.life.shorter(life);
+        Ok(Self { life, ..self })
     }
 
-    /// Compares a transform with what we want; its life in seconds is returned, not compared.
-    fn compare(self, transform: &Transform<'_>) -> Result<Option<u32>, (u8, Mismatch)> {
+    /// Compares a transform with what we want; its life is returned, not compared. Where it says
+    /// nothing, ours counts.
+    fn compare(self, transform: &Transform<'_>) -> Result<Lifetime, (u8, Mismatch)> {
         let mut given: [Option<u64>; 17] = [None; 17];
-        let (mut life_type, mut seconds) = (None, None);
+        let (mut life_type, mut life) = (None, self.life);
         for attribute in transform.attributes.iter() {
             let number = attribute.number();
             match attribute.class {
                 11 => life_type = number,
                 12 => {
-                    if life_type == Some(1) {
-                        seconds = number.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                    let amount = number.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                    match (life_type, amount.filter(|amount| *amount > 0)) {
+                        (Some(1), Some(amount)) => life.seconds = amount,
+                        (Some(2), Some(amount)) => life.kbytes = Some(amount),
+                        _ => {}
                     }
                     life_type = None;
                 }
@@ -168,9 +293,10 @@ impl Phase1 {
             };
             return Err((1, miss("HASHALG", ours, get(2), word)));
         }
-        if get(3) != Some(PRE_SHARED.into()) {
-            let word = |n| (n == 3).then_some("RSASIG");
-            return Err((2, miss("AUTHTYPE", Value::Word("PRESHARED"), get(3), word)));
+        if get(3) != Some(self.method.number().into()) {
+            let word = |n| AuthMethod::from_number(n).map(AuthMethod::word);
+            let ours = Value::Word(self.method.word());
+            return Err((2, miss("AUTHTYPE", ours, get(3), word)));
         }
         let group_fits =
             get(4) == Some(self.group.number().into()) && get(5).is_none_or(|t| t == 1);
@@ -181,7 +307,7 @@ impl Phase1 {
         if get(13).is_some() {
             return Err((4, miss("prf", Value::Absent, get(13), |_| None)));
         }
-        Ok(seconds.filter(|s| *s > 0))
+        Ok(life)
     }
 }
 

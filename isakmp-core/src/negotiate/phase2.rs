@@ -8,8 +8,9 @@ use ipsec_core::model::{
 };
 
 use super::{Nearest, four_bytes};
+use crate::natt::NatVersion;
 use crate::reason::{Mismatch, Value};
-use crate::wire::{Attribute, SaBody, Transform};
+use crate::wire::{Attribute, Attributes, SaBody, Transform};
 
 /// One protocol of a chosen candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,17 @@ pub struct Agreement {
     pub chosen: Vec<Chosen>,
     /// The shorter of both lives.
     pub lifetime: Lifetime,
-    /// Where the peer's offer has more life than we allow.
+    /// Whether the peer offered a longer life than we allow, and does not know it.
     pub shortened: bool,
+}
+
+impl Agreement {
+    /// The first protocol, and the peer's SPI for it.
+    #[must_use]
+    pub fn proposed(&self) -> Option<(Protocol, Spi)> {
+        let chosen = self.chosen.first()?;
+        Some((chosen.protocol, chosen.spi))
+    }
 }
 
 /// Our side of a phase 2 negotiation.
@@ -42,11 +52,43 @@ pub struct Phase2<'a> {
     pub specs: &'a [SaSpecConfig],
     /// The group for perfect forward secrecy.
     pub pfs: Option<DhGroup>,
+    /// In whose way ESP travels in UDP; none where there is no NAT.
+    pub nat: Option<NatVersion>,
 }
 
 impl Phase2<'_> {
+    /// The life of an SA whose attributes give none (RFC 2407 §4.5).
+    const UNSAID: Lifetime = Lifetime {
+        seconds: Lifetime::DEFAULT_SECONDS,
+        kbytes: None,
+    };
+
     fn spec(&self, number: u8) -> Option<&SaSpecConfig> {
         self.specs.iter().find(|spec| spec.number == number)
+    }
+
+    /// Our candidates with their numbers; AH authenticates addresses, so that none with it passes
+    /// NAT.
+    fn candidates(&self) -> impl Iterator<Item = (u8, &[Vec<u8>])> {
+        let passes = |candidate: &[Vec<u8>]| {
+            self.nat.is_none()
+                || candidate.iter().flatten().all(|number| {
+                    self.spec(*number)
+                        .is_some_and(|spec| spec.protocol == Protocol::Esp)
+                })
+        };
+        (1..)
+            .zip(self.bundle.string.candidates())
+            .map(|(number, candidate)| (number, &candidate[..]))
+            .filter(move |(_, candidate)| passes(candidate))
+    }
+
+    /// The mode of the preferred candidate.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let mut specs = self.bundle.string.specs();
+        let first = specs.next().and_then(|number| self.spec(number));
+        first.map_or(Mode::Tunnel, SaSpecConfig::mode)
     }
 
     /// The protocols for which SPIs are reserved before an offer: those of every candidate, each
@@ -54,12 +96,10 @@ impl Phase2<'_> {
     #[must_use]
     pub fn protocols(&self) -> Vec<Protocol> {
         let mut protocols = Vec::new();
-        for spec in self
-            .bundle
-            .string
-            .specs()
-            .filter_map(|number| self.spec(number))
-        {
+        let specs = self
+            .candidates()
+            .flat_map(|(_, candidate)| candidate.iter().flatten());
+        for spec in specs.filter_map(|number| self.spec(*number)) {
             if !protocols.contains(&spec.protocol) {
                 protocols.push(spec.protocol);
             }
@@ -75,13 +115,12 @@ impl Phase2<'_> {
             four_bytes(life.seconds),
             four_bytes(life.kbytes.unwrap_or(0)),
         );
-        let entries: Vec<_> = self
-            .bundle
-            .string
-            .proposals()
-            .filter_map(|entry| {
-                let specs: Vec<_> = entry
-                    .specs
+        let groups = self
+            .candidates()
+            .flat_map(|(number, candidate)| candidate.iter().map(move |group| (number, group)));
+        let entries: Vec<_> = groups
+            .filter_map(|(number, group)| {
+                let specs: Vec<_> = group
                     .iter()
                     .filter_map(|number| self.spec(*number))
                     .collect();
@@ -91,7 +130,7 @@ impl Phase2<'_> {
                     .find(|(other, _)| *other == protocol)?
                     .1
                     .to_bytes();
-                Some((entry.number, protocol, spi, specs))
+                Some((number, protocol, spi, specs))
             })
             .collect();
         let proposals: Vec<_> = entries
@@ -112,6 +151,25 @@ impl Phase2<'_> {
         SaBody::write(&proposals)
     }
 
+    /// The attributes of a life, for RESPONDER-LIFETIME.
+    #[must_use]
+    pub fn life_attributes(life: Lifetime) -> Vec<u8> {
+        let (seconds, kbytes) = (
+            four_bytes(life.seconds),
+            four_bytes(life.kbytes.unwrap_or(0)),
+        );
+        let mut bytes = Vec::new();
+        let mut write = |unit, duration| {
+            Attribute::short(1, unit).write(&mut bytes);
+            Attribute::long(2, duration).write(&mut bytes);
+        };
+        write(1, &seconds);
+        if life.kbytes.is_some() {
+            write(2, &kbytes);
+        }
+        bytes
+    }
+
     /// Group, mode, integrity algorithm, key length, then lives; the default life is not sent.
     fn attributes<'b>(
         &self,
@@ -124,7 +182,7 @@ impl Phase2<'_> {
         if let Some(group) = self.pfs {
             attributes.push(Attribute::short(3, group.number()));
         }
-        attributes.push(Attribute::short(4, mode_number(spec.mode())));
+        attributes.push(Attribute::short(4, self.mode_number(spec.mode())));
         if let Some(number) = mac_number(spec.mac()) {
             attributes.push(Attribute::short(5, number));
         }
@@ -149,7 +207,7 @@ impl Phase2<'_> {
     /// The nearest miss.
     pub fn choose(&self, offer: &SaBody<'_>) -> Result<(Agreement, Answer), Option<Mismatch>> {
         let mut nearest = Nearest::default();
-        for candidate in self.bundle.string.candidates() {
+        for (_, candidate) in self.candidates() {
             let mut number = None;
             for proposal in offer.proposals() {
                 if number == Some(proposal.number) {
@@ -173,11 +231,27 @@ impl Phase2<'_> {
         nearest: &mut Nearest,
     ) -> Option<(Agreement, Answer)> {
         let entries: Vec<_> = offer.proposals().filter(|p| p.number == number).collect();
-        if entries.len() != candidate.len() {
+        let protocols = |group: &Vec<u8>| {
+            let protocol = self.spec(*group.first()?)?.protocol;
+            Some(protocol.doi_number())
+        };
+        let ours = word_of(candidate.iter().filter_map(protocols));
+        let theirs = word_of(entries.iter().map(|entry| entry.protocol));
+        if entries.len() != candidate.len() || ours != theirs {
+            let attribute = "PROTOCOL";
+            nearest.miss(
+                0,
+                Mismatch {
+                    attribute,
+                    ours,
+                    theirs,
+                },
+            );
             return None;
         }
         let ours = self.bundle.lifetime();
         let (mut chosen, mut lines, mut life) = (Vec::new(), Vec::new(), ours);
+        let mut shortened = false;
         for group in candidate {
             let protocol = self.spec(*group.first()?)?.protocol;
             let entry = entries
@@ -193,19 +267,23 @@ impl Phase2<'_> {
                     .find_map(|transform| match self.compare(spec, &transform) {
                         Ok(theirs) => Some((spec.clone(), transform, theirs)),
                         Err((agreed, mismatch)) => {
-                            nearest.miss(agreed, mismatch);
+                            nearest.miss(agreed + 1, mismatch);
                             None
                         }
                     })
             });
             let (spec, transform, theirs) = found?;
             life = life.shorter(theirs);
+            shortened |= theirs != ours.shorter(theirs);
             let mut attributes = Vec::new();
             transform
                 .attributes
                 .iter()
                 .for_each(|a| a.write(&mut attributes));
             lines.push(AnswerLine {
+                place: entries
+                    .iter()
+                    .position(|p| p.protocol == protocol.doi_number()),
                 protocol,
                 number: transform.number,
                 id: transform.id,
@@ -217,7 +295,8 @@ impl Phase2<'_> {
                 spec,
             });
         }
-        let shortened = life != ours || ours.seconds < Lifetime::DEFAULT_SECONDS;
+        // The peer's own order, which strict ones insist on.
+        lines.sort_by_key(|line| line.place);
         let agreement = Agreement {
             chosen,
             lifetime: life,
@@ -244,7 +323,32 @@ impl Phase2<'_> {
         {
             return Err(None);
         }
-        self.choose(answer).map(|(agreement, _)| agreement)
+        let mut nearest = Nearest::default();
+        let offered = self
+            .candidates()
+            .find(|(number, _)| Some(*number) == first)
+            .ok_or(None)?;
+        let (number, candidate) = offered;
+        let fit = self.fit(candidate, number, answer, &mut nearest);
+        fit.map(|(agreement, _)| agreement).ok_or(nearest.take())
+    }
+
+    /// The encapsulation mode that we offer.
+    fn mode_number(&self, mode: Mode) -> u16 {
+        match self.nat {
+            Some(version) => version.mode_number(mode),
+            None => plain_mode(mode),
+        }
+    }
+
+    /// Whether a number is that mode here: through NAT in UDP, by whichever version's number.
+    fn is_mode(&self, number: u16, mode: Mode) -> bool {
+        match self.nat {
+            None => number == plain_mode(mode),
+            Some(_) => [NatVersion::Draft03, NatVersion::Rfc3947]
+                .iter()
+                .any(|version| version.mode_number(mode) == number),
+        }
     }
 
     /// Compares a transform with a specification; the peer's life is returned, not compared.
@@ -254,25 +358,11 @@ impl Phase2<'_> {
         transform: &Transform<'_>,
     ) -> Result<Lifetime, (u8, Mismatch)> {
         let mut given: [Option<u64>; 12] = [None; 12];
-        let mut life = Lifetime {
-            seconds: Lifetime::DEFAULT_SECONDS,
-            kbytes: None,
-        };
-        let mut life_type = None;
         for attribute in transform.attributes.iter() {
             let number = attribute.number();
-            match (attribute.class, life_type) {
-                (1, _) => life_type = number,
-                (2, kind) => {
-                    let value = number.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-                    match (kind, value) {
-                        (Some(1), Some(seconds)) if seconds > 0 => life.seconds = seconds,
-                        (Some(2), Some(kbytes)) if kbytes > 0 => life.kbytes = Some(kbytes),
-                        _ => {}
-                    }
-                    life_type = None;
-                }
-                (class, _) => match given.get_mut(usize::from(class)) {
+            match attribute.class {
+                1 | 2 => {}
+                class => match given.get_mut(usize::from(class)) {
                     Some(slot) if slot.is_none() => *slot = number.or(Some(u64::MAX)),
                     _ => {
                         let (ours, theirs) = (Value::Absent, Value::Number(class.into()));
@@ -314,10 +404,13 @@ impl Phase2<'_> {
             };
             return miss(1, "HASHALG", ours, theirs);
         }
-        if get(4) != Some(mode_number(spec.mode()).into()) {
+        let mode = get(4).and_then(|number| u16::try_from(number).ok());
+        if !mode.is_some_and(|number| self.is_mode(number, spec.mode())) {
             let theirs = match get(4) {
                 Some(1) => Value::Word("TUNNEL"),
                 Some(2) => Value::Word("TRANSPORT"),
+                Some(3 | 61_443) => Value::Word("TUNNEL in UDP"),
+                Some(4 | 61_444) => Value::Word("TRANSPORT in UDP"),
                 other => other.map_or(Value::Absent, Value::Number),
             };
             return miss(2, "MODE", Value::Word(spec.mode().word()), theirs);
@@ -334,8 +427,31 @@ impl Phase2<'_> {
             let theirs = Value::Number(u64::try_from(other).unwrap_or(0));
             return miss(4, "attribute", Value::Absent, theirs);
         }
-        Ok(life)
+        Ok(life_of(&transform.attributes, Self::UNSAID))
     }
+}
+
+/// The life that attributes give, each duration for the type just before it; `unsaid` where they
+/// give none.
+pub(crate) fn life_of(attributes: &Attributes<'_>, unsaid: Lifetime) -> Lifetime {
+    let (mut life, mut unit) = (unsaid, None);
+    for attribute in attributes.iter() {
+        match attribute.class {
+            1 => unit = attribute.number(),
+            2 => {
+                let value = attribute
+                    .number()
+                    .map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                match (unit.take(), value) {
+                    (Some(1), Some(seconds)) if seconds > 0 => life.seconds = seconds,
+                    (Some(2), Some(kbytes)) if kbytes > 0 => life.kbytes = Some(kbytes),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    life
 }
 
 /// A responder's answer, complete but for our SPIs.
@@ -347,6 +463,7 @@ pub struct Answer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct AnswerLine {
+    place: Option<usize>,
     protocol: Protocol,
     number: u8,
     id: u8,
@@ -378,7 +495,26 @@ impl Answer {
     }
 }
 
-const fn mode_number(mode: Mode) -> u16 {
+/// The words of the command language for protocols that stand together.
+fn word_of(protocols: impl Iterator<Item = u8>) -> Value {
+    let (mut esp, mut ah, mut other) = (false, false, None);
+    for protocol in protocols {
+        match protocol {
+            2 => ah = true,
+            3 => esp = true,
+            number => other = Some(number),
+        }
+    }
+    match (esp, ah, other) {
+        (_, _, Some(number)) => Value::Number(number.into()),
+        (true, true, None) => Value::Word("ESP and AH"),
+        (true, false, None) => Value::Word("ESP"),
+        (false, true, None) => Value::Word("AH"),
+        (false, false, None) => Value::Absent,
+    }
+}
+
+const fn plain_mode(mode: Mode) -> u16 {
     match mode {
         Mode::Tunnel => 1,
         Mode::Transport => 2,

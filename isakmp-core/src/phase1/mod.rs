@@ -1,44 +1,59 @@
-//! Main mode with pre-shared keys (RFC 2409 §5.4): what both roles share.
+//! Phase 1 (RFC 2409 §5): what all roles of both exchanges share.
 //!
 //! ```text
-//! initiator            responder
-//! 1  HDR, SA       ->
-//!                  <-  HDR, SA            2
-//! 3  HDR, KE, Ni   ->
-//!                  <-  HDR, KE, Nr        4
-//! 5  HDR*, ID, HASH ->
-//!                  <-  HDR*, ID, HASH     6
+//! Main mode                              Aggressive mode
+//! 1  HDR, SA        ->                   1  HDR, SA, KE, Ni, IDii   ->
+//!                   <-  HDR, SA    2                  <-  HDR, SA, KE, Nr, IDir, PROOF  2
+//! 3  HDR, KE, Ni    ->                   3  HDR*, PROOF             ->
+//!                   <-  HDR, KE, Nr 4
+//! 5  HDR*, ID, PROOF ->
+//!            <-  HDR*, ID, PROOF   6
 //! ```
+//!
+//! PROOF is HASH or SIG, by the authentication method ([`auth`]). A responder keeps the first
+//! message of a stranger in a fixed table ([`half_open`]) until the stranger's cookie proves that
+//! it receives what is sent to it; only then there is an [`Exchange`].
 
-mod initiator;
-mod responder;
+mod aggr_init;
+mod aggr_resp;
+mod auth;
+mod extensions;
+mod half_open;
+mod key_half;
+mod main_init;
+mod main_resp;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hw_offload::{DhGroup, Digest, Entropy, KeyNumber, Primitives, Secret, Ticket};
+use hw_offload::{Digest, Ticket};
 use ipsec_core::Instant;
-use ipsec_core::model::{Name, Role};
+use ipsec_core::model::Role;
 
-pub(crate) use initiator::Initiator;
-pub(crate) use responder::Responder;
+pub(crate) use aggr_init::AggrInit;
+pub(crate) use aggr_resp::{AggrResp, First, Opening};
+pub(crate) use extensions::Extensions;
+pub(crate) use half_open::{Body, HalfOpen, HalfOpens};
+pub(crate) use key_half::{KeyHalf, exponent, nonce, on_the_wire};
+pub(crate) use main_init::MainInit;
+pub(crate) use main_resp::MainResp;
 
-use crate::admission;
-use crate::ask::{Answer, Env, Path};
+use crate::ask::{Answer, Env, Path, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
-use crate::keys::{Cookies, Iv, Skeyid};
+use crate::identity;
+use crate::keys::Cookies;
 use crate::negotiate::phase1::Phase1;
 use crate::out::Out;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSaId, Session};
+use crate::timed::Due;
+use crate::vendor;
 use crate::wire::{
-    ExchangeType, Header, Identification, MessageId, Notify, NotifyType, Payload, PayloadType,
-    Payloads, Writer,
+    Cookie, ExchangeType, Flags, Header, Identification, MessageId, NotifyType, Payload,
+    PayloadType, Payloads, Writer,
 };
-
-/// Length of our nonces in bytes.
-const NONCE: usize = 20;
 
 /// What came of an event.
 #[derive(Debug)]
@@ -46,7 +61,7 @@ pub(crate) enum Step {
     /// The exchange goes on.
     On,
     /// The ISAKMP SA is established.
-    Up(Up),
+    Up(Box<Up>),
     /// The exchange is over without a result.
     Failed(Reason),
 }
@@ -59,20 +74,52 @@ pub(crate) struct Up {
     pub(crate) initial_contact: bool,
 }
 
-/// What both roles know of their exchange.
+/// What every role knows of its exchange.
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) talk: Conversation,
+    pub(crate) kind: ExchangeType,
+    pub(crate) role: Role,
+    /// The peer's address when the exchange began.
+    pub(crate) address: IpAddr,
     pub(crate) policy: IsakmpPolicyConfig,
+    /// What is offered, until the peer has chosen; then what was agreed.
+    pub(crate) agreed: Phase1,
     pub(crate) cookies: Cookies,
-    /// The initiator's SA body, byte for byte: both hashes cover it.
+    /// The initiator's SA body, byte for byte: both proofs cover it.
     pub(crate) sa_body: Vec<u8>,
     /// Whether the peer is told that this is our first contact since a restart.
     pub(crate) first_contact: bool,
     /// When the exchange began: what was established later is not older than it.
     pub(crate) began: Instant,
+    pub(crate) extensions: Extensions,
     pub(crate) suspicion: Option<Reason>,
     pub(crate) told: Option<NotifyType>,
+}
+
+/// One role of one exchange.
+pub(crate) trait Machine {
+    /// The state's name on the screens.
+    fn name(&self) -> &'static str;
+
+    /// A message of this exchange that is not a duplicate of the last one.
+    fn receive(
+        &mut self,
+        common: &mut Common,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        incoming: Incoming<'_>,
+    ) -> Result<Step, Trouble>;
+
+    /// An answer, handed back if this state does not wait for it.
+    fn answer(
+        &mut self,
+        common: &mut Common,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        ticket: Ticket,
+        answer: Answer,
+    ) -> Result<Result<Step, Trouble>, Answer>;
 }
 
 /// One phase 1 exchange.
@@ -80,60 +127,54 @@ pub(crate) struct Common {
 pub(crate) struct Exchange {
     pub(crate) common: Common,
     pub(crate) replaces: Option<IsakmpSaId>,
-    /// Until when an unproven initiator is remembered.
-    pub(crate) expires: Option<Instant>,
-    role: RoleState,
+    state: State,
 }
 
 #[derive(Debug)]
-enum RoleState {
-    Initiator(Initiator),
-    Responder(Responder),
+pub(crate) enum State {
+    MainInit(MainInit),
+    MainResp(MainResp),
+    AggrInit(AggrInit),
+    AggrResp(AggrResp),
+}
+
+impl State {
+    fn machine(&mut self) -> &mut dyn Machine {
+        match self {
+            Self::MainInit(state) => state,
+            Self::MainResp(state) => state,
+            Self::AggrInit(state) => state,
+            Self::AggrResp(state) => state,
+        }
+    }
+}
+
+impl Due for Exchange {
+    fn due(&self) -> Option<Instant> {
+        self.common.talk.deadline()
+    }
 }
 
 impl Exchange {
-    pub(crate) const fn initiator(
-        common: Common,
-        state: Initiator,
-        replaces: Option<IsakmpSaId>,
-    ) -> Self {
+    pub(crate) const fn new(common: Common, state: State, replaces: Option<IsakmpSaId>) -> Self {
         Self {
             common,
             replaces,
-            expires: None,
-            role: RoleState::Initiator(state),
-        }
-    }
-
-    pub(crate) const fn responder(common: Common, state: Responder) -> Self {
-        Self {
-            common,
-            replaces: None,
-            expires: None,
-            role: RoleState::Responder(state),
+            state,
         }
     }
 
     pub(crate) const fn role(&self) -> Role {
-        match self.role {
-            RoleState::Initiator(_) => Role::Initiator,
-            RoleState::Responder(_) => Role::Responder,
-        }
-    }
-
-    /// Whether the peer has shown that it receives what we send to its address.
-    pub(crate) const fn proven(&self) -> bool {
-        match &self.role {
-            RoleState::Initiator(_) => true,
-            RoleState::Responder(state) => state.proven(),
-        }
+        self.common.role
     }
 
     /// The state's name on the screens.
-    pub(crate) const fn state(&self) -> &'static str {
-        match &self.role {
-            RoleState::Initiator(state) => state.name(),
-            RoleState::Responder(state) => state.name(),
+    pub(crate) fn state(&self) -> &'static str {
+        match &self.state {
+            State::MainInit(state) => state.name(),
+            State::MainResp(state) => state.name(),
+            State::AggrInit(state) => state.name(),
+            State::AggrResp(state) => state.name(),
         }
     }
 
@@ -142,19 +183,10 @@ impl Exchange {
         &mut self,
         env: &mut Env<'_>,
         out: &mut Out<'_>,
-        header: &Header,
-        body: &[u8],
-        digest: Digest,
+        incoming: Incoming<'_>,
     ) -> Step {
-        let incoming = Incoming {
-            header,
-            body,
-            digest,
-        };
-        let result = match &mut self.role {
-            RoleState::Initiator(state) => state.receive(&mut self.common, env, out, incoming),
-            RoleState::Responder(state) => state.receive(&mut self.common, env, out, incoming),
-        };
+        let machine = self.state.machine();
+        let result = machine.receive(&mut self.common, env, out, incoming);
         self.settle(out, result)
     }
 
@@ -166,14 +198,8 @@ impl Exchange {
         ticket: Ticket,
         answer: Answer,
     ) -> Result<Step, Answer> {
-        let result = match &mut self.role {
-            RoleState::Initiator(state) => {
-                state.answer(&mut self.common, env, out, ticket, answer)?
-            }
-            RoleState::Responder(state) => {
-                state.answer(&mut self.common, env, out, ticket, answer)?
-            }
-        };
+        let machine = self.state.machine();
+        let result = machine.answer(&mut self.common, env, out, ticket, answer)?;
         Ok(self.settle(out, result))
     }
 
@@ -186,9 +212,9 @@ impl Exchange {
             Err(Trouble::Ignored(reason)) => {
                 if self.common.suspicion.is_none() {
                     self.common.suspicion = Some(reason);
-                    let (exchange, peer) =
-                        (self.common.talk.number, self.common.talk.path.peer.ip());
-                    out.report(crate::ask::Report::Suspicious {
+                    let talk = &self.common.talk;
+                    let (exchange, peer) = (talk.number, talk.path.peer.ip());
+                    out.report(Report::Suspicious {
                         exchange,
                         peer,
                         reason,
@@ -207,9 +233,9 @@ impl Exchange {
     }
 
     /// Why nothing came of it: what was wrong with what came, else silence.
-    pub(crate) fn given_up(&self) -> Reason {
+    fn given_up(&self) -> Reason {
         let message = self.common.talk.message() + 1;
-        let silence = Reason::new(ExchangeType::Main, message, Subject::Timeout, Whose::Theirs);
+        let silence = Reason::new(self.common.kind, message, Subject::Timeout, Whose::Theirs);
         self.common
             .suspicion
             .unwrap_or(silence)
@@ -223,10 +249,32 @@ impl Exchange {
 }
 
 /// A message with its fingerprint.
+#[derive(Debug)]
 pub(crate) struct Incoming<'a> {
+    pub(crate) path: Path,
     pub(crate) header: &'a Header,
     pub(crate) body: &'a [u8],
     pub(crate) digest: Digest,
+}
+
+/// What is left of a message once it was read.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) path: Path,
+    digest: Digest,
+    types: Vec<PayloadType>,
+    length: usize,
+}
+
+impl Incoming<'_> {
+    pub(crate) fn receipt(self, payloads: &Payloads<'_>) -> Receipt {
+        Receipt {
+            path: self.path,
+            digest: self.digest,
+            types: payloads.all().iter().map(|raw| raw.kind).collect(),
+            length: crate::wire::HEADER + self.body.len(),
+        }
+    }
 }
 
 /// Why a message or an answer did not move the state.
@@ -234,43 +282,60 @@ pub(crate) struct Incoming<'a> {
 pub(crate) enum Trouble {
     /// Anybody could have sent it.
     Ignored(Reason),
-    /// It is our own side that cannot go on.
+    /// It is our own side that cannot go on, or the peer proved to be another.
     Fatal(Reason),
 }
 
-pub(crate) const fn ignored(message: u8, subject: Subject) -> Trouble {
-    Trouble::Ignored(Reason::new(
-        ExchangeType::Main,
-        message,
-        subject,
-        Whose::Theirs,
-    ))
-}
-
-pub(crate) const fn fatal(message: u8, subject: Subject) -> Trouble {
-    Trouble::Fatal(Reason::new(
-        ExchangeType::Main,
-        message,
-        subject,
-        Whose::Ours,
-    ))
-}
-
 impl Common {
+    /// The peer's message cannot be used.
+    pub(crate) const fn ignored(&self, message: u8, subject: Subject) -> Trouble {
+        Trouble::Ignored(Reason::new(self.kind, message, subject, Whose::Theirs))
+    }
+
+    /// The exchange cannot go on.
+    pub(crate) const fn fatal(&self, message: u8, subject: Subject) -> Trouble {
+        Trouble::Fatal(Reason::new(self.kind, message, subject, Whose::Ours))
+    }
+
+    /// What became of an answer that is an error or makes no sense.
+    pub(crate) const fn failed(&self, answer: &Answer) -> Trouble {
+        match answer {
+            Answer::Public(Err(hw_offload::PublicFault::BadPeerValue)) => {
+                self.fatal(0, Subject::PublicValue)
+            }
+            _ => self.fatal(0, Subject::Engine),
+        }
+    }
+
     pub(crate) const fn header(&self) -> Header {
-        let flags = crate::wire::Flags(0);
         Header {
             initiator: self.cookies.0,
             responder: self.cookies.1,
             next: PayloadType::NONE,
-            exchange: ExchangeType::Main,
-            flags,
+            exchange: self.kind,
+            flags: Flags(0),
             message_id: MessageId(0),
         }
     }
 
+    /// Whether our first message, which nobody has answered yet, offered fragments.
+    pub(crate) fn offers_fragments(&self) -> bool {
+        self.kind == ExchangeType::Aggressive && vendor::offers_fragments(&self.policy)
+    }
+
+    /// Takes a message as the one that was waited for.
+    pub(crate) fn accept(&mut self, out: &mut Out<'_>, message: u8, receipt: Receipt) {
+        let Receipt {
+            digest,
+            types,
+            length,
+            ..
+        } = receipt;
+        self.talk.accepted(out, digest, message, types, length);
+    }
+
     /// Sends a message in clear.
-    fn send_clear(
+    pub(crate) fn send_clear(
         &mut self,
         out: &mut Out<'_>,
         now: Instant,
@@ -284,41 +349,97 @@ impl Common {
             .send(out, now, (message, types(writer)), bytes, policy);
     }
 
-    /// Our own identity: LOCALID, else the address that we send from.
-    fn own_id(&self) -> Identification {
-        identity(self.policy.local_id.as_ref(), self.talk.path.local.ip())
+    /// Sends a message enciphered, and moves the IV on.
+    pub(crate) fn send_sealed(
+        &mut self,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        session: &mut Session,
+        message: u8,
+        writer: &Writer,
+        again: bool,
+    ) {
+        let mut iv = session.iv;
+        let bytes = session.seal(env.primitives, &mut iv, self.header(), writer);
+        session.iv = iv;
+        let policy = again.then_some(&self.policy);
+        self.talk
+            .send(out, env.now, (message, types(writer)), bytes, policy);
     }
 
-    /// Whether that is the identity that the peer must have: REMOTEID, else its address.
-    fn expects(&self, id: &Identification) -> bool {
-        identity(self.policy.remote_id.as_ref(), self.talk.path.peer.ip()).same_as(id)
+    /// Our own identity: LOCALID; else, with signatures, the router's distinguished name; else
+    /// the address that we send from.
+    pub(crate) fn own_id(&self, env: &Env<'_>) -> Identification {
+        let signs =
+            self.agreed.method.proof(self.role) == crate::negotiate::phase1::Proof::Signature;
+        let name = env.config.distinguished_name.as_deref().filter(|_| signs);
+        let text = self
+            .policy
+            .local_id
+            .as_ref()
+            .map(ipsec_core::model::Name::as_str);
+        text.or(name)
+            .and_then(|text| identity::parse(text).ok())
+            .unwrap_or_else(|| Identification::of_address(self.talk.path.local.ip()))
     }
 
-    /// The payloads of message 5 or 6.
-    fn proof(&self, id: &Identification, hash: &Digest) -> Writer {
-        let mut writer = Writer::new();
-        writer.push(PayloadType::ID, &id.to_bytes());
-        writer.push(PayloadType::HASH, hash.as_bytes());
-        if self.policy.notifies() && self.first_contact {
-            let (initiator, responder) = self.cookies;
-            writer.push(
-                PayloadType::N,
-                &Notify::initial_contact(initiator, responder),
-            );
+    /// The responder's choice in message 2: our own transform, unchanged, and a cookie that is
+    /// not ours.
+    pub(crate) fn confirmed(
+        &self,
+        incoming: &Incoming<'_>,
+        payloads: &Payloads<'_>,
+    ) -> Result<Phase1, Trouble> {
+        let responder = incoming.header.responder;
+        if responder == Cookie::ZERO || responder == incoming.header.initiator {
+            return Err(self.ignored(2, Subject::Reflected));
         }
-        writer
+        let sa = payloads
+            .first(PayloadType::SA)
+            .ok_or(self.ignored(2, Subject::Payloads))?;
+        let Ok(Payload::Sa(answer)) = Payload::parse(sa) else {
+            return Err(self.ignored(2, Subject::Malformed));
+        };
+        self.agreed.confirm(&answer).map_err(|mismatch| {
+            let reason = Reason::new(self.kind, 2, Subject::NotOffered, Whose::Theirs);
+            Trouble::Ignored(reason.with(mismatch))
+        })
+    }
+
+    /// Up: what the SA is made of.
+    pub(crate) fn up(session: Session, identity: Identification, initial_contact: bool) -> Step {
+        Step::Up(Box::new(Up {
+            session,
+            identity,
+            initial_contact,
+        }))
     }
 }
 
-/// The identity of a configured name, which may be an address, else of the address in use.
-fn identity(name: Option<&Name>, address: IpAddr) -> Identification {
-    match name {
-        Some(name) => name.as_str().parse().map_or_else(
-            |_| Identification::of_name(name.as_str()),
-            Identification::of_address,
-        ),
-        None => Identification::of_address(address),
-    }
+/// Whether that is the identity that a policy expects: REMOTEID, else the peer's address. Where
+/// the address cannot tell, because the peer may be behind NAT, or where a certificate or a key
+/// of its own says who the peer is, anybody is who proves it.
+pub(crate) fn expects(policy: &IsakmpPolicyConfig, path: Path, id: &Identification) -> bool {
+    let port_fits = match (id.protocol, id.port) {
+        (0, 0) | (17, 0 | 500) => true,
+        (17, port) => port == path.local.port() || policy.traverses_nat() && port == 4500,
+        _ => false,
+    };
+    let expected = policy
+        .remote_id
+        .as_ref()
+        .map(|name| identity::parse(name.as_str()));
+    let fits = match expected {
+        Some(Ok(expected)) => identity::matches(&expected, id),
+        Some(Err(_)) => false,
+        None => {
+            let address = Identification::of_address(path.peer.ip());
+            let elsewhere =
+                policy.traverses_nat() || policy.auth_type() == crate::config::AuthType::RsaSig;
+            elsewhere || identity::matches(&address, id)
+        }
+    };
+    port_fits && fits
 }
 
 /// The types of a writer's payloads.
@@ -326,171 +447,4 @@ pub(crate) fn types(writer: &Writer) -> Vec<PayloadType> {
     Payloads::parse(writer.first(), writer.bytes())
         .map(|payloads| payloads.all().iter().map(|raw| raw.kind).collect())
         .unwrap_or_default()
-}
-
-/// A checked message 3 or 4: public value and nonce.
-pub(crate) struct KeyMessage {
-    pub(crate) public: Vec<u8>,
-    pub(crate) nonce: Vec<u8>,
-    pub(crate) types: Vec<PayloadType>,
-}
-
-/// Admits message 3 or 4.
-pub(crate) fn admit_keys(
-    message: u8,
-    group: DhGroup,
-    incoming: &Incoming<'_>,
-) -> Result<KeyMessage, Trouble> {
-    let malformed = |_| ignored(message, Subject::Malformed);
-    let payloads = Payloads::parse(incoming.header.next, incoming.body).map_err(malformed)?;
-    let encrypted = incoming.header.flags.encrypted();
-    if !admission::admits(ExchangeType::Main, message, encrypted, &payloads) {
-        return Err(ignored(message, Subject::Payloads));
-    }
-    let (mut public, mut nonce) = (Vec::new(), Vec::new());
-    for raw in payloads.all() {
-        match Payload::parse(*raw).map_err(malformed)? {
-            Payload::KeyExchange(value) => public = value.to_vec(),
-            Payload::Nonce(value) => nonce = value.to_vec(),
-            _ => {}
-        }
-    }
-    if !hw_offload::acceptable_public_value(group, &public) {
-        return Err(ignored(message, Subject::PublicValue));
-    }
-    let types = payloads.all().iter().map(|raw| raw.kind).collect();
-    Ok(KeyMessage {
-        public,
-        nonce,
-        types,
-    })
-}
-
-/// A checked message 5 or 6 with the IV that follows it.
-pub(crate) struct Proven {
-    pub(crate) identity: Identification,
-    pub(crate) initial_contact: bool,
-    pub(crate) iv: Iv,
-    pub(crate) types: Vec<PayloadType>,
-}
-
-/// Admits message 5 or 6: deciphered, whole, and with the hash that only a holder of the
-/// pre-shared key can make.
-pub(crate) fn admit_proof(
-    message: u8,
-    common: &Common,
-    session: &Session,
-    publics: (&[u8], &[u8]),
-    cookies: Cookies,
-    primitives: &dyn Primitives,
-    incoming: &Incoming<'_>,
-) -> Result<Proven, Trouble> {
-    // With another key everything behind the header is noise: most often that is why.
-    let noise = || ignored(message, Subject::PreSharedKey);
-    if !incoming.header.flags.encrypted() {
-        return Err(ignored(message, Subject::Payloads));
-    }
-    let (plain, iv) = session
-        .iv
-        .open(
-            primitives,
-            session.agreed.cipher,
-            &session.key,
-            incoming.body,
-        )
-        .ok_or(ignored(message, Subject::Malformed))?;
-    let payloads = Payloads::parse(incoming.header.next, &plain).map_err(|_| noise())?;
-    if !admission::admits(ExchangeType::Main, message, true, &payloads) {
-        return Err(noise());
-    }
-    let (Some(id), Some(hash)) = (
-        payloads.first(PayloadType::ID),
-        payloads.first(PayloadType::HASH),
-    ) else {
-        return Err(noise());
-    };
-    let expected = session
-        .skeyid
-        .proof(primitives, publics, cookies, &common.sa_body, id.body);
-    if !hw_offload::ct_eq(hash.body, expected.as_bytes()) {
-        return Err(noise());
-    }
-    // Authentic from here on.
-    let identity =
-        Identification::parse(id.body).map_err(|_| ignored(message, Subject::Malformed))?;
-    let port_fits = matches!((identity.protocol, identity.port), (0, 0) | (17, 0 | 500));
-    if !port_fits || !common.expects(&identity) {
-        return Err(fatal(message, Subject::Identity));
-    }
-    let contact = |raw: &crate::wire::Raw<'_>| {
-        matches!(
-            Payload::parse(*raw),
-            Ok(Payload::Notify(Notify {
-                kind: NotifyType::INITIAL_CONTACT,
-                ..
-            }))
-        )
-    };
-    let initial_contact = payloads.all().iter().any(contact);
-    let types = payloads.all().iter().map(|raw| raw.kind).collect();
-    Ok(Proven {
-        identity,
-        initial_contact,
-        iv,
-        types,
-    })
-}
-
-/// A private exponent of so many bits: the top bit is set, so that the length is what was asked
-/// for.
-pub(crate) fn exponent(entropy: &mut dyn Entropy, bits: u16) -> Option<Secret> {
-    let len = usize::from(bits).div_ceil(8);
-    let mut bytes = alloc::vec![0; len];
-    entropy.fill(&mut bytes).ok()?;
-    let top = bits.wrapping_sub(1) % 8;
-    if let Some(first) = bytes.first_mut() {
-        *first = *first & (0xff >> (7 - top)) | 1 << top;
-    }
-    Some(Secret::new(bytes))
-}
-
-/// A nonce.
-pub(crate) fn nonce(entropy: &mut dyn Entropy) -> Option<Vec<u8>> {
-    let mut bytes = alloc::vec![0; NONCE];
-    entropy.fill(&mut bytes).ok()?;
-    Some(bytes)
-}
-
-/// The secrets of phase 1 from the shared secret.
-pub(crate) fn session(
-    env: &Env<'_>,
-    policy: &IsakmpPolicyConfig,
-    agreed: Phase1,
-    nonces: (&[u8], &[u8]),
-    publics: (&[u8], &[u8]),
-    shared: &Secret,
-    cookies: Cookies,
-) -> Option<Session> {
-    let key = env.keys.get(KeyNumber(policy.key?))?;
-    let skeyid = Skeyid::pre_shared(
-        env.primitives,
-        agreed.hash,
-        key.value.expose(),
-        nonces,
-        shared.expose(),
-        cookies,
-    );
-    let cipher_key = skeyid.cipher_key(env.primitives, agreed.cipher);
-    let iv = Iv::phase1(env.primitives, agreed.hash, agreed.cipher, publics);
-    Some(Session {
-        agreed,
-        skeyid,
-        key: cipher_key,
-        iv,
-    })
-}
-
-/// The conversation of an exchange that begins.
-pub(crate) const fn conversation(number: u32, path: Path) -> Conversation {
-    Conversation::new(number, ExchangeType::Main, path)
 }

@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
-use ipsec_core::Reserved;
 use ipsec_core::model::{Half, Role, Selector};
+use ipsec_core::{InstallFault, Reserved};
 
+use super::commit::{connected, is_connected};
 use super::{
-    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, phase2, reason, sa_body,
-    send,
+    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, ignored, originals,
+    peer_sees, phase2, reason, sa_body, send,
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
 use crate::out::Out;
@@ -28,8 +29,12 @@ pub(crate) enum Initiator {
     Sent(Sent),
     /// The shared secret is being computed (perfect forward secrecy).
     Agreeing(Terms, Ticket),
-    /// Both directions are being installed.
+    /// Both directions are being installed, or the inbound one if CONNECTED is waited for.
     Installing(Terms, [Option<Ticket>; 2]),
+    /// Message 3 is out, and CONNECTED is waited for.
+    Awaiting(Terms),
+    /// The outbound direction is being installed.
+    InstallingOut(Ticket),
     /// Over.
     Over,
 }
@@ -54,12 +59,16 @@ impl Initiator {
     pub(crate) fn start(
         common: &Common,
         acquire: &Acquire,
+        sa: &IsakmpSa,
         env: &Env<'_>,
         out: &mut Out<'_>,
     ) -> Result<Self, Reason> {
         let gone = reason(0, Subject::Changed, Whose::Ours);
         let policy = env.ipsec.policy(acquire.policy.as_str()).ok_or(gone)?;
-        let protocols = phase2(env.ipsec, policy).ok_or(gone)?.protocols();
+        let protocols = phase2(env.ipsec, policy, sa).ok_or(gone)?.protocols();
+        if protocols.is_empty() {
+            return Err(reason(0, Subject::AhThroughNat, Whose::Ours));
+        }
         let (policy, path) = (common.policy.clone(), common.talk.path);
         let ends = (path.local.ip(), path.peer.ip());
         Ok(Self::Reserving(out.ask(|_| Ask::Reserve {
@@ -75,6 +84,8 @@ impl Initiator {
             Self::Sent(_) => "WAIT_HASH_SA_NONCE",
             Self::Agreeing(..) => "RECEIVING_MESSAGE",
             Self::Installing(..) => "SENDING_HASH",
+            Self::Awaiting(_) => "WAIT_HASH",
+            Self::InstallingOut(_) => "DONE",
             Self::Over => "DONE",
         }
     }
@@ -87,14 +98,21 @@ impl Initiator {
         out: &mut Out<'_>,
         incoming: &Incoming<'_>,
     ) -> Result<Step, Trouble> {
+        if let Self::Awaiting(_) = self {
+            if !is_connected(common, sa, env, out, incoming) {
+                return Err(ignored(4, Subject::Hash));
+            }
+            common.commit.until = None;
+            return self.go_on(common, sa, env, out);
+        }
         let Self::Sent(sent) = self else {
             return Ok(Step::On);
         };
         let opened = admit(2, sa, env, &common.iv, &[&sent.ni], incoming)?;
         let gone = || fatal(2, Subject::Changed);
         let policy = env.ipsec.policy(common.policy.as_str()).ok_or_else(gone)?;
-        let own = phase2(env.ipsec, policy).ok_or_else(gone)?;
-        let agreement = own.confirm(&sa_body(2, &opened)?).map_err(|mismatch| {
+        let own = phase2(env.ipsec, policy, sa).ok_or_else(gone)?;
+        let mut agreement = own.confirm(&sa_body(2, &opened)?).map_err(|mismatch| {
             Trouble::Fatal(reason(2, Subject::NotOffered, Whose::Theirs).with(mismatch))
         })?;
         let same = match (&sent.ids, &opened.ids) {
@@ -108,14 +126,23 @@ impl Initiator {
         if !same || opened.nonce == sent.ni {
             return Err(fatal(2, Subject::Selectors));
         }
-        let peer_public = match (&sent.exponent, opened.public) {
-            (None, None) => None,
-            (Some((exponent, own)), Some(theirs)) if *own != theirs => {
-                Some((exponent.duplicate(), theirs))
+        let bad = reason(2, Subject::PublicValue, Whose::Theirs);
+        let peer_public = match (&sent.exponent, opened.public, own.pfs) {
+            (None, None, _) => None,
+            (Some((exponent, own)), Some(public), Some(group)) => {
+                if *own == public || !hw_offload::acceptable_public_value(group, &public) {
+                    return Err(Trouble::Fatal(bad));
+                }
+                Some((exponent.duplicate(), public))
             }
             _ => return Err(fatal(2, Subject::Payloads)),
         };
+        if let Some(shorter) = opened.lifetime {
+            agreement.lifetime = agreement.lifetime.shorter(shorter);
+        }
         common.iv = opened.iv;
+        common.proposed = agreement.proposed();
+        common.commit.theirs = incoming.header.flags.commit();
         let length = HEADER + incoming.body.len();
         common
             .talk
@@ -130,6 +157,7 @@ impl Initiator {
             nr: opened.nonce,
             shared: None,
             selector: sent.selector,
+            original: peer_sees(sa, Role::Responder, &opened.originals),
         };
         match (peer_public, own.pfs) {
             (Some((exponent, peer)), Some(group)) => {
@@ -150,13 +178,18 @@ impl Initiator {
 
     fn install(
         &mut self,
-        common: &Common,
+        common: &mut Common,
         sa: &IsakmpSa,
         env: &Env<'_>,
         out: &mut Out<'_>,
         terms: Terms,
     ) {
+        common.agreed = terms.kept();
+        let waits = common.commit.theirs;
         let tickets = [Half::Inbound, Half::Outbound].map(|half| {
+            if waits && half == Half::Outbound {
+                return None;
+            }
             let negotiated = terms.negotiated(sa, env, Role::Initiator, half);
             common.bundle.map(|bundle| {
                 out.ask(|_| Ask::Install {
@@ -179,10 +212,12 @@ impl Initiator {
         answer: Answer,
     ) -> Result<Result<Step, Trouble>, Answer> {
         let waits = match self {
-            Self::Reserving(own) | Self::Agreeing(_, own) => *own == ticket,
+            Self::Reserving(own) | Self::Agreeing(_, own) | Self::InstallingOut(own) => {
+                *own == ticket
+            }
             Self::MakingKey(state) => state.ticket == ticket,
             Self::Installing(_, tickets) => tickets.contains(&Some(ticket)),
-            Self::Sent(_) | Self::Over => false,
+            Self::Sent(_) | Self::Awaiting(_) | Self::Over => false,
         };
         if !waits {
             return Err(answer);
@@ -190,10 +225,11 @@ impl Initiator {
         Ok(match (core::mem::replace(self, Self::Over), answer) {
             (Self::Reserving(_), Answer::Reserved(Ok(reserved))) => {
                 common.bundle = Some(reserved.bundle);
+                common.spis.clone_from(&reserved.spis);
                 let pfs = env
                     .ipsec
                     .policy(common.policy.as_str())
-                    .and_then(|policy| phase2(env.ipsec, policy))
+                    .and_then(|policy| phase2(env.ipsec, policy, sa))
                     .and_then(|own| own.pfs);
                 let Some(group) = pfs else {
                     return Ok(self.send_first(common, sa, env, out, reserved, None));
@@ -241,12 +277,48 @@ impl Initiator {
                 let mut writer = Writer::new();
                 writer.push(PayloadType::HASH, hash.as_bytes());
                 send(common, sa, env, out, 3, &writer, false);
+                if common.commit.theirs {
+                    let wait = common.isakmp_policy.wait(1);
+                    common.commit.wait(env.now, wait);
+                    *self = Self::Awaiting(terms);
+                    return Ok(Ok(Step::On));
+                }
+                if common.commit.ours {
+                    let own = terms.kept().inbound.first().copied();
+                    let (bytes, _) = connected(common, sa, env, own);
+                    common.talk.follow(out, bytes);
+                }
                 Ok(Step::Done)
             }
+            (Self::InstallingOut(_), Answer::Installed(Ok(()))) => Ok(Step::Done),
+            (_, Answer::Installed(Err(InstallFault::WeakKey))) => Err(fatal(2, Subject::WeakKey)),
             (_, Answer::Installed(Err(_))) => Err(fatal(2, Subject::Install)),
             (_, Answer::Reserved(Err(_))) => Err(fatal(0, Subject::Full)),
             _ => Err(fatal(0, Subject::Engine)),
         })
+    }
+
+    /// CONNECTED came, or was waited for long enough: packets may leave.
+    pub(super) fn go_on(
+        &mut self,
+        common: &Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<Step, Trouble> {
+        let Self::Awaiting(terms) = self else {
+            return Ok(Step::On);
+        };
+        let bundle = common.bundle.ok_or(fatal(3, Subject::Install))?;
+        let half = Half::Outbound;
+        let negotiated = terms.negotiated(sa, env, Role::Initiator, half);
+        let ticket = out.ask(|_| Ask::Install {
+            bundle,
+            half,
+            negotiated,
+        });
+        *self = Self::InstallingOut(ticket);
+        Ok(Step::On)
     }
 
     fn send_first(
@@ -262,12 +334,14 @@ impl Initiator {
             .ipsec
             .policy(common.policy.as_str())
             .ok_or(fatal(1, Subject::Changed))?;
-        let own = phase2(env.ipsec, policy).ok_or(fatal(1, Subject::Changed))?;
+        let own = phase2(env.ipsec, policy, sa).ok_or(fatal(1, Subject::Changed))?;
         let ni = nonce(env.entropy).ok_or(fatal(1, Subject::Entropy))?;
         let selector = policy.selector();
-        let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip());
+        let always = common.isakmp_policy.always_sends_ids();
+        let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip(), always);
         let public = exponent.as_ref().map(|(_, public)| &public[..]);
-        let payloads = body(own.offer(&reserved.spis), &ni, public, ids.as_ref());
+        let mut payloads = body(own.offer(&reserved.spis), &ni, public, ids.as_ref());
+        payloads.extend(originals(sa, Role::Initiator, own.mode()));
         let writer = sa.hashed(env.primitives, common.message_id, &[], &payloads);
         send(common, sa, env, out, 1, &writer, true);
         *self = Self::Sent(Sent {

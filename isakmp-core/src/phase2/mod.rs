@@ -9,6 +9,7 @@
 //! The responder's inbound SAs are installed before it answers, the initiator's both directions
 //! before it confirms: no packet meets an SA that is not there yet.
 
+mod commit;
 mod initiator;
 mod responder;
 
@@ -16,9 +17,13 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hw_offload::{DhGroup, Digest, Secret, Ticket};
-use ipsec_core::model::{Half, IpsecConfig, Name, PolicyConfig, Protocol, Role, Selector, Spi};
-use ipsec_core::{BundleId, Instant, Negotiated, SaKeys, Traversal};
+use ipsec_core::model::{
+    AddressSelector, Half, IpsecConfig, Lifetime, Mode, Name, PolicyConfig, Protocol, Role,
+    Selector, Spi,
+};
+use ipsec_core::{BundleId, Encap, Instant, Negotiated, SaKeys, Traversal};
 
+pub(crate) use commit::Commit;
 pub(crate) use responder::Offer;
 
 use initiator::Initiator;
@@ -29,13 +34,15 @@ use crate::ask::{Acquire, Answer, Env, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
 use crate::keys::Iv;
-use crate::negotiate::phase2::{Agreement, Phase2};
+use crate::negotiate::phase2::{Agreement, Phase2, life_of};
 use crate::out::Out;
 use crate::phase1::Incoming;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
+use crate::timed::Due;
 use crate::wire::{
-    ExchangeType, Identification, MessageId, Payload, PayloadType, Payloads, SaBody, Writer,
+    Attributes, ExchangeType, Flags, Identification, MessageId, Notify, NotifyType, Payload,
+    PayloadType, Payloads, SaBody, Writer,
 };
 
 /// What came of an event.
@@ -61,6 +68,13 @@ pub(crate) struct Common {
     pub(crate) policy: Name,
     pub(crate) role: Role,
     pub(crate) bundle: Option<BundleId>,
+    /// Our SPIs, once reserved.
+    pub(crate) spis: Vec<(Protocol, Spi)>,
+    /// The first protocol and SPI of the peer's side of what is agreed on.
+    pub(crate) proposed: Option<(Protocol, Spi)>,
+    /// What is kept of what was agreed on.
+    pub(crate) agreed: Kept,
+    pub(crate) commit: Commit,
     pub(crate) suspicion: Option<Reason>,
 }
 
@@ -102,14 +116,22 @@ pub(crate) const fn fatal(message: u8, subject: Subject) -> Trouble {
     Trouble::Fatal(reason(message, subject, Whose::Ours))
 }
 
+impl Due for Exchange {
+    fn due(&self) -> Option<Instant> {
+        let talk = self.common.talk.deadline();
+        talk.into_iter().chain(self.common.commit.until).min()
+    }
+}
+
 impl Exchange {
     pub(crate) fn initiator(
         common: Common,
         acquire: &Acquire,
+        sa: &IsakmpSa,
         env: &mut Env<'_>,
         out: &mut Out<'_>,
     ) -> Result<Self, Reason> {
-        let state = Initiator::start(&common, acquire, env, out)?;
+        let state = Initiator::start(&common, acquire, sa, env, out)?;
         Ok(Self {
             common,
             role: RoleState::Initiator(state),
@@ -129,6 +151,14 @@ impl Exchange {
         match &self.role {
             RoleState::Initiator(state) => state.name(),
             RoleState::Responder(state) => state.name(),
+        }
+    }
+
+    /// Whether it is the peer's turn.
+    pub(crate) const fn waits_for_peer(&self) -> bool {
+        match &self.role {
+            RoleState::Initiator(state) => matches!(state, Initiator::Sent(_)),
+            RoleState::Responder(state) => matches!(state, Responder::Sent(_)),
         }
     }
 
@@ -185,7 +215,37 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn tick(&mut self, out: &mut Out<'_>, now: Instant) -> Step {
+    /// Whether a message of an informational exchange is the CONNECTED that this one waits for.
+    pub(crate) fn connected(
+        &mut self,
+        sa: &IsakmpSa,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Step {
+        let waits = self.common.commit.until.is_some();
+        if waits && commit::is_connected(&mut self.common, sa, env, out, incoming) {
+            self.go_on(sa, env, out)
+        } else {
+            Step::On
+        }
+    }
+
+    /// The peer is ready, or was waited for long enough.
+    fn go_on(&mut self, sa: &IsakmpSa, env: &Env<'_>, out: &mut Out<'_>) -> Step {
+        self.common.commit.until = None;
+        let result = match &mut self.role {
+            RoleState::Initiator(state) => state.go_on(&self.common, sa, env, out),
+            RoleState::Responder(state) => state.go_on(&self.common, sa, env, out),
+        };
+        self.settle(out, result)
+    }
+
+    pub(crate) fn tick(&mut self, sa: &IsakmpSa, env: &Env<'_>, out: &mut Out<'_>) -> Step {
+        let now = env.now;
+        if self.common.commit.until.is_some_and(|until| until <= now) {
+            return self.go_on(sa, env, out);
+        }
         match self.common.talk.tick(out, now, &self.common.isakmp_policy) {
             Tick::Nothing => Step::On,
             Tick::GivenUp => {
@@ -207,7 +267,11 @@ pub(crate) fn responder_offer<'a>(
 }
 
 /// Our side of the negotiation, from the configuration.
-pub(crate) fn phase2<'a>(ipsec: &'a IpsecConfig, policy: &PolicyConfig) -> Option<Phase2<'a>> {
+pub(crate) fn phase2<'a>(
+    ipsec: &'a IpsecConfig,
+    policy: &PolicyConfig,
+    sa: &IsakmpSa,
+) -> Option<Phase2<'a>> {
     let bundle = ipsec.bundle(policy.bundle?)?;
     let pfs = policy
         .pfs_group()
@@ -216,6 +280,7 @@ pub(crate) fn phase2<'a>(ipsec: &'a IpsecConfig, policy: &PolicyConfig) -> Optio
         bundle,
         specs: &ipsec.sa_specs,
         pfs,
+        nat: sa.watch.nat.encapsulates(),
     })
 }
 
@@ -225,6 +290,10 @@ pub(crate) struct Opened {
     pub(crate) nonce: Vec<u8>,
     pub(crate) public: Option<Vec<u8>>,
     pub(crate) ids: Option<(Identification, Identification)>,
+    /// RESPONDER-LIFETIME, which can only shorten.
+    pub(crate) lifetime: Option<Lifetime>,
+    /// NAT-OA: original addresses, in order.
+    pub(crate) originals: Vec<IpAddr>,
     pub(crate) iv: Iv,
     pub(crate) types: Vec<PayloadType>,
 }
@@ -256,13 +325,27 @@ pub(crate) fn admit(
     }
     let malformed = |_| fatal(message, Subject::Malformed);
     let (mut sa_body, mut nonce, mut public) = (Vec::new(), Vec::new(), None);
-    let mut ids = Vec::new();
+    let (mut ids, mut lifetime, mut originals) = (Vec::new(), None, Vec::new());
+    let nat = sa.watch.nat.encapsulates();
     for raw in payloads.all() {
+        // Without NAT traversal these numbers mean something else, or nothing.
+        if !nat.is_some_and(|version| version.is_original(raw.kind)) && raw.kind.0 > 14 {
+            continue;
+        }
         match Payload::parse(*raw).map_err(malformed)? {
+            Payload::NatOriginal(address) => originals.push(address),
             Payload::Sa(_) => sa_body = raw.body.to_vec(),
             Payload::Nonce(value) => nonce = value.to_vec(),
             Payload::KeyExchange(value) => public = Some(value.to_vec()),
             Payload::Id(id) => ids.push(id),
+            Payload::Notify(Notify {
+                kind: NotifyType::RESPONDER_LIFETIME,
+                data,
+                ..
+            }) => {
+                let attributes = Attributes::parse(data).map_err(malformed)?;
+                lifetime = Some(life_of(&attributes, UNLIMITED));
+            }
             _ => {}
         }
     }
@@ -278,10 +361,18 @@ pub(crate) fn admit(
         nonce,
         public,
         ids,
+        lifetime,
+        originals,
         iv,
         types,
     })
 }
+
+/// What shortens nothing.
+const UNLIMITED: Lifetime = Lifetime {
+    seconds: u32::MAX,
+    kbytes: None,
+};
 
 /// The SA body of an admitted message.
 pub(crate) fn sa_body(message: u8, opened: &Opened) -> Result<SaBody<'_>, Trouble> {
@@ -309,6 +400,42 @@ pub(crate) fn body(
     payloads
 }
 
+/// NAT-OA payloads, which transport mode needs where there is NAT (RFC 3947 §5.2): both ends as
+/// this side sees them, the initiator's first; by the older drafts our own alone.
+pub(crate) fn originals(sa: &IsakmpSa, role: Role, mode: Mode) -> Vec<(PayloadType, Vec<u8>)> {
+    let Some(version) = sa.watch.nat.encapsulates() else {
+        return Vec::new();
+    };
+    let (own, peer) = (sa.path.local.ip(), sa.path.peer.ip());
+    let ends = match (role, version.sends_both_originals()) {
+        _ if mode == Mode::Tunnel => [None, None],
+        (_, false) => [Some(own), None],
+        (Role::Initiator, true) => [Some(own), Some(peer)],
+        (Role::Responder, true) => [Some(peer), Some(own)],
+    };
+    let payload = |address| {
+        // The body has the form of an identity without protocol and port.
+        let body = Identification::of_address(address).to_bytes();
+        (version.original(), body)
+    };
+    ends.into_iter().flatten().map(payload).collect()
+}
+
+/// Source and destination that a peer sees on its own packets, from the originals of its message.
+/// The older drafts tell the source only.
+pub(crate) fn peer_sees(
+    sa: &IsakmpSa,
+    peer: Role,
+    originals: &[IpAddr],
+) -> Option<(IpAddr, IpAddr)> {
+    match (peer, originals) {
+        (_, []) => None,
+        (_, [own]) => Some((*own, sa.path.local.ip())),
+        (Role::Initiator, [initiator, responder, ..]) => Some((*initiator, *responder)),
+        (Role::Responder, [initiator, responder, ..]) => Some((*responder, *initiator)),
+    }
+}
+
 /// HASH(3): prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
 pub(crate) fn hash3(
     sa: &IsakmpSa,
@@ -330,13 +457,27 @@ pub(crate) fn send(
     writer: &Writer,
     again: bool,
 ) {
-    let header = sa.header(ExchangeType::Quick, common.message_id);
+    let mut header = sa.header(ExchangeType::Quick, common.message_id);
+    if common.commit.ours {
+        header.flags = header.flags.with(Flags::COMMIT);
+    }
     let bytes = sa
         .session
         .seal(env.primitives, &mut common.iv, header, writer);
     let named = (message, crate::phase1::types(writer));
     let policy = again.then_some(&common.isakmp_policy);
     common.talk.send(out, env.now, named, bytes, policy);
+}
+
+/// What a negotiation leaves behind for the life of its bundle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// Our SPIs, which a Delete payload names.
+    pub(crate) inbound: Vec<(Protocol, Spi)>,
+    /// Its life.
+    pub(crate) seconds: u32,
+    /// The peer's side of what it carries.
+    pub(crate) remote: AddressSelector,
 }
 
 /// What was agreed on, ready to become keys.
@@ -348,9 +489,57 @@ pub(crate) struct Terms {
     pub(crate) nr: Vec<u8>,
     pub(crate) shared: Option<Secret>,
     pub(crate) selector: Selector,
+    /// Source and destination that the peer sees on its packets, for transport mode.
+    pub(crate) original: Option<(IpAddr, IpAddr)>,
 }
 
 impl Terms {
+    /// RESPONDER-LIFETIME about the first of our inbound SAs (RFC 2407 §4.6.3.1).
+    pub(crate) fn responder_lifetime(&self) -> Vec<u8> {
+        let (protocol, spi) = self
+            .spis
+            .first()
+            .map_or((3, Spi(0)), |(protocol, spi)| (protocol.doi_number(), *spi));
+        Notify {
+            protocol,
+            kind: NotifyType::RESPONDER_LIFETIME,
+            spi: &spi.to_bytes(),
+            data: &Phase2::life_attributes(self.agreement.lifetime),
+        }
+        .to_bytes()
+    }
+
+    /// What is kept of it for the life of the bundle.
+    pub(crate) fn kept(&self) -> Kept {
+        let chosen = |protocol: Protocol| {
+            let mut all = self.agreement.chosen.iter();
+            all.any(|chosen| chosen.protocol == protocol)
+        };
+        let inbound = self.spis.iter().copied();
+        let inbound = inbound.filter(|(protocol, _)| chosen(*protocol)).collect();
+        Kept {
+            inbound,
+            seconds: self.agreement.lifetime.seconds,
+            remote: self.selector.remote,
+        }
+    }
+
+    /// What the data plane has to know of NAT.
+    fn traversal(&self, sa: &IsakmpSa) -> Traversal {
+        let nat = sa.watch.nat;
+        if nat.encapsulates().is_none() {
+            return Traversal::default();
+        }
+        Traversal {
+            encap: Encap::NatT {
+                local_port: sa.path.local.port(),
+                peer_port: sa.path.peer.port(),
+            },
+            behind_nat: nat.found.is_here(),
+            nat_oa: self.original,
+        }
+    }
+
     /// One direction's keys and everything else that its installation needs.
     pub(crate) fn negotiated(
         &self,
@@ -398,17 +587,18 @@ impl Terms {
             peer: sa.path.peer.ip(),
             selector: self.selector.clone(),
             isakmp_sa: sa.number,
-            traversal: Traversal::default(),
+            traversal: self.traversal(sa),
         }
     }
 }
 
 /// The identities of both ends' selectors, ours first; none where they are exactly the two
-/// gateways, which is what their absence means.
+/// gateways, which is what their absence means, unless the policy always wants them.
 pub(crate) fn identities(
     selector: &Selector,
     local: IpAddr,
     peer: IpAddr,
+    always: bool,
 ) -> Option<(Identification, Identification)> {
     use ipsec_core::model::AddressSelector as A;
     let plain = selector.protocol.is_none()
@@ -416,7 +606,7 @@ pub(crate) fn identities(
         && selector.remote_port.is_none();
     let gateways =
         selector.local.same_as(&A::host(local)) && selector.remote.same_as(&A::host(peer));
-    if plain && gateways {
+    if plain && gateways && !always {
         return None;
     }
     let protocol = selector.protocol.unwrap_or(0);

@@ -1,17 +1,22 @@
 //! The responder of quick mode.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use hw_offload::{DhGroup, PublicJob, PublicValue, Ticket};
+use ipsec_core::InstallFault;
 use ipsec_core::model::{
-    Action, AddressSelector, Half, KeyManagement, PeerAddress, PolicyConfig, Role, Selector,
+    Action, AddressSelector, Half, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol,
+    Role, Selector, Spi,
 };
 
+use super::commit::{connected, is_connected};
 use super::{
-    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, phase2, reason, sa_body,
-    send,
+    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, originals, peer_sees,
+    phase2, reason, sa_body, send,
 };
 use crate::ask::{Answer, Ask, Env};
+use crate::natt::NatState;
 use crate::negotiate::phase2::{Agreement, Answer as SaAnswer};
 use crate::out::Out;
 use crate::phase1::{Incoming, exponent, nonce};
@@ -34,6 +39,8 @@ pub(crate) enum Responder {
     InstallingIn(Installing, Ticket),
     /// Message 2 is out.
     Sent(Terms),
+    /// Message 3 came, and CONNECTED is waited for.
+    Awaiting(Terms),
     /// The outbound SAs are being installed.
     InstallingOut(Ticket),
     /// Over.
@@ -50,6 +57,7 @@ pub(crate) struct Offer {
     pfs: Option<DhGroup>,
     ids: Option<(Identification, Identification)>,
     selector: Selector,
+    original: Option<(IpAddr, IpAddr)>,
 }
 
 #[derive(Debug)]
@@ -69,6 +77,16 @@ pub(crate) struct Installing {
 }
 
 impl Offer {
+    /// The first protocol of what was chosen, and the peer's SPI.
+    pub(crate) fn proposed(&self) -> Option<(Protocol, Spi)> {
+        self.agreement.proposed()
+    }
+
+    /// What the peer wants to be selected, from our side.
+    pub(crate) const fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
     /// Holds an authentic message 1 against the policies for this peer. The first whose selectors
     /// contain the identities decides.
     pub(crate) fn admit<'a>(
@@ -85,24 +103,17 @@ impl Offer {
                 Identification::of_address(local),
             ),
         };
-        let address = |id: &Identification| id.selector().ok_or(refuse(Subject::Selectors));
-        let (wanted_local, wanted_remote) = (address(&local_id)?, address(&remote_id)?);
-        let policy = env
+        let (policy, selector) = env
             .ipsec
             .policies
             .iter()
-            .find(|policy| {
-                fits(
-                    policy,
-                    peer,
-                    &wanted_local,
-                    &wanted_remote,
-                    &local_id,
-                    &remote_id,
-                )
+            .find_map(|policy| {
+                let mode = phase2(env.ipsec, policy, sa)?.mode();
+                let selector = wanted(policy, sa, mode, &local_id, &remote_id)?;
+                Some((policy, selector))
             })
             .ok_or(refuse(Subject::Selectors))?;
-        let own = phase2(env.ipsec, policy).ok_or(refuse(Subject::Changed))?;
+        let own = phase2(env.ipsec, policy, sa).ok_or(refuse(Subject::Changed))?;
         let offer = sa_body(1, opened).map_err(|_| refuse(Subject::Malformed))?;
         let (agreement, answer) = own
             .choose(&offer)
@@ -110,14 +121,11 @@ impl Offer {
         if own.pfs.is_some() != opened.public.is_some() {
             return Err(refuse(Subject::Payloads));
         }
-        let selector = Selector {
-            local: wanted_local,
-            remote: wanted_remote,
-            protocol: nonzero(local_id.protocol),
-            local_port: nonzero(local_id.port),
-            remote_port: nonzero(remote_id.port),
-            ..policy.selector()
-        };
+        if let (Some(group), Some(public)) = (own.pfs, &opened.public)
+            && !hw_offload::acceptable_public_value(group, public)
+        {
+            return Err(refuse(Subject::PublicValue));
+        }
         let admitted = Self {
             agreement,
             answer,
@@ -126,6 +134,7 @@ impl Offer {
             pfs: own.pfs,
             ids: opened.ids.clone(),
             selector,
+            original: peer_sees(sa, Role::Initiator, &opened.originals),
         };
         Ok((admitted, policy))
     }
@@ -135,28 +144,72 @@ fn nonzero<T: Default + PartialEq>(number: T) -> Option<T> {
     (number != T::default()).then_some(number)
 }
 
-fn fits(
+/// What the identities of a quick mode select, if that lies inside what the policy selects and the
+/// policy is for this peer.
+fn wanted(
     policy: &PolicyConfig,
-    peer: core::net::IpAddr,
-    local: &AddressSelector,
-    remote: &AddressSelector,
+    sa: &IsakmpSa,
+    mode: Mode,
     local_id: &Identification,
     remote_id: &Identification,
-) -> bool {
+) -> Option<Selector> {
     let own = policy.selector();
+    let bound = policy.action() == Action::Ipsec
+        && policy.key_management == Some(KeyManagement::Isakmp)
+        && is_for(policy, sa)
+        && local_id.protocol == remote_id.protocol;
+    // In transport mode packets come with the addresses that the NAT gave them, whatever the
+    // ends call themselves.
+    let NatState { found, .. } = sa.watch.nat;
+    let seen = |translated: bool, id: &Identification, address: IpAddr| {
+        let host = matches!(id.kind, 1 | 5) && mode == Mode::Transport && translated;
+        let mut id = id.clone();
+        if host {
+            id.data = Identification::of_address(address).data;
+        }
+        id
+    };
+    let local_id = &seen(found.is_here(), local_id, sa.path.local.ip());
+    let remote_id = &seen(found.is_there(), remote_id, sa.path.peer.ip());
     let wanted = Selector {
-        local: *local,
-        remote: *remote,
+        local: side(&own.local, own.local_name.as_ref(), local_id)?,
+        remote: side(&own.remote, own.remote_name.as_ref(), remote_id)?,
         protocol: nonzero(local_id.protocol),
         local_port: nonzero(local_id.port),
         remote_port: nonzero(remote_id.port),
-        ..Selector::any(own.version)
+        ..own.clone()
     };
-    policy.action() == Action::Ipsec
-        && policy.key_management == Some(KeyManagement::Isakmp)
-        && policy.peer == Some(PeerAddress::Address(peer))
-        && local_id.protocol == remote_id.protocol
-        && own.contains(&wanted)
+    (bound && own.contains(&wanted)).then_some(wanted)
+}
+
+/// Whether a policy is for the peer of an ISAKMP SA.
+fn is_for(policy: &PolicyConfig, sa: &IsakmpSa) -> bool {
+    let named = policy.isakmp_policy.as_ref();
+    if named.is_some_and(|name| *name != sa.policy.name) {
+        return false;
+    }
+    match &policy.peer {
+        Some(PeerAddress::Address(address)) => *address == sa.path.peer.ip(),
+        // Whoever passed authentication under the ISAKMP policy that it names, or else under one
+        // that is for anybody.
+        Some(PeerAddress::Dynamic | PeerAddress::Any) => {
+            named.is_some() || sa.policy.peer == PeerAddress::Any
+        }
+        Some(PeerAddress::Host(_)) | None => false,
+    }
+}
+
+/// What an identity selects on one side: where the policy has a name (LNAME, RNAME) the identity
+/// must be that name, and stands for the policy's own addresses.
+fn side(
+    own: &AddressSelector,
+    name: Option<&Name>,
+    id: &Identification,
+) -> Option<AddressSelector> {
+    match name {
+        Some(name) => id.is_name(name.as_str()).then_some(*own),
+        None => id.selector(),
+    }
 }
 
 impl Responder {
@@ -181,7 +234,7 @@ impl Responder {
         match self {
             Self::Reserving(..) | Self::MakingKeys(_) => "RECEIVING_MESSAGE",
             Self::InstallingIn(..) => "SENDING_HASH_SA_NONCE",
-            Self::Sent(_) => "WAIT_HASH",
+            Self::Sent(_) | Self::Awaiting(_) => "WAIT_HASH",
             Self::InstallingOut(_) | Self::Over => "DONE",
         }
     }
@@ -194,6 +247,13 @@ impl Responder {
         out: &mut Out<'_>,
         incoming: &Incoming<'_>,
     ) -> Result<Step, Trouble> {
+        if let Self::Awaiting(_) = self {
+            if !is_connected(common, sa, env, out, incoming) {
+                return Err(ignored(4, Subject::Hash));
+            }
+            common.commit.until = None;
+            return self.go_on(common, sa, env, out);
+        }
         let Self::Sent(terms) = self else {
             return Ok(Step::On);
         };
@@ -215,11 +275,33 @@ impl Responder {
         common
             .talk
             .accepted(out, incoming.digest.clone(), 3, types, length);
-        let negotiated = terms.negotiated(sa, env, Role::Responder, Half::Outbound);
-        let Some(bundle) = common.bundle else {
-            return Err(fatal(3, Subject::Install));
+        common.commit.theirs |= incoming.header.flags.commit();
+        let waits = common.commit.theirs && !common.commit.ours;
+        if let Self::Sent(terms) = core::mem::replace(self, Self::Over) {
+            *self = Self::Awaiting(terms);
+        }
+        if waits {
+            let wait = common.isakmp_policy.wait(1);
+            common.commit.wait(env.now, wait);
+            return Ok(Step::On);
+        }
+        self.go_on(common, sa, env, out)
+    }
+
+    /// Nothing is waited for any more: packets may leave.
+    pub(super) fn go_on(
+        &mut self,
+        common: &Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<Step, Trouble> {
+        let Self::Awaiting(terms) = self else {
+            return Ok(Step::On);
         };
+        let bundle = common.bundle.ok_or(fatal(3, Subject::Install))?;
         let half = Half::Outbound;
+        let negotiated = terms.negotiated(sa, env, Role::Responder, half);
         let ticket = out.ask(|_| Ask::Install {
             bundle,
             half,
@@ -243,7 +325,7 @@ impl Responder {
                 *own == ticket
             }
             Self::MakingKeys(state) => state.tickets.contains(&ticket),
-            Self::Sent(_) | Self::Over => false,
+            Self::Sent(_) | Self::Awaiting(_) | Self::Over => false,
         };
         if !waits {
             return Err(answer);
@@ -251,6 +333,7 @@ impl Responder {
         Ok(match (core::mem::replace(self, Self::Over), answer) {
             (Self::Reserving(offer, _), Answer::Reserved(Ok(reserved))) => {
                 common.bundle = Some(reserved.bundle);
+                common.spis.clone_from(&reserved.spis);
                 let Some(nr) = nonce(env.entropy) else {
                     return Ok(Err(fatal(2, Subject::Entropy)));
                 };
@@ -261,6 +344,7 @@ impl Responder {
                     nr,
                     shared: None,
                     selector: offer.selector.clone(),
+                    original: offer.original,
                 };
                 match (offer.pfs, offer.peer_public.clone()) {
                     (Some(group), Some(peer)) => {
@@ -300,6 +384,9 @@ impl Responder {
                 match value {
                     PublicValue::Public(public) => state.public = Some(public),
                     PublicValue::Shared(shared) => state.terms.shared = Some(shared),
+                    PublicValue::Signature(_)
+                    | PublicValue::Verified
+                    | PublicValue::PrivateKey(_) => return Ok(Err(fatal(2, Subject::Engine))),
                 }
                 match (state.public.take(), &state.terms.shared) {
                     (Some(public), Some(_)) => {
@@ -323,19 +410,33 @@ impl Responder {
                     public,
                     ids,
                 } = state;
-                let payloads = body(
+                let mut payloads = body(
                     answer.to_body(&terms.spis),
                     &terms.nr,
                     public.as_deref(),
                     ids.as_ref(),
                 );
+                let chosen = terms.agreement.chosen.first();
+                let mode = chosen.map_or(Mode::Tunnel, |chosen| chosen.spec.mode());
+                payloads.extend(originals(sa, Role::Responder, mode));
+                if terms.agreement.shortened && common.isakmp_policy.notifies() {
+                    payloads.push((PayloadType::N, terms.responder_lifetime()));
+                }
                 let id = common.message_id;
                 let writer = sa.hashed(env.primitives, id, &[&terms.ni], &payloads);
                 send(common, sa, env, out, 2, &writer, true);
                 *self = Self::Sent(terms);
                 Ok(Step::On)
             }
-            (Self::InstallingOut(_), Answer::Installed(Ok(()))) => Ok(Step::Done),
+            (Self::InstallingOut(_), Answer::Installed(Ok(()))) => {
+                if common.commit.ours {
+                    let own = common.agreed.inbound.first().copied();
+                    let (bytes, types) = connected(common, sa, env, own);
+                    common.talk.send(out, env.now, (4, types), bytes, None);
+                }
+                Ok(Step::Done)
+            }
+            (_, Answer::Installed(Err(InstallFault::WeakKey))) => Err(fatal(0, Subject::WeakKey)),
             (_, Answer::Installed(Err(_))) => Err(fatal(0, Subject::Install)),
             (_, Answer::Reserved(Err(_))) => Err(fatal(0, Subject::Full)),
             _ => Err(fatal(0, Subject::Engine)),
@@ -348,7 +449,7 @@ impl Responder {
     )]
     fn install(
         &mut self,
-        common: &Common,
+        common: &mut Common,
         sa: &IsakmpSa,
         env: &Env<'_>,
         out: &mut Out<'_>,
@@ -360,6 +461,7 @@ impl Responder {
             return Step::Failed(reason(2, Subject::Install, Whose::Ours));
         };
         let half = Half::Inbound;
+        common.agreed = terms.kept();
         let negotiated = terms.negotiated(sa, env, Role::Responder, half);
         let ticket = out.ask(|_| Ask::Install {
             bundle,

@@ -114,6 +114,18 @@ impl Flags {
     /// Wait for CONNECTED.
     pub const COMMIT: Self = Self(2);
 
+    /// These and others.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the other side shall wait for CONNECTED.
+    #[must_use]
+    pub const fn commit(self) -> bool {
+        self.0 & 2 != 0
+    }
+
     /// Whether the payloads are enciphered.
     #[must_use]
     pub const fn encrypted(self) -> bool {

@@ -471,6 +471,12 @@ impl Identification {
         })
     }
 
+    /// Whether it is that system name, as FQDN, user@FQDN or key id; case does not count.
+    #[must_use]
+    pub fn is_name(&self, name: &str) -> bool {
+        matches!(self.kind, 2 | 3 | 11) && self.data.eq_ignore_ascii_case(name.as_bytes())
+    }
+
     /// Whether both are the same identity: type and data; protocol and port do not count.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
@@ -514,12 +520,20 @@ impl NotifyType {
     pub const PAYLOAD_MALFORMED: Self = Self(16);
     /// NO-PROPOSAL-CHOSEN.
     pub const NO_PROPOSAL_CHOSEN: Self = Self(14);
+    /// INVALID-KEY-INFORMATION.
+    pub const INVALID_KEY_INFORMATION: Self = Self(17);
     /// INVALID-ID-INFORMATION.
     pub const INVALID_ID_INFORMATION: Self = Self(18);
     /// AUTHENTICATION-FAILED.
     pub const AUTHENTICATION_FAILED: Self = Self(24);
     /// RESPONDER-LIFETIME.
     pub const RESPONDER_LIFETIME: Self = Self(24_576);
+    /// R-U-THERE (RFC 3706).
+    pub const R_U_THERE: Self = Self(36_136);
+    /// R-U-THERE-ACK (RFC 3706).
+    pub const R_U_THERE_ACK: Self = Self(36_137);
+    /// CONNECTED: what was asked for with the commit bit.
+    pub const CONNECTED: Self = Self(16_384);
     /// INITIAL-CONTACT.
     pub const INITIAL_CONTACT: Self = Self(24_578);
 
@@ -600,6 +614,10 @@ pub struct Notify<'a> {
 impl<'a> Notify<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let (head, rest) = body.split_first_chunk::<8>()?;
+        // The IPsec domain of interpretation, or ISAKMP's own (RFC 2408 §3.14).
+        if head[..3] != [0; 3] || head[3] > 1 {
+            return None;
+        }
         let (spi, data) = rest.split_at_checked(usize::from(head[5]))?;
         let kind = NotifyType(u16::from_be_bytes([head[6], head[7]]));
         Some(Self {

@@ -145,7 +145,7 @@ fn packet(
                 };
                 assert!(allowed, "{flow} is delivered");
             }
-            Output::Report(_) => {}
+            Output::Report(_) | Output::Ask(..) => {}
         }
     }
     Some(())

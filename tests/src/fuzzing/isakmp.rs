@@ -6,12 +6,12 @@ use core::time::Duration;
 use hw_offload::{Cipher, DhGroup, Hash};
 use ipsec_core::Instant;
 use ipsec_core::model::{
-    AddressSelector, BundleConfig, BundleString, HashAlg, KeyManagement, Protocol, SaSpecConfig,
-    Spi,
+    AddressSelector, BundleConfig, BundleString, HashAlg, KeyManagement, Lifetime, Protocol,
+    SaSpecConfig, Spi,
 };
 use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::wire::udp::Udp;
-use isakmp_core::negotiate::phase1::Phase1;
+use isakmp_core::negotiate::phase1::{AuthMethod, Phase1};
 use isakmp_core::negotiate::phase2::Phase2;
 use isakmp_core::wire::{
     Cookie, Delete, ExchangeType, Flags, HEADER, Header, Identification, MessageId, Payload,
@@ -154,7 +154,11 @@ pub fn isakmp_sa(data: &[u8]) {
             cipher,
             hash: Hash::Sha1,
             group: DhGroup::Modp1024,
-            seconds: 86_400,
+            method: AuthMethod::PRE_SHARED,
+            life: Lifetime {
+                seconds: 86_400,
+                kbytes: None,
+            },
         };
         // Whatever the answer, it must not panic.
         let _ = own.confirm(&body);
@@ -184,6 +188,7 @@ pub fn isakmp_sa(data: &[u8]) {
             bundle: &bundle,
             specs: &specs,
             pfs,
+            nat: None,
         };
         let _ = own.confirm(&body);
         let Ok((agreement, answer)) = own.choose(&body) else {

@@ -62,7 +62,7 @@ pub fn two_peers(data: &[u8]) {
     assert_eq!(pair.clear, 0, "something left in clear");
     let now = pair.now;
     for side in [Side::A, Side::B] {
-        check_bounds(pair.router(side));
+        check_bounds(pair.router(side), now);
         show(pair.router(side), now);
     }
 }

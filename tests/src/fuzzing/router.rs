@@ -126,7 +126,7 @@ pub(super) fn settle(router: &mut Router<Engines>, now: Instant) -> Vec<Output> 
                 .filter(|output| !matches!(output, Output::Report(_))),
         );
         if quiet && deadline.is_none_or(|at| at > now) {
-            check_bounds(router);
+            check_bounds(router, now);
             return done;
         }
     }
@@ -134,10 +134,15 @@ pub(super) fn settle(router: &mut Router<Engines>, now: Instant) -> Vec<Output> 
 }
 
 /// Nothing has grown beyond its capacity, and no buffer is lost.
-pub(super) fn check_bounds(router: &Router<Engines>) {
+pub(super) fn check_bounds(router: &Router<Engines>, now: Instant) {
     let (limits, plane, endpoint) = (limits(), router.device.plane(), router.device.endpoint());
     let exchanges = usize::from(limits.half_open + limits.isakmp_sas);
-    let phase = |of: u8| endpoint.exchanges().filter(move |x| x.phase == of).count();
+    let phase = |of: u8| {
+        endpoint
+            .exchanges(now)
+            .filter(move |x| x.phase == of)
+            .count()
+    };
     assert!(phase(1) <= exchanges && phase(2) <= exchanges);
     assert!(endpoint.sas().count() <= usize::from(limits.isakmp_sas));
     assert!(plane.sas().count() <= limits.sas as usize);

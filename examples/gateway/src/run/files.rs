@@ -57,6 +57,13 @@ impl Host for Files {
         }
     }
 
+    fn read_file(&self, name: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Memory(files) => files.read_file(name),
+            Self::Directory(directory) => fs::read(place(directory, name)?).ok(),
+        }
+    }
+
     fn has_file(&self, name: &str) -> bool {
         match self {
             Self::Memory(files) => files.has_file(name),

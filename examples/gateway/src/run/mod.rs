@@ -6,6 +6,7 @@ mod files;
 mod kernel;
 mod keylog;
 mod link;
+mod resolver;
 mod world;
 
 use std::fs;
@@ -19,7 +20,9 @@ use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
 use ipsec_core::{Instant, Limits, WallClock};
+use isakmp_core::Answer;
 use isakmp_core::device::Device;
+use isakmp_core::xauth::XauthAnswer;
 use lab::Buf;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -238,7 +241,19 @@ impl Gateway {
     fn turn(&mut self) -> Option<Instant> {
         let now = self.clock.now();
         self.world.now = now;
-        let deadline = self.device.turn(now, &mut Random, &mut self.world);
+        for (ticket, addresses) in self.world.resolver.answers() {
+            let answer = Answer::Resolved(addresses);
+            self.device.answer(now, &mut Random, ticket, answer);
+        }
+        let mut deadline = self.device.turn(now, &mut Random, &mut self.world);
+        for (ticket, step) in std::mem::take(&mut self.world.logins) {
+            let user = String::from_utf8_lossy(&step.user).into_owned();
+            let text = format!("user {user} is refused: there is no RADIUS server to ask");
+            self.world.complain(text);
+            let answer = Answer::Xauth(XauthAnswer::Reject);
+            self.device.answer(now, &mut Random, ticket, answer);
+            deadline = self.device.deadline(now);
+        }
         let log = &self.device.state().log;
         for record in log.since(self.told) {
             let (module, _) = record.module.words();
@@ -259,6 +274,7 @@ impl Gateway {
         let mut fds = vec![
             PollFd::new(signals, PollFlags::IN),
             PollFd::new(&self.world.tun, PollFlags::IN),
+            PollFd::new(&self.world.resolver.wake, PollFlags::IN),
         ];
         for link in &self.world.links {
             let doors = link.doors.iter();

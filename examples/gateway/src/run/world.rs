@@ -6,18 +6,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use hw_offload::{Buffers, Headroom, PacketBuf};
+use hw_offload::{Buffers, Headroom, PacketBuf, Ticket};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::NON_ESP_MARKER;
 use ipsec_core::wire::{flow_of, ipv4, ipv6, udp};
 use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
-use isakmp_core::device::{DeviceReport, Port};
+use isakmp_core::device::{DeviceReport, Port, Query};
+use isakmp_core::xauth::XauthStep;
 use lab::{Buf, Pcap};
 use tun_rs::SyncDevice;
 
 use super::keylog::KeyLog;
 use super::link::{Carries, Link, UdpUse};
+use super::resolver::Resolver;
 
 const UDP: u8 = 17;
 /// What the header of a datagram says whose own is not handed out: nobody looks at it.
@@ -48,7 +50,11 @@ pub(crate) struct World {
     spare: Vec<Buf>,
     capture: Option<Pcap<BufWriter<File>>>,
     keys: Option<KeyLog>,
+    /// Look-ups of host names.
+    pub(crate) resolver: Resolver,
     complaint: Option<(String, Instant)>,
+    /// Users that nobody has judged yet.
+    pub(crate) logins: Vec<(Ticket, XauthStep)>,
 }
 
 impl World {
@@ -75,7 +81,9 @@ impl World {
             spare: Vec::new(),
             capture: pcap.map(capture).transpose()?,
             keys: keylog.map(KeyLog::new).transpose()?,
+            resolver: Resolver::new().map_err(|error| format!("a socket pair: {error}"))?,
             complaint: None,
+            logins: Vec::new(),
         })
     }
 
@@ -307,6 +315,17 @@ impl Port<Buf> for World {
             self.complain(format!(
                 "an ISAKMP message {from} > {to} was not sent: {error}"
             ));
+        }
+    }
+
+    fn ask(&mut self, ticket: Ticket, query: Query) {
+        match query {
+            Query::Resolve(name) => {
+                if let Err(error) = self.resolver.ask(ticket, name.as_str().to_owned()) {
+                    self.complain(format!("{name} cannot be looked up: {error}"));
+                }
+            }
+            Query::Radius(step) => self.logins.push((ticket, step)),
         }
     }
 

@@ -1,0 +1,196 @@
+//! Extended authentication: when it begins, and what its outcome leads to.
+
+use ipsec_core::Id;
+use ipsec_core::model::Role;
+
+use super::{Endpoint, Place};
+use crate::ask::{Action, Env, Path, Phase, Report};
+use crate::config::Xauth;
+use crate::phase1::Incoming;
+use crate::reason::Reason;
+use crate::sa::IsakmpSaId;
+use crate::transaction::{Common, Exchange, Step, method};
+use crate::wire::{ExchangeType, HEADER};
+
+impl Endpoint {
+    /// Phase 1 is over: where the policy has it, the user is authenticated before anything else.
+    pub(super) fn start_xauth(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let peer = sa.path.peer.ip();
+        let (wanted, method) = (sa.policy.xauth(), method(&sa.policy));
+        let until = env.now + sa.policy.patience();
+        let role = match wanted {
+            Xauth::None => return,
+            Xauth::Server => Role::Initiator,
+            Xauth::Client => Role::Responder,
+        };
+        let mut identifier = [0; 2];
+        if wanted == Xauth::Server && env.entropy.fill(&mut identifier).is_err() {
+            let reason =
+                |subject| crate::transaction::reason(0, subject, crate::reason::Whose::Ours);
+            return self.xauth_failed(env, id, 0, reason(crate::reason::Subject::Entropy));
+        }
+        let number = self.next_exchange();
+        self.started(number, Phase::OneAndHalf, role, peer);
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        let talk = sa.conversation(number, ExchangeType::Transaction);
+        let common = Common::new(talk, id, u16::from_be_bytes(identifier), method);
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+        let exchange = match wanted {
+            Xauth::Client => Ok(Exchange::client(common, until)),
+            Xauth::Server | Xauth::None => Exchange::server(common, sa, env, &mut out),
+        };
+        match exchange {
+            Ok(exchange) => {
+                sa.xauth = exchange.view();
+                // There are as many places as SAs.
+                if let Some(place) = self.transactions.insert(exchange) {
+                    self.places.insert(number, Place::Transaction(place));
+                }
+            }
+            Err(reason) => self.xauth_failed(env, id, number, reason),
+        }
+    }
+
+    /// Goes on as if every server had accepted this client: for tests of those servers.
+    #[cfg(feature = "testing")]
+    pub fn pretend_authenticated(&mut self) {
+        let ids: alloc::vec::Vec<Id> = self.sas.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(place) = self.transactions.under(IsakmpSaId(id)) {
+                self.end_transaction(place);
+            }
+            if let Some(sa) = self.sas.get_mut(id) {
+                sa.xauth.finished = true;
+            }
+        }
+    }
+
+    /// A message of a transaction.
+    pub(super) fn transaction(&mut self, env: &mut Env<'_>, path: Path, incoming: &Incoming<'_>) {
+        let header = incoming.header;
+        let Some(id) = self
+            .sa_by(header, path)
+            .filter(|_| header.flags.encrypted())
+        else {
+            self.counters.unknown += 1;
+            return;
+        };
+        let Some(place) = self.transactions.under(id) else {
+            if !self.repeat(env.now, id, &incoming.digest) {
+                self.counters.unknown += 1;
+            }
+            return;
+        };
+        let (Some(sa), Some(exchange)) = (self.sas.get_mut(id.0), self.transactions.get_mut(place))
+        else {
+            return;
+        };
+        let number = exchange.common.talk.number;
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+        if exchange.common.talk.is_duplicate(&incoming.digest) {
+            self.counters.duplicates += 1;
+            exchange.common.talk.answer_again(&mut out);
+            return;
+        }
+        let guard = &mut self.guard;
+        let (step, authentic) = exchange.receive(sa, guard, env, &mut out, incoming);
+        if authentic {
+            sa.count(HEADER + incoming.body.len());
+            self.seen(env.now, id, path);
+        }
+        self.after_transaction(env, place, step);
+    }
+
+    /// What an event in a transaction leads to.
+    pub(super) fn after_transaction(&mut self, env: &mut Env<'_>, place: Id, step: Step) {
+        let Some(exchange) = self.transactions.get(place) else {
+            return;
+        };
+        let (id, number) = (exchange.common.sa, exchange.common.talk.number);
+        if let Some(sa) = self.sas.get_mut(id.0) {
+            sa.xauth = exchange.view();
+        }
+        match step {
+            Step::On => {}
+            Step::Done => {
+                self.transactions_done(env, place);
+                self.start_waiting(env);
+            }
+            Step::Failed(reason) => {
+                if self.end_transaction(place).is_some() {
+                    self.xauth_failed(env, id, number, reason);
+                }
+            }
+        }
+    }
+
+    /// The peer goes on under an SA whose user is accepted: it knows, whether its ACK arrived or
+    /// not.
+    pub(super) fn confirm_xauth(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let place = self.transactions.under(id);
+        let accepted = |place: &Id| {
+            let exchange = self.transactions.get(*place);
+            exchange.is_some_and(Exchange::is_accepted)
+        };
+        if let Some(place) = place.filter(accepted) {
+            self.transactions_done(env, place);
+        }
+    }
+
+    pub(super) fn end_transaction(&mut self, place: Id) -> Option<Exchange> {
+        let exchange = self.transactions.remove(place)?;
+        self.places.remove(&exchange.common.talk.number);
+        Some(exchange)
+    }
+
+    fn transactions_done(&mut self, env: &Env<'_>, place: Id) {
+        let Some(exchange) = self.end_transaction(place) else {
+            return;
+        };
+        let (view, common) = (exchange.view(), exchange.common);
+        let (exchange, phase) = (common.talk.number, Phase::OneAndHalf);
+        self.push(Action::Report(Report::Completed { exchange, phase }));
+        let Some(sa) = self.sas.get_mut(common.sa.0) else {
+            return;
+        };
+        sa.xauth = view;
+        (sa.xauth.finished, sa.xauth.ok) = (true, true);
+        let keep = env.now + super::phase1::keep_time(&sa.policy);
+        if sa.policy.xauth() == Xauth::Client
+            && let Some((to, bytes)) = common.talk.into_reply()
+        {
+            sa.keep_reply(to, bytes, env.now, keep);
+        }
+    }
+
+    fn xauth_failed(&mut self, env: &mut Env<'_>, id: IsakmpSaId, exchange: u32, reason: Reason) {
+        let Some(peer) = self.sas.get(id.0).map(|sa| sa.path.peer.ip()) else {
+            return;
+        };
+        self.push(Action::Report(Report::Failed {
+            exchange,
+            peer,
+            reason,
+        }));
+        self.remove_sa(env, id, true, false);
+        self.fail_hopeless(peer);
+    }
+
+    pub(super) fn transaction_timers(&mut self, env: &mut Env<'_>) {
+        for place in self.transactions.take_due(env.now) {
+            let Some(exchange) = self.transactions.get_mut(place) else {
+                continue;
+            };
+            let Some(sa) = self.sas.get_mut(exchange.common.sa.0) else {
+                continue;
+            };
+            let number = exchange.common.talk.number;
+            let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+            let step = exchange.tick(sa, env, &mut out);
+            self.after_transaction(env, place, step);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The side that says who the user is, by XAUTHNAME and XAUTHPASSWORD of its policy.
+
+use alloc::vec::Vec;
+
+use ipsec_core::Instant;
+
+use super::{Common, Opened, Step, reason};
+use crate::ask::Env;
+use crate::out::Out;
+use crate::reason::{Subject, Whose};
+use crate::sa::IsakmpSa;
+use crate::wire::Attribute;
+use crate::xauth::{Content, Verb, XauthMethod, chap, class};
+
+/// Questions of one transaction that are answered; who asks more often gets no password any more.
+const QUESTIONS: u8 = 8;
+
+/// Where the client stands.
+#[derive(Debug)]
+pub(crate) struct Client {
+    questions: u8,
+    /// The id of the next digest.
+    chap_id: u8,
+    /// When nothing more is expected to come.
+    until: Instant,
+}
+
+impl Client {
+    pub(crate) const fn new(until: Instant) -> Self {
+        Self {
+            questions: 0,
+            chap_id: 0,
+            until,
+        }
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        if self.is_new() { "IDLE" } else { "REPSENT" }
+    }
+
+    /// Whether nothing has been asked yet.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.questions == 0
+    }
+
+    #[expect(clippy::unused_self, reason = "the server's twin looks at its state")]
+    pub(crate) const fn expects(&self, verb: Option<Verb>) -> bool {
+        matches!(verb, Some(Verb::Request | Verb::Set))
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        Some(self.until)
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        common: &mut Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        opened: &Opened,
+    ) -> Step {
+        self.until = env.now + sa.policy.patience();
+        let content = &opened.content;
+        if opened.verb == Some(Verb::Request) {
+            self.questions = self.questions.saturating_add(1);
+            self.reply(common, sa, env, out, content);
+            return Step::On;
+        }
+        let Some(status) = content.status else {
+            // Something else is set; nothing of it is taken over.
+            common.send(sa, env, out, (Verb::Ack, &[]), false);
+            return Step::On;
+        };
+        let status_given = u16::try_from(status).unwrap_or(0);
+        let status_attribute = Attribute::short(class::STATUS, status_given);
+        common.send(sa, env, out, (Verb::Ack, &[status_attribute]), false);
+        if status == 1 {
+            return Step::Done;
+        }
+        let message = common.talk.message();
+        Step::Failed(reason(message, Subject::Xauth, Whose::Theirs))
+    }
+
+    pub(super) fn tick(&self, now: Instant) -> Step {
+        if self.until > now {
+            return Step::On;
+        }
+        Step::Failed(reason(0, Subject::NoXauth, Whose::Theirs))
+    }
+
+    /// Answers what is asked for, or says that it cannot.
+    fn reply(
+        &mut self,
+        common: &mut Common,
+        sa: &IsakmpSa,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        content: &Content,
+    ) {
+        let (name, password) = (&sa.policy.xauth_name, &sa.policy.xauth_password);
+        let method = match content.method {
+            None | Some(0) => Some(XauthMethod::Generic),
+            Some(1) if content.challenge.is_some() => Some(XauthMethod::RadiusChap),
+            Some(_) => None,
+        };
+        let answerable = content.classes.iter().all(|class| {
+            matches!(
+                *class,
+                class::TYPE
+                    | class::USER_NAME
+                    | class::USER_PASSWORD
+                    | class::PASSCODE
+                    | class::MESSAGE
+                    | class::CHALLENGE
+            )
+        });
+        let able = answerable && self.questions <= QUESTIONS;
+        let (Some(name), Some(password), Some(method), true) = (name, password, method, able)
+        else {
+            let fail = Attribute::short(class::STATUS, 0);
+            return common.send(sa, env, out, (Verb::Reply, &[fail]), false);
+        };
+        common.method = method;
+        let secret = match (method, &content.challenge) {
+            (XauthMethod::RadiusChap, Some(challenge)) => {
+                self.chap_id = self.chap_id.wrapping_add(1);
+                let value = chap(env.primitives, self.chap_id, password.0.expose(), challenge);
+                hw_offload::Secret::new(value)
+            }
+            _ => password.0.duplicate(),
+        };
+        let attributes: Vec<Attribute<'_>> = content
+            .classes
+            .iter()
+            .filter_map(|asked| {
+                Some(match *asked {
+                    class::TYPE => Attribute::short(class::TYPE, method.number()),
+                    class::USER_NAME => Attribute::long(class::USER_NAME, name.as_bytes()),
+                    class::USER_PASSWORD | class::PASSCODE => {
+                        Attribute::long(*asked, secret.expose())
+                    }
+                    _ => return None,
+                })
+            })
+            .collect();
+        common.send(sa, env, out, (Verb::Reply, &attributes), false);
+    }
+}

@@ -1,0 +1,302 @@
+//! Extended authentication between phase 1 and phase 2.
+
+use core::time::Duration;
+use std::sync::{Arc, Mutex};
+
+use hw_offload::testing::hex;
+use hw_offload::{Engines, Hash, Primitives, SoftPrimitives};
+use ipsec_core::Instant;
+use ipsec_core::wire::ipv4::Ipv4;
+use isakmp_core::reason::Subject;
+use isakmp_core::xauth::{XauthAnswer, XauthProof};
+use isakmp_core::{Phase, Report};
+use lab::{Buf, Pair, Side};
+use sekisho_tests::{basic, bundles, failed, failures, isakmp, one, pair_with, ping_both, story};
+
+const MINUTE: Instant = Instant::from_secs(60);
+/// Messages of main mode, XAUTH and quick mode together.
+const MESSAGES: u64 = 6 + 4 + 3;
+
+/// A is the client, B the server.
+fn configs(server: &str, client: &str) -> [String; 2] {
+    let policy = "CREATE ISAKMP POLICY=i";
+    let with = |text: &str| format!("ADD USER=joger PASSWORD=hogehoge LOGIN=NO\n{policy} {text}");
+    let configs = one(&basic(), 1, policy, &with(server));
+    one(&configs, 0, policy, &format!("{policy} {client}"))
+}
+
+fn generic() -> [String; 2] {
+    configs(
+        "XAUTH=SERVER",
+        "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge",
+    )
+}
+
+/// The exchange type of an ISAKMP message on the WAN.
+fn exchange(packet: &[u8]) -> Option<u8> {
+    let ip = Ipv4::parse(packet).ok().filter(|ip| ip.protocol() == 17)?;
+    ip.payload().get(8 + 18).copied()
+}
+
+/// How many exchanges of extended authentication ended well.
+fn authenticated<E: Engines<Buf = Buf>>(pair: &Pair<E>) -> usize {
+    isakmp(pair)
+        .filter(|(_, report)| {
+            matches!(
+                report,
+                Report::Completed {
+                    phase: Phase::OneAndHalf,
+                    ..
+                }
+            )
+        })
+        .count()
+}
+
+story!(a_user_comes_in, |engines, seed| {
+    let mut pair = pair_with(engines, &generic(), seed);
+    ping_both(&mut pair);
+    assert!(pair.run(MINUTE), "{:?}", failures(&pair));
+    assert_eq!(authenticated(&pair), 2);
+    let sent = isakmp(&pair).filter(|(_, r)| matches!(r, Report::Message { sent: true, .. }));
+    assert_eq!(sent.count() as u64, MESSAGES);
+    for side in [Side::A, Side::B] {
+        let sa = pair
+            .router(side)
+            .device
+            .endpoint()
+            .sas()
+            .next()
+            .expect("one");
+        assert!(sa.xauth.finished && sa.xauth.ok && sa.xauth.failures == 0);
+    }
+    let sa = pair.b.device.endpoint().sas().next().expect("one");
+    assert_eq!(sa.user.as_deref(), Some(&b"joger"[..]));
+});
+
+story!(the_server_may_begin, |engines, seed| {
+    let mut pair = pair_with(engines, &generic(), seed);
+    pair.ping(sekisho_tests::HOST_B, sekisho_tests::HOST_A, Instant::ZERO);
+    assert!(pair.run(MINUTE), "{:?}", failures(&pair));
+    assert_eq!(authenticated(&pair), 2);
+});
+
+story!(each_message_may_be_lost, |engines, seed| {
+    for lost in 0..MESSAGES {
+        let mut pair = pair_with(&engines, &generic(), seed);
+        pair.road = Some(Box::new(move |_, number, packet| {
+            let copy = (Duration::ZERO, packet.to_vec());
+            if number == lost {
+                Vec::new()
+            } else {
+                vec![copy]
+            }
+        }));
+        ping_both(&mut pair);
+        assert!(
+            pair.run(MINUTE),
+            "message {lost} lost: {:?}",
+            failures(&pair)
+        );
+        pair.run_to(MINUTE);
+        assert_eq!(failures(&pair), [""; 0], "message {lost} lost");
+        let (a, b) = (bundles(&mut pair, Side::A), bundles(&mut pair, Side::B));
+        assert!(
+            a == b && (1..=2).contains(&a),
+            "message {lost} lost: {a}, {b}"
+        );
+    }
+});
+
+story!(each_message_may_come_twice, |engines, seed| {
+    for twice in 0..MESSAGES {
+        for later in [0, 5, 500, 5_000] {
+            let mut pair = pair_with(&engines, &generic(), seed);
+            pair.road = Some(Box::new(move |_, number, packet| {
+                let copies = if number == twice { 2 } else { 1 };
+                let late = |copy: u64| Duration::from_millis(copy * later);
+                (0..copies)
+                    .map(|copy| (late(copy), packet.to_vec()))
+                    .collect()
+            }));
+            ping_both(&mut pair);
+            assert!(
+                pair.run(MINUTE),
+                "message {twice} twice: {:?}",
+                failures(&pair)
+            );
+            pair.run_to(MINUTE);
+            assert_eq!(
+                failures(&pair),
+                [""; 0],
+                "message {twice} twice, {later} ms later"
+            );
+            assert_eq!(
+                authenticated(&pair),
+                2,
+                "message {twice} twice, {later} ms later"
+            );
+            let up = (bundles(&mut pair, Side::A), bundles(&mut pair, Side::B));
+            assert_eq!(up, (1, 1), "message {twice} twice, {later} ms later");
+        }
+    }
+});
+
+story!(threat_c9_three_wrong_passwords_end_it, |engines, seed| {
+    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=wrong";
+    let mut pair = pair_with(engines, &configs("XAUTH=SERVER", client), seed);
+    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    // One, two and four seconds of delay, and never a word before.
+    pair.run_to(Instant::from_secs(6));
+    assert_eq!(failures(&pair), [""; 0]);
+    let sa = pair.b.device.endpoint().sas().next().expect("one");
+    assert_eq!((sa.xauth.failures, sa.xauth.finished), (3, false));
+    assert!(!pair.run(Instant::from_secs(9)));
+    for side in [Side::A, Side::B] {
+        let told = failed(&pair, side);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].1, Subject::Xauth);
+        // The next ping may have begun anew, and waits longer.
+        let mut sas = pair.router(side).device.endpoint().sas();
+        assert!(sas.all(|sa| !sa.xauth.finished));
+    }
+    assert_eq!(
+        (bundles(&mut pair, Side::A), bundles(&mut pair, Side::B)),
+        (0, 0)
+    );
+});
+
+story!(threat_c9_nobody_comes_in_without_it, |engines, seed| {
+    // No question reaches A, which begins with quick mode as if it had been accepted.
+    let mut pair = pair_with(engines, &generic(), seed);
+    pair.road = Some(Box::new(|_, _, packet| {
+        let copy = (Duration::ZERO, packet.to_vec());
+        if exchange(packet) == Some(6) {
+            Vec::new()
+        } else {
+            vec![copy]
+        }
+    }));
+    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(2));
+    pair.a.device.endpoint_mut().pretend_authenticated();
+    assert!(!pair.run(Instant::from_secs(30)));
+    assert!(
+        failed(&pair, Side::B)
+            .iter()
+            .any(|(_, why)| *why == Subject::XauthFirst)
+    );
+    assert_eq!(bundles(&mut pair, Side::B), 0);
+    assert_eq!(pair.protected + pair.clear, 0);
+});
+
+story!(
+    threat_b8_who_wants_it_does_not_do_without,
+    |engines, seed| {
+        let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge";
+        for (server, client) in [("XAUTH=SERVER", ""), ("", client)] {
+            let mut pair = pair_with(&engines, &configs(server, client), seed);
+            pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+            assert!(!pair.run(Instant::from_secs(10)));
+            assert!(
+                failed(&pair, Side::B)
+                    .iter()
+                    .all(|(_, why)| *why == Subject::NoProposal)
+            );
+            assert!(!failed(&pair, Side::B).is_empty());
+        }
+    }
+);
+
+story!(a_client_without_a_name_says_so, |engines, seed| {
+    let mut pair = pair_with(engines, &configs("XAUTH=SERVER", "XAUTH=CLIENT"), seed);
+    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    assert!(!pair.run(Instant::from_secs(2)));
+    assert!(
+        failed(&pair, Side::B)
+            .iter()
+            .all(|(_, why)| *why == Subject::Xauth)
+    );
+    assert!(!failed(&pair, Side::A).is_empty());
+});
+
+story!(a_server_that_asks_nothing_is_given_up, |engines, seed| {
+    let short = "MSGTIMEOUT=1 MSGRETRYLIMIT=2";
+    let client = format!("XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge {short}");
+    let mut pair = pair_with(engines, &configs("XAUTH=SERVER", &client), seed);
+    pair.road = Some(Box::new(|_, _, packet| {
+        let copy = (Duration::ZERO, packet.to_vec());
+        if exchange(packet) == Some(6) {
+            Vec::new()
+        } else {
+            vec![copy]
+        }
+    }));
+    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    assert!(!pair.run(Instant::from_secs(8)));
+    assert_eq!(failed(&pair, Side::A)[0].1, Subject::NoXauth);
+});
+
+/// What a RADIUS server would say, with one more question in between.
+struct Radius {
+    asked: Vec<Vec<u8>>,
+    challenges: u8,
+}
+
+fn radius<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, challenges: u8) -> Arc<Mutex<Radius>> {
+    let asked = Vec::new();
+    let server = Arc::new(Mutex::new(Radius { asked, challenges }));
+    let shared = Arc::clone(&server);
+    pair.oracle = Some(Box::new(move |side, step| {
+        assert_eq!(side, Side::B);
+        let mut server = shared.lock().expect("nobody panicked");
+        server.asked.push(step.state.clone().unwrap_or_default());
+        let XauthProof::Chap {
+            id,
+            digest,
+            challenge,
+        } = step.proof
+        else {
+            panic!("not a digest");
+        };
+        let known = SoftPrimitives.hash(Hash::Md5, &[&[id], b"hogehoge", &challenge]);
+        let right = step.user == b"joger" && known.as_bytes() == digest;
+        Some(if !right {
+            XauthAnswer::Reject
+        } else if server.challenges > 0 {
+            server.challenges -= 1;
+            XauthAnswer::Challenge {
+                message: b"the number on your card".to_vec(),
+                state: hex("0102"),
+            }
+        } else {
+            XauthAnswer::Accept
+        })
+    }));
+    server
+}
+
+story!(radius_chap_in_several_rounds, |engines, seed| {
+    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge";
+    let configs = configs("XAUTH=SERVER XAUTHTYPE=RADIUS", client);
+    for challenges in [0, 1, 3] {
+        let mut pair = pair_with(&engines, &configs, seed);
+        let server = radius(&mut pair, challenges);
+        ping_both(&mut pair);
+        assert!(pair.run(MINUTE), "{:?}", failures(&pair));
+        let asked = &server.lock().expect("nobody panicked").asked;
+        assert_eq!(asked.len(), usize::from(challenges) + 1);
+        let (first, later) = asked.split_first().expect("one");
+        assert!(first.is_empty() && later.iter().all(|state| *state == hex("0102")));
+    }
+});
+
+story!(a_wrong_digest_is_refused, |engines, seed| {
+    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=wrong";
+    let configs = configs("XAUTH=SERVER XAUTHTYPE=RADIUS", client);
+    let mut pair = pair_with(engines, &configs, seed);
+    radius(&mut pair, 0);
+    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    assert!(!pair.run(Instant::from_secs(9)));
+    assert_eq!(failed(&pair, Side::B)[0].1, Subject::Xauth);
+});
