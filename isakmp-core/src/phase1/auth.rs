@@ -331,7 +331,10 @@ fn notified(
 
 /// What a check came to.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is looked at where it is returned")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is returned"
+)]
 pub(crate) enum Check {
     /// The peer is who it says, and who the policy expects.
     Authentic(Claim),

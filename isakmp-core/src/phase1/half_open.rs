@@ -28,7 +28,10 @@ const SHORT: usize = 256;
 
 /// An initiator's SA body.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most entries are short, and none allocates")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most entries are short, and none allocates"
+)]
 pub(crate) enum Body {
     /// In the entry itself.
     Short([u8; SHORT], u16),

@@ -373,7 +373,11 @@ impl Common {
         let signs =
             self.agreed.method.proof(self.role) == crate::negotiate::phase1::Proof::Signature;
         let name = env.config.distinguished_name.as_deref().filter(|_| signs);
-        let text = self.policy.local_id.as_ref().map(ipsec_core::model::Name::as_str);
+        let text = self
+            .policy
+            .local_id
+            .as_ref()
+            .map(ipsec_core::model::Name::as_str);
         text.or(name)
             .and_then(|text| identity::parse(text).ok())
             .unwrap_or_else(|| Identification::of_address(self.talk.path.local.ip()))
