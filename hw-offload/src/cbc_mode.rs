@@ -1,11 +1,14 @@
 //! CBC over whole blocks in place, from key schedules made once.
 
-use aes::{Aes128, Aes192, Aes256};
 use alloc::boxed::Box;
-use cbc::{Decryptor, Encryptor};
+use core::ops::Range;
+
+use aes::{Aes128, Aes192, Aes256};
+use cbc::Decryptor;
+use cipher::array::ArraySize;
 use cipher::{
-    Array, Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt,
-    InnerIvInit, KeyInit,
+    Array, Block, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure,
+    BlockCipherEncrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit,
 };
 use des::{Des, TdesEde3};
 
@@ -53,20 +56,39 @@ impl CipherKey {
         })
     }
 
+    /// Enciphers whole blocks in place.
+    pub(crate) fn encrypt(&self, iv: Iv, data: &mut [u8]) -> Result<(), CbcFault> {
+        let all = 0..data.len();
+        self.encrypt_and(iv, data, all, |_, _| usize::MAX)
+    }
+
+    /// Enciphers the range `crypt` of `storage`, whole blocks, in place. In between `behind` gets
+    /// the storage and the offset up to which it is finished, and answers at which offset it
+    /// wants to be called again.
+    ///
+    /// A CBC chain leaves most of a processor idle: each block waits for the one before it. What
+    /// `behind` does with the finished bytes, hashing say, has its time for nothing.
     #[inline]
-    pub(crate) fn encrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CbcFault> {
+    pub(crate) fn encrypt_and(
+        &self,
+        iv: Iv,
+        storage: &mut [u8],
+        crypt: Range<usize>,
+        behind: impl FnMut(&[u8], usize) -> usize,
+    ) -> Result<(), CbcFault> {
         match self {
             Self::Null => Ok(()),
-            Self::Des(key) => encrypt(&**key, iv, data),
-            Self::TripleDes(key) => encrypt(&**key, iv, data),
-            Self::Aes128(key) => encrypt(&**key, iv, data),
-            Self::Aes192(key) => encrypt(&**key, iv, data),
-            Self::Aes256(key) => encrypt(&**key, iv, data),
+            Self::Des(key) => encrypt(&**key, iv, storage, crypt, behind),
+            Self::TripleDes(key) => encrypt(&**key, iv, storage, crypt, behind),
+            Self::Aes128(key) => encrypt(&**key, iv, storage, crypt, behind),
+            Self::Aes192(key) => encrypt(&**key, iv, storage, crypt, behind),
+            Self::Aes256(key) => encrypt(&**key, iv, storage, crypt, behind),
         }
     }
 
+    /// Deciphers whole blocks in place.
     #[inline]
-    pub(crate) fn decrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CbcFault> {
+    pub(crate) fn decrypt(&self, iv: Iv, data: &mut [u8]) -> Result<(), CbcFault> {
         match self {
             Self::Null => Ok(()),
             Self::Des(key) => decrypt(&**key, iv, data),
@@ -78,24 +100,107 @@ impl CipherKey {
     }
 }
 
-#[inline]
-fn encrypt<C: BlockCipherEncrypt>(key: &C, iv: &[u8], data: &mut [u8]) -> Result<(), CbcFault> {
-    let iv = <&Block<C>>::try_from(iv).map_err(|_| CbcFault::IvLength)?;
-    let (blocks, rest) = Array::slice_as_chunks_mut(data);
-    if !rest.is_empty() {
-        return Err(CbcFault::DataLength);
+/// An initialisation vector of any of the ciphers.
+#[derive(Clone, Copy)]
+pub(crate) enum Iv {
+    None,
+    Short([u8; 8]),
+    Long([u8; 16]),
+}
+
+impl Iv {
+    #[inline]
+    pub(crate) fn new(bytes: &[u8]) -> Result<Self, CbcFault> {
+        if let Ok(long) = bytes.try_into() {
+            Ok(Self::Long(long))
+        } else if let Ok(short) = bytes.try_into() {
+            Ok(Self::Short(short))
+        } else if bytes.is_empty() {
+            Ok(Self::None)
+        } else {
+            Err(CbcFault::IvLength)
+        }
     }
-    Encryptor::inner_iv_init(key, iv).encrypt_blocks(blocks);
-    Ok(())
+
+    #[inline]
+    fn block<N: ArraySize>(&self) -> Result<Array<u8, N>, CbcFault> {
+        let bytes = match self {
+            Self::None => &[],
+            Self::Short(short) => short.as_slice(),
+            Self::Long(long) => long,
+        };
+        bytes.try_into().map_err(|_| CbcFault::IvLength)
+    }
 }
 
 #[inline]
-fn decrypt<C: BlockCipherDecrypt>(key: &C, iv: &[u8], data: &mut [u8]) -> Result<(), CbcFault> {
-    let iv = <&Block<C>>::try_from(iv).map_err(|_| CbcFault::IvLength)?;
+fn encrypt<C: BlockCipherEncrypt>(
+    key: &C,
+    iv: Iv,
+    storage: &mut [u8],
+    crypt: Range<usize>,
+    behind: impl FnMut(&[u8], usize) -> usize,
+) -> Result<(), CbcFault> {
+    let chain: Block<C> = iv.block()?;
+    let data = storage.get(crypt.clone()).ok_or(CbcFault::DataLength)?;
+    if !data.len().is_multiple_of(chain.len()) {
+        return Err(CbcFault::DataLength);
+    }
+    key.encrypt_with_backend(Chain {
+        chain,
+        storage,
+        crypt,
+        behind,
+    });
+    Ok(())
+}
+
+/// CBC encryption under way, inside the code that has the processor's AES instructions.
+struct Chain<'a, N: ArraySize, F> {
+    /// The last block of ciphertext.
+    chain: Array<u8, N>,
+    storage: &'a mut [u8],
+    crypt: Range<usize>,
+    behind: F,
+}
+
+impl<N: ArraySize, F> BlockSizeUser for Chain<'_, N, F> {
+    type BlockSize = N;
+}
+
+impl<N: ArraySize, F: FnMut(&[u8], usize) -> usize> BlockCipherEncClosure for Chain<'_, N, F> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = N>>(self, backend: &B) {
+        let Self {
+            mut chain,
+            storage,
+            crypt,
+            mut behind,
+        } = self;
+        let mut at = crypt.start;
+        while at < crypt.end {
+            let wanted = behind(storage, at).saturating_sub(at).min(crypt.end - at);
+            let next = at + wanted.max(1).next_multiple_of(N::USIZE);
+            let run = storage.get_mut(at..next).unwrap_or(&mut []);
+            for block in Array::<u8, N>::slice_as_chunks_mut(run).0 {
+                for (c, b) in chain.iter_mut().zip(block.iter()) {
+                    *c ^= b;
+                }
+                backend.encrypt_block((&mut chain).into());
+                block.clone_from(&chain);
+            }
+            at = next;
+        }
+    }
+}
+
+#[inline]
+fn decrypt<C: BlockCipherDecrypt>(key: &C, iv: Iv, data: &mut [u8]) -> Result<(), CbcFault> {
+    let iv: Block<C> = iv.block()?;
     let (blocks, rest) = Array::slice_as_chunks_mut(data);
     if !rest.is_empty() {
         return Err(CbcFault::DataLength);
     }
-    Decryptor::inner_iv_init(key, iv).decrypt_blocks(blocks);
+    Decryptor::inner_iv_init(key, &iv).decrypt_blocks(blocks);
     Ok(())
 }

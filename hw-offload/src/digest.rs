@@ -4,6 +4,8 @@
 //! the blocks of its own bytes. The usual buffered hasher costs more per packet than a short
 //! packet's cipher.
 
+use core::slice;
+
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -105,18 +107,53 @@ impl Chain {
         }
     }
 
+    /// The first three words of the output, as the bytes of the output read in native order.
+    #[inline]
+    const fn first_96_bits(&self) -> [u32; 3] {
+        match self {
+            Self::Md5([a, b, c, _]) => [a.to_le(), b.to_le(), c.to_le()],
+            Self::Sha1([a, b, c, _, _]) => [a.to_be(), b.to_be(), c.to_be()],
+        }
+    }
+
+    /// The output as the only block of an outer hash, behind that of the key, padded.
+    #[inline]
+    fn only_block(&self) -> [u8; BLOCK] {
+        let mut words = [0; 16];
+        match *self {
+            Self::Md5([a, b, c, d]) => {
+                [words[0], words[1], words[2], words[3]] = [a, b, c, d];
+                words[4] = 0x80;
+                words[14] = 8 * (BLOCK as u32 + 16);
+                words = words.map(u32::to_le);
+            }
+            Self::Sha1([a, b, c, d, e]) => {
+                [words[0], words[1], words[2], words[3], words[4]] = [a, b, c, d, e];
+                words[5] = 0x80 << 24;
+                words[15] = 8 * (BLOCK as u32 + 20);
+                words = words.map(u32::to_be);
+            }
+        }
+        let mut block = [0; BLOCK];
+        for (out, word) in block.as_chunks_mut().0.iter_mut().zip(words) {
+            *out = word.to_ne_bytes();
+        }
+        block
+    }
+
     fn output(&self) -> Digest {
         let mut bytes = [0; 20];
+        let (words, _) = bytes.as_chunks_mut();
         let len = match self {
             Self::Md5(state) => {
-                for (out, word) in bytes.chunks_exact_mut(4).zip(state) {
-                    out.copy_from_slice(&word.to_le_bytes());
+                for (out, word) in words.iter_mut().zip(state) {
+                    *out = word.to_le_bytes();
                 }
                 16
             }
             Self::Sha1(state) => {
-                for (out, word) in bytes.chunks_exact_mut(4).zip(state) {
-                    out.copy_from_slice(&word.to_be_bytes());
+                for (out, word) in words.iter_mut().zip(state) {
+                    *out = word.to_be_bytes();
                 }
                 20
             }
@@ -135,12 +172,18 @@ impl Zeroize for Chain {
 }
 
 /// A hash under way.
-struct Hasher {
+pub(crate) struct Hasher {
     chain: Chain,
+    /// The last `fill` bytes, which are no whole block yet. If there are any they are padded as if
+    /// nothing followed, before the blocks in front of them are compressed: padded behind those,
+    /// the last compression would wait for these small stores.
     block: [u8; BLOCK],
     fill: usize,
     total: u64,
 }
+
+/// Where a padded block's length field begins.
+const LENGTH_AT: usize = BLOCK - 8;
 
 impl Hasher {
     /// Continues from a chaining value that has already taken `before` bytes (whole blocks).
@@ -155,7 +198,10 @@ impl Hasher {
     }
 
     #[inline]
-    fn update(&mut self, mut data: &[u8]) {
+    pub(crate) fn update(&mut self, mut data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
         self.total = self.total.wrapping_add(data.len() as u64);
         if self.fill > 0 {
             let take = data.len().min(BLOCK - self.fill);
@@ -163,46 +209,68 @@ impl Hasher {
             if let Some(free) = self.block.get_mut(self.fill..self.fill + take) {
                 free.copy_from_slice(now);
             }
-            self.fill += take;
-            data = later;
-            if self.fill < BLOCK {
+            if self.fill + take < BLOCK {
+                let block = self.block;
+                self.pad(block.get(..self.fill + take).unwrap_or(&[]));
                 return;
             }
-            self.chain.compress(&[self.block]);
-            self.fill = 0;
+            self.chain.compress(slice::from_ref(&self.block));
+            data = later;
         }
-        let (blocks, rest) = data.as_chunks::<BLOCK>();
-        if !blocks.is_empty() {
-            self.chain.compress(blocks);
-        }
-        if let Some(start) = self.block.get_mut(..rest.len()) {
-            start.copy_from_slice(rest);
-        }
+        let (blocks, rest) = data.as_chunks();
         self.fill = rest.len();
+        if !rest.is_empty() {
+            self.pad(rest);
+        }
+        self.chain.compress(blocks);
     }
 
+    /// Absorbs the whole blocks at the start of `data` and answers how many bytes they are. Only
+    /// for a hash that has taken nothing but whole blocks.
     #[inline]
-    fn finish(mut self) -> Digest {
-        let length = self.chain.length_field(self.total);
-        let mut last = [[0; BLOCK]; 2];
-        let used = if self.fill < BLOCK - 8 { 1 } else { 2 };
-        {
-            let flat = last.as_flattened_mut();
-            if let (Some(to), Some(from)) = (flat.get_mut(..self.fill), self.block.get(..self.fill))
-            {
-                to.copy_from_slice(from);
-            }
-            if let Some(mark) = flat.get_mut(self.fill) {
+    pub(crate) fn update_blocks(&mut self, data: &[u8]) -> usize {
+        let blocks = data.as_chunks().0;
+        self.chain.compress(blocks);
+        let taken = blocks.as_flattened().len();
+        self.total = self.total.wrapping_add(taken as u64);
+        taken
+    }
+
+    /// Makes `rest`, shorter than a block, the last bytes.
+    #[inline]
+    fn pad(&mut self, rest: &[u8]) {
+        self.block = [0; BLOCK];
+        if let Some((start, free)) = self.block.split_at_mut_checked(rest.len()) {
+            start.copy_from_slice(rest);
+            if let Some(mark) = free.first_mut() {
                 *mark = 0x80;
             }
-            if let Some(end) = flat.get_mut(used * BLOCK - 8..used * BLOCK) {
-                end.copy_from_slice(&length);
-            }
         }
-        if let Some(blocks) = last.get(..used) {
-            self.chain.compress(blocks);
+        self.fill = rest.len();
+        if self.fill < LENGTH_AT {
+            self.write_length();
         }
-        self.chain.output()
+    }
+
+    fn write_length(&mut self) {
+        if let Some(end) = self.block.last_chunk_mut() {
+            *end = self.chain.length_field(self.total);
+        }
+    }
+
+    /// Absorbs what is left, and the padding.
+    #[inline]
+    fn finish(&mut self) -> Chain {
+        if self.fill == 0 {
+            self.pad(&[]);
+        }
+        self.chain.compress(slice::from_ref(&self.block));
+        if self.fill >= LENGTH_AT {
+            self.block = [0; BLOCK];
+            self.write_length();
+            self.chain.compress(slice::from_ref(&self.block));
+        }
+        self.chain
     }
 }
 
@@ -212,7 +280,7 @@ pub(crate) fn hash(hash: Hash, parts: &[&[u8]]) -> Digest {
     for part in parts {
         hasher.update(part);
     }
-    hasher.finish()
+    hasher.finish().output()
 }
 
 /// An output that depends on nothing.
@@ -257,13 +325,30 @@ impl HmacKey {
     #[must_use]
     #[inline]
     pub fn mac<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
-        let mut inner = Hasher::resume(self.inner, BLOCK as u64);
+        let mut inner = self.begin();
         for part in parts {
             inner.update(part);
         }
-        let mut outer = Hasher::resume(self.outer, BLOCK as u64);
-        outer.update(inner.finish().as_bytes());
-        outer.finish()
+        self.end(&mut inner).output()
+    }
+
+    /// The inner hash of an HMAC, to be fed with the message.
+    #[inline]
+    pub(crate) const fn begin(&self) -> Hasher {
+        Hasher::resume(self.inner, BLOCK as u64)
+    }
+
+    /// The first 96 bits of the HMAC of the message that the inner hash was fed with.
+    #[inline]
+    pub(crate) fn icv(&self, inner: &mut Hasher) -> Icv {
+        Icv(self.end(inner).first_96_bits())
+    }
+
+    #[inline]
+    fn end(&self, inner: &mut Hasher) -> Chain {
+        let mut outer = self.outer;
+        outer.compress(&[inner.finish().only_block()]);
+        outer
     }
 }
 
@@ -277,5 +362,28 @@ impl Drop for HmacKey {
 impl core::fmt::Debug for HmacKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("HmacKey")
+    }
+}
+
+/// An integrity check value of 96 bits (RFC 2403, RFC 2404).
+#[derive(Clone, Copy)]
+pub(crate) struct Icv([u32; 3]);
+
+impl Icv {
+    pub(crate) fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        for (out, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *out = word.to_ne_bytes();
+        }
+        bytes
+    }
+
+    /// Whether that is what was received, in constant time.
+    #[inline]
+    pub(crate) fn equals(self, received: &[u8; 12]) -> bool {
+        let (words, _) = received.as_chunks();
+        let pairs = self.0.iter().zip(words);
+        let difference = pairs.fold(0, |all, (own, word)| all | own ^ u32::from_ne_bytes(*word));
+        difference.ct_eq(&0).into()
     }
 }

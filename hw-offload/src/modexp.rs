@@ -1,8 +1,8 @@
 //! Modular exponentiation in the Oakley groups, in steps and in constant time.
 //!
-//! The exponent is read in windows of four bits. Every window costs four squarings, a table
-//! look-up that touches all sixteen entries, and one multiplication, whatever its value; the
-//! time depends on the group and on the length of the exponent in bytes only.
+//! The exponent is read in windows of four bits. Every window costs a table look-up that touches
+//! all sixteen entries, and every one but the first four squarings and a multiplication, whatever
+//! its value; the time depends on the group and on the length of the exponent in bytes only.
 //!
 //! `crypto-bigint` computes; `num-bigint` is the oracle of the tests. num-bigint's `modpow`
 //! branches on the exponent's bits and indexes its table by them, and takes 1.3 times as long
@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{CtAssign, CtEq, U512, U768, U1024, U1536, U2048, Uint};
+use crypto_bigint::{CtAssign, CtEq, U512, U768, U1024, U1536, U2048, Uint, Word};
 use zeroize::Zeroize;
 
 use crate::algorithm::DhGroup;
@@ -170,17 +170,19 @@ impl<const L: usize> Windows<L> {
             } else {
                 byte & 0xf
             };
-            for _ in 0..4 {
-                self.result = self.result.square();
-            }
             let mut factor = *self.table[0].as_montgomery();
             for (index, entry) in (0u8..).zip(&self.table) {
                 factor.ct_assign(entry.as_montgomery(), index.ct_eq(&window));
             }
-            self.result = self.result.mul(&FixedMontyForm::from_montgomery(
-                factor,
-                self.result.params(),
-            ));
+            let factor = FixedMontyForm::from_montgomery(factor, self.result.params());
+            if self.done == 0 {
+                self.result = factor;
+            } else {
+                for _ in 0..4 {
+                    self.result = self.result.square();
+                }
+                self.result = self.result.mul(&factor);
+            }
             self.done += 1;
             left -= 1;
         }
@@ -196,15 +198,17 @@ impl<const L: usize> Drop for Windows<L> {
 }
 
 fn from_be_bytes<const L: usize>(bytes: &[u8]) -> Uint<L> {
-    let mut value = Uint::ZERO;
-    for &byte in bytes {
-        value = value.shl_vartime(8).wrapping_add(&Uint::from_u8(byte));
+    let mut words = [0; L];
+    for (word, bytes) in words.iter_mut().zip(bytes.rchunks(size_of::<Word>())) {
+        *word = bytes
+            .iter()
+            .fold(0, |word, byte| word << 8 | Word::from(*byte));
     }
-    value
+    Uint::from_words(words)
 }
 
 fn to_be_bytes<const L: usize>(value: &Uint<L>) -> Secret {
-    let mut bytes = Vec::with_capacity(L * size_of::<crypto_bigint::Word>());
+    let mut bytes = Vec::with_capacity(L * size_of::<Word>());
     for word in value.as_words().iter().rev() {
         bytes.extend_from_slice(&word.to_be_bytes());
     }

@@ -58,9 +58,9 @@ impl Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId {
     /// Place in the engine's table; what the screens print as ENCO channel.
-    pub slot: u16,
+    pub slot: u32,
     /// How often the slot was given out before.
-    pub generation: u16,
+    pub generation: u32,
 }
 
 /// What a channel does to its packets.
@@ -87,7 +87,7 @@ pub struct ChannelSpec {
     pub op: Op,
 }
 
-/// One packet's worth of work, at most 128 bytes for any buffer handle of up to 88.
+/// One packet's worth of work, at most 128 bytes for any buffer handle of up to 80.
 #[derive(Debug)]
 pub struct PacketJob<B> {
     /// The submitter's name for the job.

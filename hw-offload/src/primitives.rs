@@ -1,7 +1,7 @@
 //! Plain calls for what an exchange computes on a few dozen bytes: hashes, prf, CBC.
 
 use crate::algorithm::{Cipher, Hash};
-use crate::cbc_mode::{CbcFault, CipherKey};
+use crate::cbc_mode::{CbcFault, CipherKey, Iv};
 use crate::digest::{self, Digest, HmacKey};
 
 /// The small computations of ISAKMP. A trait, so that a fuzzer can pass a twin without security.
@@ -57,7 +57,7 @@ impl Primitives for SoftPrimitives {
         iv: &[u8],
         data: &mut [u8],
     ) -> Result<(), CbcFault> {
-        CipherKey::new(cipher, key)?.encrypt(iv, data)
+        CipherKey::new(cipher, key)?.encrypt(Iv::new(iv)?, data)
     }
 
     fn cbc_decrypt(
@@ -67,6 +67,6 @@ impl Primitives for SoftPrimitives {
         iv: &[u8],
         data: &mut [u8],
     ) -> Result<(), CbcFault> {
-        CipherKey::new(cipher, key)?.decrypt(iv, data)
+        CipherKey::new(cipher, key)?.decrypt(Iv::new(iv)?, data)
     }
 }

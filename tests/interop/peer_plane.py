@@ -23,8 +23,8 @@ from scapy.layers.ipsec import AH, ESP, SecurityAssociation
 from scapy.packet import Raw
 
 TUN = "sw0"
-# What is protected in transport mode: pings, and not ISAKMP.
-TABLE, PREFERENCE = "77", "77"
+# Asked for pings to the other router: what transport mode protects, and not ISAKMP.
+TABLE = "77"
 CIPHERS = {
     "ecb(cipher_null)": "NULL",
     "cipher_null": "NULL",
@@ -77,10 +77,10 @@ class Sa:
         self.ports = int(words.get("from_port", 0)), int(words.get("to_port", 0))
         self.packets, self.alive = 0, True
         keys = dict(auth_algo=MACS[words["mac"]], auth_key=bytes.fromhex(words["mac_key"])) if "mac" in words else {}
-        self.names = [keys.get("auth_algo", "NULL"), words.get("mac_key", "")]
         if self.protocol == ESP_NUMBER:
             keys.update(crypt_algo=CIPHERS[words["cipher"]], crypt_key=bytes.fromhex(words["cipher_key"]))
-            self.names += [keys["crypt_algo"], words["cipher_key"]]
+        self.names = [keys.get("auth_algo", "NULL"), words.get("mac_key", "")]
+        self.names += [keys.get("crypt_algo", "NULL"), words.get("cipher_key", "")]
         if self.tunnel:
             keys["tunnel_header"] = IP(src=self.ends[0], dst=self.ends[1])
         self.cipher = SecurityAssociation({ESP_NUMBER: ESP, AH_NUMBER: AH}[self.protocol], spi=self.spi, **keys)
@@ -142,15 +142,13 @@ class Plane:
         self.sas.append(sa)
         if sa.outbound and not sa.tunnel:
             ip(f"route replace {sa.ends[1]} dev {TUN} src {sa.ends[0]} table {TABLE}")
-            ip(f"rule del pref {PREFERENCE}", may_fail=True)
-            ip(f"rule add ipproto icmp lookup {TABLE} pref {PREFERENCE}")
 
     def on_gone(self, words):
         for sa in self.sas:
             if sa.alive and sa.spi == int(words["spi"], 16) and sa.ends[1] == words["destination"]:
                 sa.alive = False
                 if sa.outbound and not sa.tunnel and not self.outbound():
-                    ip(f"rule del pref {PREFERENCE}", may_fail=True)
+                    ip(f"route del {sa.ends[1]} dev {TUN} table {TABLE}", may_fail=True)
 
     def on_policy(self, words):
         # Outbound tunnels; transport mode is routed with its SA.

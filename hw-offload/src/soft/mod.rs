@@ -21,7 +21,7 @@ impl<B: PacketBuf> SoftEngines<B> {
     /// Engines for at most `channels` open channels, `packets` queued packets and `keys` queued
     /// public-key jobs.
     #[must_use]
-    pub fn new(channels: u16, packets: usize, keys: usize) -> Self {
+    pub fn new(channels: u32, packets: usize, keys: usize) -> Self {
         Self {
             packet: SoftEngine::new(channels, packets),
             public: SoftPublic::new(keys),

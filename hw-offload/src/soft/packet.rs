@@ -15,10 +15,14 @@ use crate::packet::{
 /// All storage is taken at construction; a packet costs no allocation.
 pub struct SoftEngine<B> {
     slots: Vec<Slot>,
-    limit: u16,
-    queue: VecDeque<PacketJob<B>>,
+    /// Slots below `slots.len()` that may be given out again, the next one last.
+    free: Vec<u32>,
+    limit: u32,
+    /// First the jobs that have been carried out, in order, then those that wait.
+    queue: VecDeque<(PacketJob<B>, Result<(), JobFault>)>,
+    /// How many have been carried out.
+    done: usize,
     depth: usize,
-    done: VecDeque<PacketDone<B>>,
     control: VecDeque<Completion<B>>,
     closing: Vec<ChannelId>,
     key_schedule: KeySchedule,
@@ -28,7 +32,7 @@ pub struct SoftEngine<B> {
 type KeySchedule = fn(&ChannelSpec) -> Result<Keyed, OpenFault>;
 
 struct Slot {
-    generation: u16,
+    generation: u32,
     state: SlotState,
 }
 
@@ -41,80 +45,68 @@ enum SlotState {
 impl<B: PacketBuf> SoftEngine<B> {
     /// An engine with at most `channels` channels and `depth` packets between two polls.
     #[must_use]
-    pub fn new(channels: u16, depth: usize) -> Self {
+    pub fn new(channels: u32, depth: usize) -> Self {
         Self::with_key_schedule(channels, depth, Keyed::new)
     }
 
     pub(crate) fn with_key_schedule(
-        channels: u16,
+        channels: u32,
         depth: usize,
         key_schedule: KeySchedule,
     ) -> Self {
         Self {
             slots: Vec::new(),
+            free: Vec::new(),
             limit: channels,
             queue: VecDeque::with_capacity(depth),
+            done: 0,
             depth,
-            done: VecDeque::with_capacity(depth),
             control: VecDeque::new(),
             closing: Vec::new(),
             key_schedule,
         }
     }
 
-    fn keyed(&self, channel: ChannelId) -> Option<&Keyed> {
-        let slot = self.slots.get(usize::from(channel.slot))?;
-        match &slot.state {
-            SlotState::Open(keyed) if slot.generation == channel.generation => Some(keyed),
-            SlotState::Open(_) | SlotState::Free | SlotState::Closing => None,
-        }
-    }
-
     fn place(&mut self, keyed: Keyed) -> Result<ChannelId, OpenFault> {
-        let free = self
-            .slots
-            .iter()
-            .position(|slot| matches!(slot.state, SlotState::Free));
-        let index = match free {
-            Some(index) => index,
-            None if self.slots.len() < usize::from(self.limit) => {
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => {
+                let next = u32::try_from(self.slots.len()).map_err(|_| OpenFault::Full)?;
+                if next >= self.limit {
+                    return Err(OpenFault::Full);
+                }
                 self.slots.push(Slot {
                     generation: 0,
                     state: SlotState::Free,
                 });
-                self.slots.len() - 1
+                next
             }
-            None => return Err(OpenFault::Full),
         };
-        let slot = self.slots.get_mut(index).ok_or(OpenFault::Full)?;
+        let slot = self.slots.get_mut(index(number)).ok_or(OpenFault::Full)?;
         slot.state = SlotState::Open(keyed);
-        let number = u16::try_from(index).map_err(|_| OpenFault::Full)?;
         Ok(ChannelId {
             slot: number,
             generation: slot.generation,
         })
     }
 
+    /// Carries out what waits, where it lies.
     fn run_queue(&mut self) {
-        while let Some(mut job) = self.queue.pop_front() {
-            let result = match self.keyed(job.channel) {
-                Some(keyed) => keyed.run(&mut job),
+        for (job, result) in self.queue.iter_mut().skip(self.done) {
+            *result = match keyed(&self.slots, job.channel) {
+                Some(keyed) => keyed.run(job),
                 None => Err(JobFault::Closed),
             };
-            self.done.push_back(PacketDone {
-                ticket: job.ticket,
-                channel: job.channel,
-                result,
-                buffer: job.buffer,
-            });
         }
+        self.done = self.queue.len();
     }
 
     fn detach(&mut self) {
         for channel in self.closing.drain(..) {
-            if let Some(slot) = self.slots.get_mut(usize::from(channel.slot)) {
+            if let Some(slot) = self.slots.get_mut(index(channel.slot)) {
                 slot.state = SlotState::Free;
                 slot.generation = slot.generation.wrapping_add(1);
+                self.free.push(channel.slot);
             }
             self.control.push_back(Completion::Detached(channel));
         }
@@ -132,8 +124,8 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
     }
 
     fn close(&mut self, channel: ChannelId) {
-        if self.keyed(channel).is_some()
-            && let Some(slot) = self.slots.get_mut(usize::from(channel.slot))
+        if keyed(&self.slots, channel).is_some()
+            && let Some(slot) = self.slots.get_mut(index(channel.slot))
         {
             slot.state = SlotState::Closing;
             self.closing.push(channel);
@@ -141,14 +133,14 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
     }
 
     fn submit(&mut self, job: PacketJob<B>) -> Result<(), Refused<PacketJob<B>>> {
-        let verdict = match self.keyed(job.channel) {
+        let verdict = match keyed(&self.slots, job.channel) {
             None => Err(RefusedWhy::NoSuchChannel),
-            Some(_) if self.queue.len() + self.done.len() >= self.depth => Err(RefusedWhy::Full),
+            Some(_) if self.queue.len() >= self.depth => Err(RefusedWhy::Full),
             Some(keyed) => keyed.admits(&job),
         };
         match verdict {
             Ok(()) => {
-                self.queue.push_back(job);
+                self.queue.push_back((job, Ok(())));
                 Ok(())
             }
             Err(why) => Err(Refused { job, why }),
@@ -156,21 +148,38 @@ impl<B: PacketBuf> PacketEngine for SoftEngine<B> {
     }
 
     fn poll(&mut self) -> Option<Completion<B>> {
-        if self.done.is_empty() {
+        if self.done == 0 {
             self.run_queue();
         }
-        if let Some(done) = self.done.pop_front() {
-            return Some(Completion::Packet(done));
+        if let Some((job, result)) = self.queue.pop_front() {
+            self.done -= 1;
+            return Some(Completion::Packet(PacketDone {
+                ticket: job.ticket,
+                channel: job.channel,
+                result,
+                buffer: job.buffer,
+            }));
         }
         self.detach();
         self.control.pop_front()
     }
 
     fn pending(&self) -> Idle {
-        let idle = self.queue.is_empty()
-            && self.done.is_empty()
-            && self.control.is_empty()
-            && self.closing.is_empty();
+        let idle = self.queue.is_empty() && self.control.is_empty() && self.closing.is_empty();
         if idle { Idle::Idle } else { Idle::PollNow }
     }
+}
+
+/// The schedules of an open channel.
+fn keyed(slots: &[Slot], channel: ChannelId) -> Option<&Keyed> {
+    let slot = slots.get(index(channel.slot))?;
+    match &slot.state {
+        SlotState::Open(keyed) if slot.generation == channel.generation => Some(keyed),
+        SlotState::Open(_) | SlotState::Free | SlotState::Closing => None,
+    }
+}
+
+/// A slot's place; one beyond the address space is beyond the table too.
+fn index(slot: u32) -> usize {
+    usize::try_from(slot).unwrap_or(usize::MAX)
 }

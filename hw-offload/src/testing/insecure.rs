@@ -25,7 +25,7 @@ pub struct InsecureEngine<B>(SoftEngine<B>);
 impl<B: PacketBuf> InsecureEngine<B> {
     /// An engine with at most `channels` channels and `depth` packets between two polls.
     #[must_use]
-    pub fn new(channels: u16, depth: usize) -> Self {
+    pub fn new(channels: u32, depth: usize) -> Self {
         Self(SoftEngine::with_key_schedule(
             channels,
             depth,

@@ -3,10 +3,12 @@
 
 mod faulty;
 mod insecure;
+mod kernel;
 mod slow;
 
 pub use faulty::{FaultPlan, FaultyEngine, FaultyPublic};
 pub use insecure::{InsecureEngine, InsecurePrimitives, InsecurePublic};
+pub use kernel::Kernel;
 pub use slow::{SlowEngine, SlowPublic};
 
 use alloc::vec::Vec;

@@ -139,7 +139,7 @@ impl Endpoint {
     pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
         let header = incoming.header;
         let Some(id) = self.sa_by(header, path) else {
-            if !self.remind_of_third(env, &incoming) {
+            if !self.is_early(env, &incoming) {
                 self.counters.unknown += 1;
             }
             return;

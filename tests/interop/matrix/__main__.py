@@ -13,13 +13,13 @@ import threading
 
 from . import gateway
 from .scenario import Malformed, read
-from .strongswan import CHARON, StrongSwan, compile_shim
+from .strongswan import CHARON, StrongSwan, compile_shim, make_rsa_keys
 from .trial import Row, Trial
 from .world import World
 
 HEADS = ["scenario", "negotiated", "pings", "we sent>got", "peer sent>got", "isakmp/esp/ah/clear", "read", "s", "result"]
 WIDTHS = [30, 62, 10, 11, 13, 19, 7, 5, 0]
-TOOLS = ["ip", "nft", "tshark", "gcc", "swanctl", "ike-scan", CHARON]
+TOOLS = ["ip", "nft", "tshark", "gcc", "swanctl", "pki", "ike-scan", CHARON]
 
 
 def print_row(cells):
@@ -63,7 +63,7 @@ class Worker(threading.Thread):
         self.opened += 1
         directory = self.directory / f"{self.letter}{self.opened}"
         directory.mkdir()
-        self.world = World(self.letter, directory, kind != "gateway")
+        self.world = World(self.letter, directory, self.directory / "rsa", kind != "gateway")
         if kind == "strongswan":
             self.peer = StrongSwan(self.world)
             self.peer.begin(self.shim)
@@ -121,6 +121,7 @@ def main():
     workers = []
     try:
         shim = compile_shim(directory)
+        make_rsa_keys(directory / "rsa")
         for number in range(max(1, args.jobs)):
             workers.append(Worker("abcdefgh"[number], todo, rows, directory, shim))
             workers[-1].start()

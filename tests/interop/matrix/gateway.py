@@ -18,9 +18,9 @@ HASH_WORDS = {"none": "NULL", "md5": "MD5", "sha": "SHA"}
 # What each side is: its namespace, addresses, and the other's.
 ENDS = {
     "us": dict(role="U", wan=net.US_WAN, gate=net.US_GATE, lan=net.US_LAN, net=net.US_NET, peer=net.PEER_WAN,
-               peer_gate=net.PEER_GATE, peer_net=net.PEER_NET),
+               peer_net=net.PEER_NET),
     "peer": dict(role="R", wan=net.PEER_WAN, gate=net.PEER_GATE, lan=net.PEER_LAN, net=net.PEER_NET, peer=net.US_WAN,
-                 peer_gate=net.US_GATE, peer_net=net.US_NET),
+                 peer_net=net.US_NET),
 }  # fmt: skip
 
 
@@ -45,15 +45,17 @@ def policy_words(scenario, side):
     words = [f"ENCALG={CIPHER_WORDS[cipher]} HASHALG={HASH_WORDS[mac]} GROUP={group} MODE={scenario.exchange.upper()}"]
     words.append(f"SENDNOTIFY={scenario.notify.upper()} SENDDELETES=TRUE")
     kind, _, role = scenario.auth.partition("-")
-    words.append("KEY=1" if kind in ("psk", "xauth") else "AUTHTYPE=RSASIG LOCALRSAKEY=2")
+    words.append("KEY=1" if kind in ("psk", "xauth") else "AUTHTYPE=RSASIG LOCALRSAKEY=2 KEY=3")
     if kind == "hybrid":
         words.append("HYBRIDXAUTH=TRUE")
     if role:
         serves = (role == "server") == (side == "us")
         words.append("XAUTH=SERVER" if serves else f"XAUTH=CLIENT XAUTHNAME={USER} XAUTHPASSWORD={PASSWORD}")
     if scenario.nat != "none":
+        words.append("NATTRAVERSAL=TRUE")
+    if scenario.nat != "none" or kind in ("rsa", "hybrid"):
         own, other = net.identities(scenario)[:: 1 if side == "us" else -1]
-        words.append(f"NATTRAVERSAL=TRUE LOCALID={own} REMOTEID={other}")
+        words.append(f"LOCALID={own} REMOTEID={other}")
     if any(action.startswith("dpd") for action in scenario.actions):
         words.append("DPDMODE=BOTH DPDIDLETIMEOUT=1 MSGTIMEOUT=1 MSGRETRYLIMIT=2 MSGBACKOFF=NONE")
     return " ".join(words + scenario.ours.replace(",", " ").split())
@@ -63,7 +65,8 @@ def configuration(scenario, side):
     """The whole configuration of a router, as text."""
     end = ENDS[side]
     other = "peer" if side == "us" else "us"
-    peer = end["peer_gate"] if scenario.nat in (other, "both") else end["peer"]
+    # Whoever is behind a NAT looks like our own neighbour on the Internet.
+    peer = end["gate"] if scenario.nat in (other, "both") else end["peer"]
     lines = [
         "ENABLE IP",
         f"ADD IP INT=ppp0 IP={end['wan']} MASK=255.255.255.0",
@@ -71,6 +74,8 @@ def configuration(scenario, side):
         f"ADD IP ROUTE=0.0.0.0 INT=ppp0 NEXT={end['gate']}",
         f'CREATE ENCO KEY=1 TYPE=GENERAL VALUE="{SECRET}"',
     ]
+    if scenario.auth.split("-")[0] in ("rsa", "hybrid"):
+        lines += ["CREATE ENCO KEY=2 TYPE=RSA FILE=own.key", "CREATE ENCO KEY=3 TYPE=RSA FILE=peer.pub"]
     if scenario.expect == "clear":
         return "\n".join([*lines, "CREATE IPSEC POLICY=inet INT=ppp0 ACTION=PERMIT", "ENABLE IPSEC", ""])
     lines.append(f"CREATE ISAKMP POLICY=i PEER={peer} {policy_words(scenario, side)}")
@@ -90,7 +95,9 @@ def configuration(scenario, side):
     else:
         selector = f"LAD={end['wan']} RAD={peer}"
     lines += [policy, f"SET IPSEC POLICY=vpn {selector}"]
-    lines += ["CREATE IPSEC POLICY=inet INT=ppp0 ACTION=PERMIT", "ENABLE IPSEC", "ENABLE ISAKMP"]
+    if scenario.rest == "permit":
+        lines.append("CREATE IPSEC POLICY=inet INT=ppp0 ACTION=PERMIT")
+    lines += ["ENABLE IPSEC", "ENABLE ISAKMP"]
     return "\n".join([*lines, ""])
 
 
@@ -106,12 +113,17 @@ class Gateway:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         (self.directory / "router.cfg").write_text(configuration(scenario, self.side))
+        self.files.mkdir()
+        other = "peer" if self.side == "us" else "us"
+        for source, name in ((f"{self.side}.key", "own.key"), (f"{other}.pub", "peer.pub")):
+            shutil.copy(self.world.rsa / source, self.files / name)
         self.begin()
 
     def begin(self):
         words = self.world.enter(ENDS[self.side]["role"])
         words += [str(PROGRAM), "run", str(self.directory / "router.cfg"), "--interface", "ppp0=wan"]
         words += ["--interface", "vlan1=lan", "--control", str(self.control), "--keylog", str(self.keys)]
+        words += ["--config-dir", str(self.files)]
         log = self.directory / "log"
         log.unlink(missing_ok=True)
         self.program = Program(words, log)
@@ -120,6 +132,10 @@ class Gateway:
     @property
     def control(self):
         return self.directory / "control"
+
+    @property
+    def files(self):
+        return self.directory / "files"
 
     @property
     def keys(self):
@@ -150,11 +166,22 @@ class Gateway:
         found = []
         for number, *_ in self.table("SHOW IPSEC SA"):
             screen = self.do(f"SHOW IPSEC SA={number}")
-            names = dict(out="Outbound SPI", into="Inbound SPI", sent="Last sent sequence number",
-                         received="Last received sequence number")  # fmt: skip
-            sa = {key: int(self.field(screen, label)) for key, label in names.items()}
-            found.append(sa | dict(state=self.field(screen, "State"), protocol=self.field(screen, "Protocol").lower()))
+            sa = {key: int(self.field(screen, label)) for key, label in dict(out="Outbound SPI", into="Inbound SPI").items()}
+            sa["state"] = self.field(screen, "State")
+            sa["sent"] = int(self.field(screen, "Last sent sequence number"))
+            if self.field(screen, "Anti-replay checking enabled") == "TRUE":
+                sa["received"] = int(self.field(screen, "Last received sequence number"))
+            else:
+                sa["received"] = self.carried(number) - sa["sent"]
+            found.append(sa)
         return found
+
+    def carried(self, number):
+        """Pings that a bundle carried, both ways: where no window is kept, nothing else is told."""
+        for _, sas, _, limits, *_ in self.table("SHOW IPSEC POLICY=vpn"):
+            if number in sas.split(","):
+                return int(limits.split("/")[2]) // net.PING_LENGTH
+        raise Trouble(f"no bundle has the SA {number}")
 
     def counts(self):
         """Packets by SPI: those sent and those received."""
@@ -185,14 +212,6 @@ class GatewayPeer(Gateway):
 
     def __init__(self, world):
         super().__init__(world, "peer")
-
-    def agreed(self):
-        [isakmp] = self.isakmp_sas()
-        return "/".join(isakmp), None
-
-    def bring_up(self):
-        if not self.world.ping_until_answered("G", net.US_HOST):
-            raise Trouble("no ping of the peer was answered")
 
     def sa_count(self):
         return len(self.table("SHOW IPSEC SA"))

@@ -13,20 +13,19 @@ CIPHERS = {
     "AES-CBC": "AES-CBC [RFC3602]",
 }
 MACS = {"NULL": "NULL", "HMAC-MD5-96": "HMAC-MD5-96 [RFC2403]", "HMAC-SHA1-96": "HMAC-SHA-1-96 [RFC2404]"}
-ESP = 50
 # What the pings are inside ESP: ICMP, or IPv4 around it.
 CARRIED = (1, 4)
 TRUE = ("1", "True")
 
 
 def strongswan_keys(installed):
-    """SAs of ESP as lines of Wireshark's `esp_sa`, without the addresses, which a NAT may change."""
+    """SAs as lines of Wireshark's `esp_sa`, without the addresses, which a NAT may change. Those of AH
+    are there like ESP without a cipher."""
     lines = set()
     for sa in installed["sas"]:
-        if sa["protocol"] == ESP:
-            mac, mac_key, cipher, cipher_key = sa["keys"]
-            keys = [f"0x{key}" if key else "" for key in (cipher_key, mac_key)]
-            lines.add(f'"IPv4","*","*","0x{sa["spi"]}","{CIPHERS[cipher]}","{keys[0]}","{MACS[mac]}","{keys[1]}"')
+        mac, mac_key, cipher, cipher_key = sa["keys"]
+        keys = [f"0x{key}" if key else "" for key in (cipher_key, mac_key)]
+        lines.add(f'"IPv4","*","*","0x{sa["spi"]}","{CIPHERS[cipher]}","{keys[0]}","{MACS[mac]}","{keys[1]}"')
     return lines
 
 
@@ -68,7 +67,7 @@ def check(scenario, pcap, keylog, installed):
     isakmp_keys = keylog / "ikev1_decryption_table"
     if isakmp_keys.exists():
         shutil.copy(isakmp_keys, directory)
-    names = "esp.spi", "esp.icv_good", "esp.protocol", "isakmp.flag_e", "isakmp.typepayload", "_ws.malformed"
+    names = "esp.spi", "esp.icv_good", "esp.protocol", "isakmp.flag_e", "isakmp.typepayload", "_ws.malformed", "udp.payload"
     rows = fields(pcap, directory, "esp || isakmp", *names)
     shutil.rmtree(directory)
     packets = [row for row in rows if row[0]]
@@ -76,7 +75,8 @@ def check(scenario, pcap, keylog, installed):
     good = [row for row in packets if int(row[2] or "0", 0) in CARRIED and (row[1] in TRUE or not authenticated)]
     if len(good) != len(packets):
         raise Trouble(f"tshark finds {len(good)} of {len(packets)} packets of ESP good")
-    messages = [row for row in rows if not row[0] and row[3] in TRUE]
+    # tshark deciphers a repeated message as if it were another one.
+    messages = {row[6]: row for row in reversed(rows) if not row[0] and row[3] in TRUE}.values()
     good = [row for row in messages if row[4] and not row[5]]
     if len(good) != len(messages):
         raise Trouble(f"tshark can read {len(good)} of {len(messages)} encrypted messages of ISAKMP")

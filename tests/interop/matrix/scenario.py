@@ -13,6 +13,7 @@ CHOICES = dict(
     start=SIDES,
     nat=("none", *SIDES, "both"),
     notify=("on", "off"),
+    rest=("permit", "deny"),
     expect=("tunnel", "handshake", "refusal", "silence", "clear"),
     pfs=("none", *GROUPS),
 )
@@ -41,6 +42,7 @@ class Scenario:
     nat: str = "none"
     do: str = ""
     notify: str = "on"
+    rest: str = "permit"
     probe: str = ""
     expect: str = "tunnel"
     ours: str = ""

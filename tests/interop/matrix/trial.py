@@ -52,6 +52,7 @@ class Trial:
         began = time.monotonic()
         try:
             self.world.translate(self.scenario.nat)
+            self.world.ip("-n N neigh flush all")
             self.world.seen()
             try:
                 if self.peer:
@@ -109,9 +110,10 @@ class Trial:
             raise Trouble(f"{answer.kind} instead of {self.scenario.expect}: {answer.text}")
 
     def bring_up(self, side=None):
-        if (side or self.scenario.start) == "peer":
+        by_peer = (side or self.scenario.start) == "peer"
+        if by_peer and isinstance(self.peer, StrongSwan):
             self.peer.bring_up()
-        elif not self.world.ping_until_answered(*self.way_out):
+        elif not self.world.ping_until_answered(*(self.way_back if by_peer else self.way_out)):
             raise Trouble("no ping was answered")
 
     @property

@@ -17,8 +17,10 @@ US_LAN, US_HOST, US_NET = "192.168.10.1", "192.168.10.10", "192.168.10.0"
 PEER_LAN, PEER_HOST, PEER_NET = "192.168.20.1", "192.168.20.10", "192.168.20.0"
 US_WAN, US_GATE = "198.51.100.1", "198.51.100.254"
 PEER_WAN, PEER_GATE = "203.0.113.1", "203.0.113.254"
-# Every ping is filled with it.
+# Every ping is filled with it, and usually has so many bytes of data and so many in all.
 MARKER = b"sekisho-in-clear"
+PING_DATA = 56
+PING_LENGTH = PING_DATA + 28
 
 SETTINGS = "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 net.ipv4.conf.all.rp_filter=0"
 TOPOLOGY = f"""
@@ -51,6 +53,14 @@ PEER_ADDRESSES = f"""
 -n R addr add {PEER_WAN}/24 dev wan
 -n R addr add {PEER_LAN}/24 dev lan
 -n R route add default via {PEER_GATE}
+"""
+
+NO_ERRORS = """table ip errors {
+ chain out {
+  type filter hook output priority 0;
+  icmp type destination-unreachable drop
+ }
+}
 """
 
 
@@ -137,6 +147,16 @@ def socket_inside(namespace, *kind):
             libc.setns(here.fileno(), 0)
 
 
+def forget_connections(namespace):
+    """What a NAT has translated so far it would go on translating, whatever its rules say."""
+    with socket_inside(namespace, socket.AF_NETLINK, socket.SOCK_RAW, 12) as netfilter:
+        # IPCTNL_MSG_CT_DELETE of NFNL_SUBSYS_CTNETLINK for everything; a request to be acknowledged.
+        netfilter.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
+        error = struct.unpack("=i", netfilter.recv(1024)[16:20])[0]
+    if error:
+        raise OSError(-error, "connections of a NAT")
+
+
 class Tap:
     """All frames of one device."""
 
@@ -205,8 +225,10 @@ def kind_of(frame):
 class World:
     """The namespaces for one scenario after the other."""
 
-    def __init__(self, letter, directory, peer_has_addresses):
+    def __init__(self, letter, directory, rsa, peer_has_addresses):
         self.directory = directory
+        # RSA keys of both sides: us.key, us.pub, peer.key, peer.pub.
+        self.rsa = rsa
         self.names = {role: f"si{os.getpid()}{letter}{role}" for role in "HUNRG"}
         self.translates = "none"
         self.taps = []
@@ -218,6 +240,8 @@ class World:
             if peer_has_addresses:
                 self.ip(PEER_ADDRESSES)
                 self.inside("R", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+                # Its kernel knows no ESP and would tell so.
+                self.inside("R", "nft", "-f", "-", text=NO_ERRORS)
             self.inside("N", "sysctl", "-qw", "net.ipv4.ip_forward=1")
             self.taps = [Tap(self.names["N"], device) for device in ("us", "peer")]
         except BaseException:
@@ -252,13 +276,14 @@ class World:
                 f"  iifname {outer} udp dport {{ 500, 4500 }} dnat to {address}\n }}\n}}"
             )
         self.inside("N", "nft", "-f", "-", text="\n".join(rules) + "\n")
+        forget_connections(self.names["N"])
         self.translates = side
 
     def seen(self):
         """What both sides of N saw since the last call."""
         return [tap.frames() for tap in self.taps]
 
-    def ping(self, source, to, count, size=56, wait=5.0):
+    def ping(self, source, to, count, size=PING_DATA, wait=5.0):
         """How many of `count` echo requests were answered; waits for late answers too."""
         ours, left = os.urandom(2), set(range(1, count + 1))
         data = (MARKER * (size // len(MARKER) + 1))[:size]

@@ -102,7 +102,7 @@ impl LinkPlan {
 }
 
 /// The UDP ports that a configuration listens on.
-fn ports(state: &State) -> Vec<(u16, UdpUse)> {
+pub(crate) fn ports(state: &State) -> Vec<(u16, UdpUse)> {
     let mut ports = vec![(state.isakmp.port(), UdpUse::Isakmp)];
     let policies = &state.isakmp.policies;
     if policies.iter().any(IsakmpPolicyConfig::traverses_nat) {

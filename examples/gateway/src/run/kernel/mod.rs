@@ -6,6 +6,9 @@
 //! clear. The WAN addresses that the gateway brings live on the TUN device and go with it, so that
 //! a dead router does not answer its peer with ICMP errors.
 //!
+//! Where a protected range holds the peer itself - transport mode, or everything - what ISAKMP and
+//! IPsec exchange with it is excepted, or the source check below would take its answers for forged.
+//!
 //! A clear packet from the WAN that claims an address of a protected range is dropped by the strict
 //! source check of IPv4; IPv6 has none, so a rule in front of the own table does it.
 
@@ -15,11 +18,12 @@ use std::fs;
 use std::net::IpAddr;
 use std::process::Command;
 
-use ipsec_core::model::Selector;
+use ipsec_core::model::{PolicyConfig, Selector};
 use ipsec_core::net::{InterfaceId, Net};
 use isakmp_core::device::State;
 
 use self::ranges::{Network, family, ranges};
+use super::link::ports;
 
 /// The routing table of protected ranges, and the mark of the sockets that do not ask it.
 pub(crate) const TABLE: u32 = 2407;
@@ -29,6 +33,8 @@ const PROTOCOL: &str = "83";
 const RULE_PREFERENCE: &str = "2407";
 /// Where the rules against forged sources stand: in front of it.
 const SOURCE_PREFERENCE: &str = "2406";
+/// Where the rules for what the gateway itself exchanges stand: in front of both.
+const OWN_PREFERENCE: &str = "2405";
 const BLACKHOLE_METRIC: &str = "2000000";
 
 /// A change that can be undone, as arguments of `ip`.
@@ -184,6 +190,17 @@ impl Kernel {
                 }
             }
         }
+        let rules = ip(&words(&format!("-4 rule show pref {OWN_PREFERENCE}")))?;
+        for line in rules.lines() {
+            let words = line.split_once(':').map(|(_, rule)| rule.trim());
+            let Some((what, _)) = words.and_then(|rule| rule.split_once(" lookup")) else {
+                continue;
+            };
+            let wanted = own_rule(what);
+            if !self.steps.contains(&wanted) {
+                ip(&wanted.unmake)?;
+            }
+        }
         let rules = ip(&words(&format!("-6 rule show pref {SOURCE_PREFERENCE}")))?;
         for line in rules.lines() {
             let fields: Vec<&str> = line.split_whitespace().collect();
@@ -225,6 +242,16 @@ impl Kernel {
                 });
             }
         }
+        if own_traffic_is_protected(state, &ranges) {
+            let mut kinds = vec!["ipproto esp".to_owned(), "ipproto ah".to_owned()];
+            let ports = ports(state).into_iter();
+            kinds.extend(ports.map(|(port, _)| format!("ipproto udp sport {port}")));
+            let interfaces = guarded.iter().filter_map(|on| state.net.get(*on));
+            for (address, _) in interfaces.flat_map(|interface| &interface.addresses) {
+                let kinds = kinds.iter().filter(|_| address.is_ipv4());
+                steps.extend(kinds.map(|kind| own_rule(&format!("from {address} {kind}"))));
+            }
+        }
         for (network, on, _) in &ranges {
             steps.push(own_route(
                 network.family(),
@@ -236,7 +263,7 @@ impl Kernel {
             }
         }
         for family in ["-4", "-6"] {
-            for network in self.connected(family, devices, &guarded)? {
+            for network in self.unguarded(family, &state.net, devices, &guarded)? {
                 if !ranges
                     .iter()
                     .any(|(range, ..)| range.to_string() == network)
@@ -312,10 +339,12 @@ impl Kernel {
         steps
     }
 
-    /// The networks that the kernel reaches directly by devices that IPsec does not guard.
-    fn connected(
+    /// The networks that are reached by devices that IPsec does not guard: the configuration's, which
+    /// the kernel need not know yet, and those that it reaches directly.
+    fn unguarded(
         &self,
         family: &str,
+        net: &Net,
         devices: &[(InterfaceId, String)],
         guarded: &[InterfaceId],
     ) -> Result<Vec<String>, String> {
@@ -328,7 +357,17 @@ impl Kernel {
         let text = ip(&words(&format!(
             "-o {family} route show table main proto kernel {scope}"
         )))?;
-        let mut networks = Vec::new();
+        let open = devices.iter().filter(|(on, _)| !guarded.contains(on));
+        let open: Vec<InterfaceId> = open.map(|(on, _)| *on).collect();
+        let interfaces = open.iter().filter_map(|on| net.get(*on));
+        let connected = interfaces.flat_map(|interface| &interface.addresses);
+        let routed = net.routes().iter().filter(|r| open.contains(&r.interface));
+        let mut networks: Vec<String> = connected
+            .chain(routed.map(|route| &route.destination))
+            .map(|(address, len)| Network::of(*address, *len))
+            .filter(|network| network.family() == family && network.1 > 0)
+            .map(|network| network.to_string())
+            .collect();
         for line in text.lines() {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let device = fields.iter().skip_while(|word| **word != "dev").nth(1);
@@ -339,6 +378,8 @@ impl Kernel {
                 networks.push((*network).to_owned());
             }
         }
+        networks.sort_unstable();
+        networks.dedup();
         Ok(networks)
     }
 }
@@ -382,6 +423,34 @@ fn own_route(family: &str, what: &str) -> Step {
         make: words(&format!("{family} route replace {what} table {TABLE}")),
         unmake: words(&format!("{family} route del {what} table {TABLE}")),
         ours: None,
+        there: None,
+    }
+}
+
+/// Whether a protected range of IPv4 holds the address of a peer, or may hold it.
+fn own_traffic_is_protected(
+    state: &State,
+    ranges: &[(Network, InterfaceId, Option<&PolicyConfig>)],
+) -> bool {
+    let peers = state.ipsec.policies.iter();
+    peers
+        .filter_map(|policy| policy.peer.as_ref())
+        .any(|peer| match peer.address() {
+            Some(address) => {
+                address.is_ipv4() && ranges.iter().any(|(range, ..)| range.holds(address))
+            }
+            None => ranges.iter().any(|(range, ..)| range.0.is_ipv4()),
+        })
+}
+
+/// What the router itself sends, from an address and of a kind, goes by the main table, and so does
+/// the question whether an answer may come from where it came.
+fn own_rule(what: &str) -> Step {
+    let rule = format!("{what} lookup main pref {OWN_PREFERENCE}");
+    Step {
+        make: words(&format!("-4 rule add {rule}")),
+        unmake: words(&format!("-4 rule del {rule}")),
+        ours: Some(words(&format!("-4 rule show pref {OWN_PREFERENCE}"))),
         there: None,
     }
 }

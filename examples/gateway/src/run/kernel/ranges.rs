@@ -32,6 +32,11 @@ impl Network {
         Self(address, len)
     }
 
+    /// Whether an address lies in it.
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        address.is_ipv4() == self.0.is_ipv4() && Self::of(address, self.1) == *self
+    }
+
     /// Everything, in two halves: a default route would be the kernel's own, and these are more
     /// specific.
     const fn halves(version: IpVersion) -> [Self; 2] {
