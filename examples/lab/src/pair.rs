@@ -15,7 +15,7 @@ use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
 
-use crate::nat::NatBox;
+use crate::nat::{Kind, NatBox};
 use crate::packets::{echo_request, is_echo_reply, is_udp};
 use crate::pcap::Pcap;
 use crate::router::{Buf, Output, Router, first_host};
@@ -216,6 +216,39 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             self.router(side).set_wan_address(now, address);
         }
         said
+    }
+
+    /// Puts a box that translates addresses and ports in front of a side, before `connect`. It has
+    /// the address that the other side knows, unless the router has that itself, and lets ISAKMP in.
+    /// Returns what it did; none with IPv6.
+    pub fn place_nat(&mut self, side: Side, kind: Kind) -> Option<String> {
+        for side in [Side::A, Side::B] {
+            self.router(side).settle_wan();
+        }
+        let peers = &self.router(side.other()).ipsec().policies;
+        let named = peers
+            .iter()
+            .find_map(|policy| policy.peer.as_ref().and_then(PeerAddress::address));
+        let inside = match self.router(side).wan_address() {
+            Some(IpAddr::V4(inside)) => inside,
+            Some(IpAddr::V6(_)) => return None,
+            None => {
+                let inside = Ipv4Addr::new(10, 77, side as u8, 2);
+                let now = self.now;
+                self.router(side).set_wan_address(now, inside.into());
+                inside
+            }
+        };
+        let public = match named {
+            Some(IpAddr::V4(named)) if named != inside => named,
+            Some(IpAddr::V6(_)) => return None,
+            _ => Ipv4Addr::new(192, 0, 2, 77 + side as u8),
+        };
+        let mut nat = NatBox::new(public, kind, true);
+        nat.forward(500, inside);
+        nat.forward(4500, inside);
+        self.nat[side as usize] = Some(nat);
+        Some(format!("{side}: {inside} behind NAT, seen as {public}"))
     }
 
     /// The pings that show every IPSEC policy at work, from each side that may begin.
