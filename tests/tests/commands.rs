@@ -529,6 +529,7 @@ fn nothing_is_accepted_without_effect() {
                     "UDPTUNNEL",
                     "UDPHEARTBEAT",
                     "UDPPORT",
+                    "UDPFRAMING",
                     "IPROUTETEMPLATE",
                     "SRCINTERFACE",
                 ];

@@ -415,6 +415,17 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         }
     }
 
+    /// The UDP ports that the routers' tunnels use.
+    fn tunnel_ports(&self) -> Vec<u16> {
+        let configs = [self.a.ipsec(), self.b.ipsec()].into_iter();
+        let tunnels = configs.flat_map(|config| {
+            let policies = config.policies.iter();
+            let tunnels = policies.filter(|policy| policy.udp_tunnel == Some(true));
+            tunnels.map(|policy| [config.udp_port(), policy.udp_peer_port()])
+        });
+        tunnels.flatten().collect()
+    }
+
     fn carry(&mut self, side: Side, output: Output) {
         let now = self.now;
         match output {
@@ -438,7 +449,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 self.capture
                     .add(now, &packet)
                     .expect("memory takes everything");
-                match seen_on_the_wan(&packet) {
+                match seen_on_the_wan(&packet, &self.tunnel_ports()) {
                     Seen::Protected => self.protected += 1,
                     Seen::Isakmp => {}
                     Seen::Clear => self.clear += 1,
@@ -485,7 +496,7 @@ enum Seen {
     Clear,
 }
 
-fn seen_on_the_wan(packet: &[u8]) -> Seen {
+fn seen_on_the_wan(packet: &[u8], tunnels: &[u16]) -> Seen {
     let Ok(flow) = flow_of(packet) else {
         return Seen::Clear;
     };
@@ -494,7 +505,9 @@ fn seen_on_the_wan(packet: &[u8]) -> Seen {
         (_, Some((from, to, payload))) => {
             let uses = |port| from.port() == port || to.port() == port;
             // Behind a NAT one of the ports may be any; a marker of zeros or one byte is no ESP.
-            if uses(2746) || uses(4500) && payload.len() > 1 && !payload.starts_with(&[0; 4]) {
+            if tunnels.iter().any(|port| uses(*port))
+                || uses(4500) && payload.len() > 1 && !payload.starts_with(&[0; 4])
+            {
                 Seen::Protected
             } else if uses(500) || uses(4500) {
                 Seen::Isakmp

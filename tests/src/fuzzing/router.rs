@@ -109,6 +109,7 @@ fn copy_state(from: &State, router: &mut Router<Engines>) {
     to.isakmp = from.isakmp.clone();
     to.net = from.net.clone();
     to.ip_enabled = from.ip_enabled;
+    to.ip_remote_assign = from.ip_remote_assign;
     to.ipv6_enabled = from.ipv6_enabled;
     for (number, key) in from.keys.iter() {
         let copy = KeyRecord {
