@@ -280,6 +280,8 @@ impl<B: PacketBuf> DataPlane<B> {
             ok: true,
         });
         if bundle.installed != [true; 2] {
+            let policy = bundle.policy;
+            state.relist_if_followed(policy);
             return;
         }
         bundle.state = SaState::Valid;

@@ -421,6 +421,14 @@ impl Endpoint {
             && wanted.remote == AddressSelector::host(sa.path.peer.ip());
         let owner = sa.peer_key();
         let foreign = |child: &Child| child.owner != owner || child.user != sa.user;
+        // An address behind NAT is the peer's word alone.
+        let named = policy.rname.is_some() && policy.selector().remote.bounds().is_none();
+        if named && !behind_nat && wanted.remote.bounds().is_some() {
+            let of_others = |child: &Child| child.policy != policy.name && foreign(child);
+            if self.children.is_held(&wanted.remote, of_others) {
+                return true;
+            }
+        }
         policy.peer == Some(PeerAddress::Any)
             && !behind_nat
             && self
