@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 gateway pair A.cfg B.cfg [--ping SRC DST]... [--loss P] [--duplicate P] [--reorder P] [--delay MS]
-                         [--seed N] [--for SECONDS] [--pcap FILE] [--debug]
+                         [--seed N] [--for SECONDS] [--pcap FILE] [--nat a|b]... [--debug]
 gateway check FILE.cfg...
 gateway run FILE.cfg --interface NAME=DEVICE... [--tun NAME] [--config-dir DIR] [--control SOCKET]
                      [--pcap FILE] [--keylog DIR]
