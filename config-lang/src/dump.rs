@@ -9,6 +9,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use hw_offload::{KeyKind, KeyRing};
 use ipsec_core::model::{AddressSelector, HashAlg, IpsecConfig, cipher_word};
+use ipsec_core::wire::udp_encap::Framing;
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_word;
@@ -95,6 +96,9 @@ pub fn all(state: &State) -> String {
 fn ip(state: &State, out: &mut String) {
     if state.ip_enabled {
         out.push_str("ENABLE IP\n");
+    }
+    if state.ip_remote_assign {
+        out.push_str("ENABLE IP REMOTEASSIGN\n");
     }
     if state.ipv6_enabled {
         out.push_str("ENABLE IPV6\n");
@@ -204,6 +208,11 @@ pub fn ipsec(config: &IpsecConfig) -> String {
             .with("EXPIRYSECONDS", bundle.expiry_seconds)
             .end(&mut out);
     }
+    if let Some(port) = config.udp_port {
+        Line::new("SET IPSEC")
+            .with("UDPPORT", Some(port))
+            .end(&mut out);
+    }
     for policy in &config.policies {
         let protocol = policy.transport.map(|number| {
             PROTOCOLS
@@ -237,6 +246,7 @@ pub fn ipsec(config: &IpsecConfig) -> String {
             .with("UDPTUNNEL", truth(policy.udp_tunnel))
             .with("UDPHEARTBEAT", truth(policy.udp_heartbeat))
             .with("UDPPORT", policy.udp_port)
+            .with("UDPFRAMING", policy.udp_framing.map(framing))
             .with("RESPONDBADSPI", truth(policy.respond_bad_spi))
             .end(&mut out);
     }
@@ -244,6 +254,13 @@ pub fn ipsec(config: &IpsecConfig) -> String {
         out.push_str("ENABLE IPSEC\n");
     }
     out
+}
+
+const fn framing(framing: Framing) -> &'static str {
+    match framing {
+        Framing::V1 => "V1",
+        Framing::Raw => "RAW",
+    }
 }
 
 /// An address selector as it is typed: a single address without a prefix length.

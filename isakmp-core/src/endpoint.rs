@@ -432,10 +432,22 @@ impl Endpoint {
     /// The next thing to do.
     pub fn next_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front()?;
-        if matches!(action, Action::Send { .. }) {
+        if let Action::Send { bytes, .. } = &action {
             self.counters.sent += 1;
+            self.count_sent(bytes);
         }
         Some(action)
+    }
+
+    /// What leaves enciphered under an SA uses up its life.
+    fn count_sent(&mut self, bytes: &[u8]) {
+        let Ok((header, _)) = Header::parse(bytes) else {
+            return;
+        };
+        let id = self.sa_of(&header).filter(|_| header.flags.encrypted());
+        if let Some(sa) = id.and_then(|id| self.sas.get_mut(id.0)) {
+            sa.count(bytes.len());
+        }
     }
 
     /// DISABLE ISAKMP, or the end of the program: every SA goes, with Delete payloads where the

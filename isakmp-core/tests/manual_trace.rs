@@ -175,7 +175,7 @@ impl Side {
                 peer: SocketAddr::new(peer.parse().unwrap(), 500),
             },
         };
-        side.call(isakmp_core::Endpoint::configured);
+        side.call(Endpoint::configured);
         side
     }
 

@@ -529,6 +529,7 @@ fn nothing_is_accepted_without_effect() {
                     "UDPTUNNEL",
                     "UDPHEARTBEAT",
                     "UDPPORT",
+                    "UDPFRAMING",
                     "IPROUTETEMPLATE",
                     "SRCINTERFACE",
                 ];
@@ -606,5 +607,5 @@ fn nothing_is_accepted_without_effect() {
         }
     }
     assert!(problems.is_empty(), "{problems:#?}");
-    assert!(works > 120 && later > 80, "{works} {later}");
+    assert!(works > 120 && works + later > 250, "{works} {later}");
 }

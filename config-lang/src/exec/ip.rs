@@ -31,6 +31,7 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
     let mut net = state.net.clone();
     match (command.spec.verb, command.spec.object) {
         ("ENABLE", ["IP"]) => Ok(Plan::EnableIp),
+        ("ENABLE", ["IP", "REMOTEASSIGN"]) => Ok(Plan::RemoteAssign),
         ("ENABLE", ["IPV6"]) => Ok(Plan::EnableIpv6),
         ("ADD", ["IP", "INTERFACE"]) => {
             let address = address("IPADDRESS").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));

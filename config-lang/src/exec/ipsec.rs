@@ -10,6 +10,7 @@ use ipsec_core::model::{
     Action, AddressSelector, BundleConfig, ConfigFault, DfBit, HashAlg, InterfaceName, IpVersion,
     IpsecConfig, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol, SaSpecConfig,
 };
+use ipsec_core::wire::udp_encap::Framing;
 use isakmp_core::device::State;
 
 use super::{Look, Plan, not_yet_command, refuse_later, warning};
@@ -58,6 +59,19 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             bundle(state, config, command)
         }
         (verb, ["IPSEC", "POLICY"]) if verb != "SHOW" => policy(state, config, command),
+        ("SET", ["IPSEC", "UDPPORT"]) => match command.small::<u16>("UDPPORT") {
+            Some(0) | None => {
+                let text = "UDPPORT=0: nothing can be received on port 0".into();
+                Err(error(19, text))
+            }
+            port => {
+                let config = IpsecConfig {
+                    udp_port: port,
+                    ..config
+                };
+                Ok(Plan::Ipsec(Box::new(config), None))
+            }
+        },
         ("SHOW", ["IPSEC"]) => Ok(Plan::Print(show::ipsec(state))),
         ("SHOW", ["IPSEC", "POLICY"]) => {
             let later = |given: &crate::parse::Given| {
@@ -396,6 +410,10 @@ fn fill(record: &mut PolicyConfig, command: &Parsed) {
             ("UDPTUNNEL", Value::Bool(on)) => record.udp_tunnel = Some(*on),
             ("UDPHEARTBEAT", Value::Bool(on)) => record.udp_heartbeat = Some(*on),
             ("UDPPORT", value) => record.udp_port = number_of(value),
+            ("UDPFRAMING", Value::Word(word)) => {
+                let raw = *word == "RAW";
+                record.udp_framing = Some(if raw { Framing::Raw } else { Framing::V1 });
+            }
             ("RESPONDBADSPI", Value::Bool(on)) => record.respond_bad_spi = Some(*on),
             _ => {}
         }

@@ -43,6 +43,8 @@ pub enum Plan {
     Isakmp(Box<IsakmpConfig>, Option<Name>),
     /// ENABLE IP.
     EnableIp,
+    /// ENABLE IP REMOTEASSIGN.
+    RemoteAssign,
     /// ENABLE IPV6.
     EnableIpv6,
     /// Interfaces and routes become this.
@@ -198,6 +200,10 @@ pub fn apply<E: Engines>(
         }
         Plan::EnableIp => {
             device.state_mut().ip_enabled = true;
+            done(Module::Ip)
+        }
+        Plan::RemoteAssign => {
+            device.state_mut().ip_remote_assign = true;
             done(Module::Ip)
         }
         Plan::EnableIpv6 => {

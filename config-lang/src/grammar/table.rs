@@ -335,6 +335,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("SRCINTERFACE", Kind::Interface),
+            may("UDPFRAMING", Kind::Enum(&["V1", "RAW"])),
             may("UDPHEARTBEAT", Kind::Bool),
             may(
                 "UDPPORT",
@@ -1120,6 +1121,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             may("SRCINTERFACE", Kind::Interface),
+            may("UDPFRAMING", Kind::Enum(&["V1", "RAW"])),
             may("UDPHEARTBEAT", Kind::Bool),
             may(
                 "UDPPORT",

@@ -29,8 +29,10 @@ pub(crate) fn ipsec(state: &State) -> String {
     };
     screen.field(0, "Module Status", status);
     screen.line("IPsec over UDP");
-    screen.field(2, "Status", "CLOSED");
-    screen.field(2, "Listen Port", state.ipsec.udp_port.unwrap_or(2746));
+    let mut policies = state.ipsec.policies.iter();
+    let open = state.ipsec.enabled && policies.any(|policy| policy.udp_tunnel == Some(true));
+    screen.field(2, "Status", if open { "OPEN" } else { "CLOSED" });
+    screen.field(2, "Listen Port", state.ipsec.udp_port());
     screen.text
 }
 
@@ -148,15 +150,16 @@ pub(crate) fn policy(
         "DF Bit",
         only(config.df_bit.unwrap_or(DfBit::Clear).to_string()),
     );
-    screen.field(0, "UDP Tunnel", only(truth(false).to_string()));
-    for label in [
-        "Peer Port",
-        "Peer IP Address",
-        "Internal IP Address",
-        "HeartBeats Enabled",
-    ] {
-        screen.field(4, label, "-");
-    }
+    let tunnel = config.udp_tunnel == Some(true);
+    screen.field(0, "UDP Tunnel", only(truth(tunnel).to_string()));
+    let inside = |text: String| if tunnel { text } else { "-".to_string() };
+    let peer = config.peer.as_ref().and_then(PeerAddress::address);
+    let internal = compiled.and_then(|policy| policy.local);
+    screen.field(4, "Peer Port", inside(config.udp_peer_port().to_string()));
+    screen.field(4, "Peer IP Address", inside(or_dash(peer)));
+    screen.field(4, "Internal IP Address", inside(or_dash(internal)));
+    let beats = truth(config.udp_heartbeat == Some(true));
+    screen.field(4, "HeartBeats Enabled", inside(beats.to_string()));
     screen.field(0, "Debug device", DEBUG_DEVICE);
     screen.field(0, "Filter debug flags", FLAGS);
     screen.field(0, "Packet debug flags", FLAGS);

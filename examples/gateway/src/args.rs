@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lab::Weather;
+use lab::{Side, Weather};
 
 /// What `pair` was asked to do.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct PairArgs {
     pub(crate) seconds: u64,
     /// Where the capture goes.
     pub(crate) pcap: Option<PathBuf>,
+    /// The sides behind a box that translates addresses.
+    pub(crate) nat: Vec<Side>,
     /// Whether every report is printed.
     pub(crate) debug: bool,
 }
@@ -54,6 +56,7 @@ impl PairArgs {
             seed: 1,
             seconds: 300,
             pcap: None,
+            nat: Vec::new(),
             debug: false,
         };
         while let Some(arg) = args.next() {
@@ -83,7 +86,16 @@ impl PairArgs {
                 "--for" => own.seconds = value(&arg, &mut args, "seconds")?,
                 "--pcap" => own.pcap = Some(value(&arg, &mut args, "a file")?),
                 "--debug" => own.debug = true,
-                "--nat" | "--diagram" => return Err(format!("{arg} is not yet available")),
+                "--nat" => {
+                    let what = "a or b";
+                    let side: String = value(&arg, &mut args, what)?;
+                    own.nat.push(match side.as_str() {
+                        "a" | "A" => Side::A,
+                        "b" | "B" => Side::B,
+                        _ => return Err(format!("{arg} {side}: {what} is expected")),
+                    });
+                }
+                "--diagram" => return Err(format!("{arg} is not yet available")),
                 other if other.starts_with('-') => {
                     return Err(format!("pair has no option {other}"));
                 }

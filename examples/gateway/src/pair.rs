@@ -10,6 +10,7 @@ use isakmp_core::Report;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::reason::{Mismatch, Reason, Subject};
 use isakmp_core::wire::NotifyType;
+use lab::nat::Kind;
 use lab::{Happening, Pair, Side};
 
 use crate::args::PairArgs;
@@ -33,6 +34,12 @@ pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
     if !good {
         println!("\nThe configurations have errors; nothing was started.");
         return Ok(false);
+    }
+    for side in &args.nat {
+        match pair.place_nat(*side, Kind::Symmetric) {
+            Some(line) => println!("{line}"),
+            None => return Err("--nat translates IPv4 only".to_owned()),
+        }
     }
     for line in pair.connect() {
         println!("{line}");

@@ -15,7 +15,7 @@ use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
 
-use crate::nat::NatBox;
+use crate::nat::{Kind, NatBox};
 use crate::packets::{echo_request, is_echo_reply, is_udp};
 use crate::pcap::Pcap;
 use crate::router::{Buf, Output, Router, first_host};
@@ -218,6 +218,39 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         said
     }
 
+    /// Puts a box that translates addresses and ports in front of a side, before `connect`. It has
+    /// the address that the other side knows, unless the router has that itself, and lets ISAKMP in.
+    /// Returns what it did; none with IPv6.
+    pub fn place_nat(&mut self, side: Side, kind: Kind) -> Option<String> {
+        for side in [Side::A, Side::B] {
+            self.router(side).settle_wan();
+        }
+        let peers = &self.router(side.other()).ipsec().policies;
+        let named = peers
+            .iter()
+            .find_map(|policy| policy.peer.as_ref().and_then(PeerAddress::address));
+        let inside = match self.router(side).wan_address() {
+            Some(IpAddr::V4(inside)) => inside,
+            Some(IpAddr::V6(_)) => return None,
+            None => {
+                let inside = Ipv4Addr::new(10, 77, side as u8, 2);
+                let now = self.now;
+                self.router(side).set_wan_address(now, inside.into());
+                inside
+            }
+        };
+        let public = match named {
+            Some(IpAddr::V4(named)) if named != inside => named,
+            Some(IpAddr::V6(_)) => return None,
+            _ => Ipv4Addr::new(192, 0, 2, 77 + side as u8),
+        };
+        let mut nat = NatBox::new(public, kind, true);
+        nat.forward(500, inside);
+        nat.forward(4500, inside);
+        self.nat[side as usize] = Some(nat);
+        Some(format!("{side}: {inside} behind NAT, seen as {public}"))
+    }
+
     /// The pings that show every IPSEC policy at work, from each side that may begin.
     #[must_use]
     pub fn default_pings(&self) -> Vec<(Side, IpAddr, IpAddr)> {
@@ -382,6 +415,17 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         }
     }
 
+    /// The UDP ports that the routers' tunnels use.
+    fn tunnel_ports(&self) -> Vec<u16> {
+        let configs = [self.a.ipsec(), self.b.ipsec()].into_iter();
+        let tunnels = configs.flat_map(|config| {
+            let policies = config.policies.iter();
+            let tunnels = policies.filter(|policy| policy.udp_tunnel == Some(true));
+            tunnels.map(|policy| [config.udp_port(), policy.udp_peer_port()])
+        });
+        tunnels.flatten().collect()
+    }
+
     fn carry(&mut self, side: Side, output: Output) {
         let now = self.now;
         match output {
@@ -405,7 +449,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 self.capture
                     .add(now, &packet)
                     .expect("memory takes everything");
-                match seen_on_the_wan(&packet) {
+                match seen_on_the_wan(&packet, &self.tunnel_ports()) {
                     Seen::Protected => self.protected += 1,
                     Seen::Isakmp => {}
                     Seen::Clear => self.clear += 1,
@@ -452,7 +496,7 @@ enum Seen {
     Clear,
 }
 
-fn seen_on_the_wan(packet: &[u8]) -> Seen {
+fn seen_on_the_wan(packet: &[u8], tunnels: &[u16]) -> Seen {
     let Ok(flow) = flow_of(packet) else {
         return Seen::Clear;
     };
@@ -461,7 +505,9 @@ fn seen_on_the_wan(packet: &[u8]) -> Seen {
         (_, Some((from, to, payload))) => {
             let uses = |port| from.port() == port || to.port() == port;
             // Behind a NAT one of the ports may be any; a marker of zeros or one byte is no ESP.
-            if uses(2746) || uses(4500) && payload.len() > 1 && !payload.starts_with(&[0; 4]) {
+            if tunnels.iter().any(|port| uses(*port))
+                || uses(4500) && payload.len() > 1 && !payload.starts_with(&[0; 4])
+            {
                 Seen::Protected
             } else if uses(500) || uses(4500) {
                 Seen::Isakmp

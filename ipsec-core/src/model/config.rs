@@ -612,8 +612,8 @@ impl PolicyConfig {
         let ports = self.lport.is_some() || self.rport.is_some();
         if ports && !matches!(self.transport, Some(6 | 17)) {
             return Err(ConfigFault::OnlyWith {
-                parameter: "LPORT and RPORT",
-                when: "with TRANSPORTPROTOCOL=TCP and TRANSPORTPROTOCOL=UDP",
+                parameter: "LPORT or RPORT",
+                when: "with TRANSPORTPROTOCOL=TCP or UDP",
             });
         }
         if self.action != Action::Ipsec {

@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::net::{InterfaceId, Net};
 use crate::path::Encap;
-use crate::sad::{BundleId, Sa, SaKeys};
+use crate::sad::{BundleId, Sa, SaKeys, SaState};
 use crate::spd::PolicyId;
 use crate::time::Instant;
 
@@ -207,9 +207,15 @@ impl PlaneState {
         if !policy.follows_bundles() {
             return vec![policy.selector.clone()];
         }
+        // What answers the first packets that come in on a bundle waits until it is whole.
+        let coming = policy.bundles.iter().copied().filter(|id| {
+            let bundle = self.bundle(*id);
+            bundle.is_some_and(|b| b.state == SaState::Creating && b.installed[0])
+        });
         policy
             .ways
             .all()
+            .chain(coming)
             .filter_map(|id| Some(self.bundle(id)?.selector.clone()))
             .collect()
     }

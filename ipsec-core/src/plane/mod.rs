@@ -10,6 +10,8 @@ mod hold;
 mod inbound;
 mod outbound;
 mod policy;
+mod remove;
+mod size;
 #[cfg(test)]
 mod tests;
 mod timers;

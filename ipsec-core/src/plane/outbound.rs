@@ -1,7 +1,5 @@
 //! Packets that leave.
 
-use core::net::IpAddr;
-
 use hw_offload::{Op, PacketBuf, PacketJob, Span, Ticket};
 
 use super::count::Phase;
@@ -11,21 +9,20 @@ use super::{Cx, DataPlane, InFlight, PlaneEvent, PlaneState, Way};
 use crate::counters::Happened;
 use crate::model::{Action, DfBit, Direction, Flow, KeyManagement, Mode, PeerAddress, Protocol};
 use crate::net::InterfaceId;
-use crate::path::Encap;
 use crate::reason::DropReason;
 use crate::sad::{BundleId, SaId};
 use crate::spd::{Found, PolicyId};
 use crate::time::Instant;
-use crate::tunnel::{Outer, Shape, inner_number, outer_len};
+use crate::tunnel::{Outer, Shape, inner_number};
 use crate::verdict::{Outgoing, Verdict, Wire};
 use crate::wire::datagram::{Datagram, allow_fragments};
-use crate::wire::{flow_of, icmp, udp};
+use crate::wire::{flow_of, udp};
 use crate::{ah, esp};
 
 /// Sequence numbers that are left when an SA with anti-replay is renewed.
 const SEQUENCE_RESERVE: u32 = 1 << 20;
 /// The initialisation vector of the longest block.
-const MAX_IV: usize = 16;
+pub(super) const MAX_IV: usize = 16;
 
 pub(super) const fn dropped<B>(why: DropReason, packet: B) -> Verdict<B> {
     Verdict::Drop { why, packet }
@@ -284,60 +281,6 @@ impl PlaneState {
         self.seal_stage(cx, on, id, begin, packet)
     }
 
-    /// Makes an ICMP error of a packet that must not be fragmented.
-    fn bounce<B: PacketBuf>(&self, sender: IpAddr, mtu: u16, mut packet: B) -> Verdict<B> {
-        let why = DropReason::TooBig;
-        let router = self.net.source_for(sender, None);
-        if router.is_some_and(|router| icmp::too_big(&mut packet, router, mtu)) {
-            Verdict::Bounce { why, packet }
-        } else {
-            dropped(why, packet)
-        }
-    }
-
-    /// How long a packet of `len` bytes with `headers` bytes in front of its IPsec header gets in
-    /// a bundle, and whether that is a tunnel.
-    fn grown(&self, id: BundleId, len: usize, headers: usize) -> (usize, bool) {
-        let (mut total, mut at, mut tunnelled) = (len, headers, false);
-        let Some((bundle, path)) = self.bundle(id).zip(self.path_of(id)) else {
-            return (len, false);
-        };
-        for sa in bundle.sas.iter().filter_map(|sa| self.sa(*sa)) {
-            let mut covered = total.saturating_sub(at);
-            if sa.mode == Mode::Tunnel && !tunnelled {
-                covered = total;
-                at = outer_len(path.peer);
-                tunnelled = true;
-            }
-            total = at
-                + match sa.protocol {
-                    Protocol::Ah => ah::len(sa.mac) + covered,
-                    Protocol::Esp => {
-                        let algorithms = esp::Algorithms {
-                            cipher: sa.cipher,
-                            mac: sa.mac,
-                        };
-                        encapsulation(path.encap)
-                            + algorithms.front()
-                            + covered
-                            + algorithms.back(covered)
-                    }
-                };
-        }
-        (total, tunnelled)
-    }
-
-    /// The longest packet that still fits an MTU in a bundle.
-    fn largest(&self, id: BundleId, headers: usize, mtu: usize) -> usize {
-        // Padding makes the growth vary by less than a block.
-        let mut len = mtu.saturating_sub(self.grown(id, mtu, headers).0.saturating_sub(mtu));
-        len += MAX_IV;
-        while len > 0 && self.grown(id, len, headers).0 > mtu {
-            len -= 1;
-        }
-        len
-    }
-
     fn has_short_block(&self, sa: SaId) -> bool {
         self.sa(sa).is_some_and(|sa| sa.cipher.has_short_block())
     }
@@ -555,12 +498,4 @@ pub(super) struct Begin {
     pub(super) tunnelled: bool,
     /// DF of the outer header, where this stage writes it.
     pub(super) dont_fragment: bool,
-}
-
-/// Bytes that an encapsulation puts in front of ESP.
-const fn encapsulation(encap: Encap) -> usize {
-    match encap {
-        Encap::None => 0,
-        Encap::NatT { .. } | Encap::Tunnel2746 { .. } => udp::HEADER + encap.framing().len(),
-    }
 }

@@ -25,6 +25,9 @@ pub struct State {
     pub net: Net,
     /// ENABLE IP.
     pub ip_enabled: bool,
+    /// ENABLE IP REMOTEASSIGN: an unnumbered interface may be given its address by the other side
+    /// of the link.
+    pub ip_remote_assign: bool,
     /// ENABLE IPV6.
     pub ipv6_enabled: bool,
     /// Users.
@@ -49,6 +52,7 @@ impl State {
             keys: KeyRing::new(limits.keys.into()),
             net: Net::default(),
             ip_enabled: false,
+            ip_remote_assign: false,
             ipv6_enabled: false,
             users: Users::default(),
             security_mode: false,

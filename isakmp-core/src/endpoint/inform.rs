@@ -32,7 +32,7 @@ impl Endpoint {
             return self.unauthenticated(path, incoming);
         }
         let Some(id) = self.sa_by(header, path) else {
-            if !self.remind_of_third(env, incoming) {
+            if !self.is_early(env, incoming) {
                 self.counters.unknown += 1;
             }
             return;

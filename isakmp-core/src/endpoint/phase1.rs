@@ -639,10 +639,12 @@ impl Endpoint {
         self.refill_pool(env);
     }
 
-    /// A message under an SA that is not there, from somebody who knows the cookies of an opening:
-    /// message 3 of Aggressive mode was lost. Message 2 once more makes the initiator repeat it.
-    pub(super) fn remind_of_third(&mut self, env: &mut Env<'_>, incoming: &Incoming<'_>) -> bool {
-        let cookies = (incoming.header.initiator, incoming.header.responder);
+    /// A message under an SA that is not there yet, from somebody who knows both cookies. One is
+    /// held until the SA is up. Where message 3 of Aggressive mode was lost, message 2 once more
+    /// makes the initiator repeat it. False if there is no such exchange.
+    pub(super) fn is_early(&mut self, env: &mut Env<'_>, incoming: &Incoming<'_>) -> bool {
+        let header = incoming.header;
+        let cookies = (header.initiator, header.responder);
         let Some(hash) = self.hash_of(env, incoming.path.peer.ip()) else {
             return false;
         };
@@ -655,19 +657,24 @@ impl Endpoint {
             return true;
         }
         let named = self.phase1.named(cookies.0);
-        let waits = named
-            .filter(|(_, exchange)| exchange.role() == Role::Responder)
-            .find(|(_, exchange)| {
-                exchange.common.cookies == cookies
-                    && exchange.common.kind == ExchangeType::Aggressive
-            })
-            .map(|(id, _)| id);
-        let Some(exchange) = waits.and_then(|id| self.phase1.get_mut(id)) else {
+        let mut waiting = named.filter(|(_, exchange)| exchange.common.cookies == cookies);
+        let Some(id) = waiting.next().map(|(id, _)| id) else {
             return false;
         };
-        let number = exchange.common.talk.number;
-        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
-        exchange.common.talk.answer_again(&mut out);
+        drop(waiting);
+        let Some(exchange) = self.phase1.get_mut(id) else {
+            return false;
+        };
+        if exchange.early.is_none() && header.flags.encrypted() {
+            let mut bytes = header.to_bytes(HEADER + incoming.body.len()).to_vec();
+            bytes.extend_from_slice(incoming.body);
+            exchange.early = Some((incoming.path, bytes));
+        }
+        if exchange.lacks_third() {
+            let number = exchange.common.talk.number;
+            let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+            exchange.common.talk.answer_again(&mut out);
+        }
         true
     }
 
@@ -749,7 +756,16 @@ impl Endpoint {
                 }
                 self.fail_hopeless(peer);
             }
-            Step::Up(up) => self.establish(env, id, *up),
+            Step::Up(up) => {
+                let early = self
+                    .phase1
+                    .get_mut(id)
+                    .and_then(|exchange| exchange.early.take());
+                self.establish(env, id, *up);
+                if let Some((path, bytes)) = early {
+                    self.message(env, path, &bytes);
+                }
+            }
         }
     }
 

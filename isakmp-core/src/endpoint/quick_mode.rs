@@ -139,7 +139,7 @@ impl Endpoint {
     pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
         let header = incoming.header;
         let Some(id) = self.sa_by(header, path) else {
-            if !self.remind_of_third(env, &incoming) {
+            if !self.is_early(env, &incoming) {
                 self.counters.unknown += 1;
             }
             return;
@@ -421,6 +421,14 @@ impl Endpoint {
             && wanted.remote == AddressSelector::host(sa.path.peer.ip());
         let owner = sa.peer_key();
         let foreign = |child: &Child| child.owner != owner || child.user != sa.user;
+        // An address behind NAT is the peer's word alone.
+        let named = policy.rname.is_some() && policy.selector().remote.bounds().is_none();
+        if named && !behind_nat && wanted.remote.bounds().is_some() {
+            let of_others = |child: &Child| child.policy != policy.name && foreign(child);
+            if self.children.is_held(&wanted.remote, of_others) {
+                return true;
+            }
+        }
         policy.peer == Some(PeerAddress::Any)
             && !behind_nat
             && self

@@ -436,6 +436,20 @@ impl Children {
             .any(|child| child.kept.remote.overlaps(wanted) && foreign(child))
     }
 
+    /// Whether one of some bundles has addresses of a range, whatever its policy.
+    pub(super) fn is_held(&self, wanted: &AddressSelector, among: impl Fn(&Child) -> bool) -> bool {
+        self.all.values().any(|child| {
+            let own = AddressSelector::host(child.peer);
+            // Whoever is known by name only has its own address.
+            let remote = child
+                .kept
+                .remote
+                .bounds()
+                .map_or(own, |_| child.kept.remote);
+            remote.overlaps(wanted) && among(child)
+        })
+    }
+
     /// The bundles of a peer that are not younger than that.
     pub(super) fn of(&self, owner: &PeerKey, until: Instant) -> Vec<BundleId> {
         self.by_owner

@@ -76,7 +76,9 @@ impl Endpoint {
             .sa_by(header, path)
             .filter(|_| header.flags.encrypted())
         else {
-            self.counters.unknown += 1;
+            if !self.is_early(env, incoming) {
+                self.counters.unknown += 1;
+            }
             return;
         };
         let Some(place) = self.transactions.under(id) else {

@@ -127,6 +127,8 @@ pub(crate) trait Machine {
 pub(crate) struct Exchange {
     pub(crate) common: Common,
     pub(crate) replaces: Option<IsakmpSaId>,
+    /// A message under the SA that this exchange makes, which came before it was up.
+    pub(crate) early: Option<(Path, Vec<u8>)>,
     state: State,
 }
 
@@ -160,12 +162,18 @@ impl Exchange {
         Self {
             common,
             replaces,
+            early: None,
             state,
         }
     }
 
     pub(crate) const fn role(&self) -> Role {
         self.common.role
+    }
+
+    /// Whether it waits for the last message of Aggressive mode.
+    pub(crate) const fn lacks_third(&self) -> bool {
+        matches!(&self.state, State::AggrResp(AggrResp::SakeAuthSent(_)))
     }
 
     /// The state's name on the screens.

@@ -341,7 +341,8 @@ impl Initiator {
         let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip(), always);
         let public = exponent.as_ref().map(|(_, public)| &public[..]);
         let mut payloads = body(own.offer(&reserved.spis), &ni, public, ids.as_ref());
-        payloads.extend(originals(sa, Role::Initiator, own.mode()));
+        let named = selector.local_name.is_some() && selector.local.bounds().is_none();
+        payloads.extend(originals(sa, Role::Initiator, own.mode(), named));
         let writer = sa.hashed(env.primitives, common.message_id, &[], &payloads);
         send(common, sa, env, out, 1, &writer, true);
         *self = Self::Sent(Sent {

@@ -401,14 +401,20 @@ pub(crate) fn body(
 }
 
 /// NAT-OA payloads, which transport mode needs where there is NAT (RFC 3947 §5.2): both ends as
-/// this side sees them, the initiator's first; by the older drafts our own alone.
-pub(crate) fn originals(sa: &IsakmpSa, role: Role, mode: Mode) -> Vec<(PayloadType, Vec<u8>)> {
+/// this side sees them, the initiator's first; by the older drafts our own alone. In tunnel mode
+/// they tell the address of an initiator behind NAT whose identity is a name.
+pub(crate) fn originals(
+    sa: &IsakmpSa,
+    role: Role,
+    mode: Mode,
+    named: bool,
+) -> Vec<(PayloadType, Vec<u8>)> {
     let Some(version) = sa.watch.nat.encapsulates() else {
         return Vec::new();
     };
     let (own, peer) = (sa.path.local.ip(), sa.path.peer.ip());
     let ends = match (role, version.sends_both_originals()) {
-        _ if mode == Mode::Tunnel => [None, None],
+        _ if mode == Mode::Tunnel && !(named && sa.watch.nat.found.is_here()) => [None, None],
         (_, false) => [Some(own), None],
         (Role::Initiator, true) => [Some(own), Some(peer)],
         (Role::Responder, true) => [Some(peer), Some(own)],

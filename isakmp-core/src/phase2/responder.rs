@@ -103,6 +103,7 @@ impl Offer {
                 Identification::of_address(local),
             ),
         };
+        let original = peer_sees(sa, Role::Initiator, &opened.originals);
         let (policy, selector) = env
             .ipsec
             .policies
@@ -110,7 +111,8 @@ impl Offer {
             .find_map(|policy| {
                 let mode = phase2(env.ipsec, policy, sa)?.mode();
                 let selector = wanted(policy, sa, mode, &local_id, &remote_id)?;
-                Some((policy, selector))
+                let inside = original.map(|(own, _)| own);
+                Some((policy, behind(selector, sa, mode, inside)))
             })
             .ok_or(refuse(Subject::Selectors))?;
         let own = phase2(env.ipsec, policy, sa).ok_or(refuse(Subject::Changed))?;
@@ -134,7 +136,7 @@ impl Offer {
             pfs: own.pfs,
             ids: opened.ids.clone(),
             selector,
-            original: peer_sees(sa, Role::Initiator, &opened.originals),
+            original: original.filter(|_| own.mode() == Mode::Transport),
         };
         Ok((admitted, policy))
     }
@@ -180,6 +182,30 @@ fn wanted(
         ..own.clone()
     };
     (bound && own.contains(&wanted)).then_some(wanted)
+}
+
+/// What a peer behind NAT selects that is known by name only: the address that it has there. It may
+/// name a private one alone, lest it draw what goes to others.
+fn behind(selector: Selector, sa: &IsakmpSa, mode: Mode, inside: Option<IpAddr>) -> Selector {
+    let named = selector.remote_name.is_some() && selector.remote.bounds().is_none();
+    let private = match inside {
+        Some(IpAddr::V4(address)) => {
+            let [a, b, ..] = address.octets();
+            address.is_private() || (a == 100 && b & 0xc0 == 64)
+        }
+        _ => false,
+    };
+    match inside {
+        Some(inside)
+            if named && private && mode == Mode::Tunnel && sa.watch.nat.found.is_there() =>
+        {
+            Selector {
+                remote: AddressSelector::host(inside),
+                ..selector
+            }
+        }
+        _ => selector,
+    }
 }
 
 /// Whether a policy is for the peer of an ISAKMP SA.
@@ -418,7 +444,7 @@ impl Responder {
                 );
                 let chosen = terms.agreement.chosen.first();
                 let mode = chosen.map_or(Mode::Tunnel, |chosen| chosen.spec.mode());
-                payloads.extend(originals(sa, Role::Responder, mode));
+                payloads.extend(originals(sa, Role::Responder, mode, false));
                 if terms.agreement.shortened && common.isakmp_policy.notifies() {
                     payloads.push((PayloadType::N, terms.responder_lifetime()));
                 }

@@ -41,7 +41,11 @@ pub fn two_peers(data: &[u8]) {
     }));
     ping_both(&mut pair);
     let answered = pair.run(Instant::from_secs(60));
-    assert!(answered || disturbed, "undisturbed peers do not meet");
+    assert!(
+        answered || disturbed,
+        "undisturbed peers do not meet: {:?}",
+        crate::failures(&pair)
+    );
     if plan & 1 != 0 {
         // To the end of every SA, with what is negotiated in time for it. A ping that waits for
         // its answer would fill the time.

@@ -1,0 +1,534 @@
+//! What a policy says of phase 1: groups, authentication, sources, limits, retries.
+
+use core::time::Duration;
+use std::net::IpAddr;
+
+use hw_offload::Engines;
+use ipsec_core::Instant;
+use ipsec_core::model::Name;
+use isakmp_core::reason::Subject;
+use isakmp_core::wire::{ExchangeType, NotifyType};
+use isakmp_core::{Report, RetryPhases};
+use lab::{Buf, Pair, Side};
+use sekisho_tests::{
+    HOST_A, HOST_B, at_rest, attempts, basic, both, bundles, command, failed, failures, isakmp,
+    isakmp_sas, one, pair, pair_with, ping_both, steady, story, transmissions,
+};
+
+const MINUTE: Instant = Instant::from_secs(60);
+
+/// Keys of 1024 bits, made for these tests.
+const PRIVATE_A: &str = include_str!("../keys/a.pem");
+const PUBLIC_A: &str = include_str!("../keys/a.pub.pem");
+const PRIVATE_B: &str = include_str!("../keys/b.pem");
+const PUBLIC_B: &str = include_str!("../keys/b.pub.pem");
+
+/// Two routers whose files hold their own private keys and each other's public keys.
+fn pair_with_keys<E: Engines<Buf = Buf>>(
+    engines: impl FnMut(Side) -> E,
+    configs: &[String; 2],
+    seed: u64,
+) -> Pair<E> {
+    let mut pair = Pair::new(engines, seed);
+    for (side, own, other) in [
+        (Side::A, PRIVATE_A, PUBLIC_B),
+        (Side::B, PRIVATE_B, PUBLIC_A),
+    ] {
+        let router = pair.router(side);
+        router.host.files.insert("own.key".into(), own.into());
+        router.host.files.insert("peer.key".into(), other.into());
+        let findings = router.run_script(Instant::ZERO, &configs[side as usize]);
+        assert!(findings.is_empty(), "{side}: {findings:?}");
+    }
+    pair.connect();
+    pair
+}
+
+/// The basic configurations with RSA instead of the pre-shared key, and more of a policy.
+fn rsa(more: [&str; 2]) -> [String; 2] {
+    let keys = "CREATE ENCO KEY=1 TYPE=GENERAL VALUE=\"jogefoge\"";
+    let own = "CREATE ENCO KEY=2 TYPE=RSA FILE=own.key\nCREATE ENCO KEY=3 TYPE=RSA FILE=peer.key";
+    let configs = both(&basic(), keys, own);
+    let auth = |more: &str| format!("AUTHTYPE=RSASIG LOCALRSAKEY=2 KEY=3 {more} SENDN=TRUE");
+    let configs = one(&configs, 0, "KEY=1 SENDN=TRUE", &auth(more[0]));
+    one(&configs, 1, "KEY=1 SENDN=TRUE", &auth(more[1]))
+}
+
+fn comes_up<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, what: &str) {
+    ping_both(pair);
+    let up = pair.run(MINUTE);
+    assert!(up, "{what}: {:?}", failures(pair));
+    assert_eq!(failures(pair), [""; 0], "{what}");
+    assert_eq!(pair.clear, 0, "{what}");
+    at_rest(pair);
+}
+
+story!(groups_beyond_the_manual, |engines, seed| {
+    for mode in ["MAIN", "AGGRESSIVE"] {
+        for (group, longest) in [(5, 1535), (14, 2047)] {
+            for exponent in [160, longest] {
+                let suite = format!("MODE={mode} GROUP={group} DHEXPONENTLENGTH={exponent}");
+                let configs = both(&basic(), "SENDN=TRUE", &format!("SENDN=TRUE {suite}"));
+                let mut pair = pair_with(&engines, &configs, seed);
+                pair.run_to(Instant::from_secs(1));
+                comes_up(&mut pair, &suite);
+            }
+        }
+    }
+});
+
+/// Group 0 is spoken only where both policies say so.
+#[test]
+fn group_0_is_an_opt_in() {
+    for (a, b, fits) in [("0", "0", true), ("0", "1", false), ("1", "0", false)] {
+        let configs = basic();
+        let mut pair = Pair::soft(1);
+        for (side, group) in [(Side::A, a), (Side::B, b)] {
+            let text =
+                configs[side as usize].replace("SENDN=TRUE", &format!("SENDN=TRUE GROUP={group}"));
+            let findings = pair.router(side).run_script(Instant::ZERO, &text);
+            // The group deserves a warning.
+            assert_eq!(findings.len(), usize::from(group == "0"), "{findings:?}");
+        }
+        pair.connect();
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert_eq!(pair.run(Instant::from_secs(10)), fits, "{a} and {b}");
+        if !fits {
+            assert_eq!(failed(&pair, Side::B)[0].1, Subject::NoProposal);
+        }
+    }
+}
+
+/// Without padding a value with a leading zero is a byte shorter. Over many seeds one is, and
+/// both sides must agree on what they hash.
+#[test]
+fn numbers_without_leading_zeros() {
+    let configs = both(
+        &basic(),
+        "ENABLE IPSEC",
+        "SET ENCO DHPADDING=OFF\nENABLE IPSEC",
+    );
+    let mut shorter = 0;
+    for seed in 0..400 {
+        let mut pair = pair(&configs, seed);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert!(
+            pair.run(Instant::from_secs(3)),
+            "{seed}: {:?}",
+            failures(&pair)
+        );
+        let keys = isakmp(&pair).filter_map(|(_, report)| match report {
+            Report::Message {
+                sent: true,
+                kind: ExchangeType::Main,
+                message: 3 | 4,
+                length,
+                ..
+            } => Some(*length),
+            _ => None,
+        });
+        shorter += keys.filter(|length| *length < 152).count();
+    }
+    assert!(shorter > 0, "no value had a leading zero");
+}
+
+story!(threat_rsa_signatures_in_both_modes, |engines, seed| {
+    for mode in ["MAIN", "AGGRESSIVE"] {
+        for side in [Side::A, Side::B] {
+            let mode = format!("MODE={mode}");
+            let configs = rsa([&mode, &mode]);
+            let mut pair = pair_with_keys(&engines, &configs, seed);
+            pair.run_to(Instant::from_secs(1));
+            let (from, to) = match side {
+                Side::A => (HOST_A, HOST_B),
+                Side::B => (HOST_B, HOST_A),
+            };
+            let now = pair.now;
+            pair.ping(from, to, now);
+            assert!(pair.run(MINUTE), "{mode}: {:?}", failures(&pair));
+            assert_eq!(failures(&pair), [""; 0], "{mode}");
+            pair.run_to(MINUTE);
+            at_rest(&mut pair);
+        }
+    }
+});
+
+story!(rsa_survives_losses_and_copies, |engines, seed| {
+    for (mode, messages) in [("MODE=MAIN", 9), ("MODE=AGGRESSIVE", 6)] {
+        for number in 0..messages {
+            for copies in [0, 2] {
+                let mut pair = pair_with_keys(&engines, &rsa([mode, mode]), seed);
+                pair.run_to(Instant::from_secs(1));
+                pair.road = Some(Box::new(move |_, this, packet| {
+                    let copies = if this == number { copies } else { 1 };
+                    let late = |copy: u64| Duration::from_millis(copy * 5);
+                    (0..copies)
+                        .map(|copy| (late(copy), packet.to_vec()))
+                        .collect()
+                }));
+                let now = pair.now;
+                pair.ping(HOST_A, HOST_B, now);
+                let what = format!("{mode}, message {number}, {copies} copies");
+                assert!(pair.run(MINUTE), "{what}: {:?}", failures(&pair));
+                assert_eq!(failures(&pair), [""; 0], "{what}");
+            }
+        }
+    }
+});
+
+story!(a_wrong_rsa_key_comes_to_nothing, |engines, seed| {
+    for mode in ["MODE=MAIN", "MODE=AGGRESSIVE"] {
+        let mut pair = Pair::new(&engines, seed);
+        let configs = rsa([mode, mode]);
+        for (side, own, other) in [
+            (Side::A, PRIVATE_A, PUBLIC_B),
+            // B believes that A has B's key.
+            (Side::B, PRIVATE_B, PUBLIC_B),
+        ] {
+            let router = pair.router(side);
+            router.host.files.insert("own.key".into(), own.into());
+            router.host.files.insert("peer.key".into(), other.into());
+            router.run_script(Instant::ZERO, &configs[side as usize]);
+        }
+        pair.connect();
+        pair.run_to(Instant::from_secs(1));
+        let now = pair.now;
+        pair.ping(HOST_A, HOST_B, now);
+        assert!(!pair.run(Instant::from_secs(20)), "{mode}");
+        let suspected = isakmp(&pair).any(|(at, report)| {
+            let wrong = |reason: &isakmp_core::reason::Reason| reason.subject == Subject::Signature;
+            at.side == Side::B
+                && matches!(report, Report::Suspicious { reason, .. } if wrong(reason))
+        });
+        assert!(suspected, "{mode}");
+        assert_eq!(isakmp_sas(&mut pair, Side::B), 0);
+        assert_eq!(pair.clear, 0);
+    }
+});
+
+story!(hybrid_authentication, |engines, seed| {
+    // A is the user, who has no key of its own; B is the gateway.
+    for mode in ["MAIN", "AGGRESSIVE"] {
+        let client = format!(
+            "MODE={mode} HYBRIDXAUTH=ON XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge"
+        );
+        let server = format!("MODE={mode} HYBRIDXAUTH=ON XAUTH=SERVER");
+        let configs = rsa([&client, &server]);
+        let configs = one(&configs, 0, "LOCALRSAKEY=2 KEY=3", "KEY=3");
+        let configs = one(&configs, 1, "LOCALRSAKEY=2 KEY=3", "LOCALRSAKEY=2");
+        let user = "ADD USER=joger PASSWORD=hogehoge LOGIN=NO\nENABLE IPSEC";
+        let configs = one(&configs, 1, "ENABLE IPSEC", user);
+        for side in [Side::A, Side::B] {
+            let mut pair = pair_with_keys(&engines, &configs, seed);
+            pair.run_to(Instant::from_secs(1));
+            let (from, to) = match side {
+                Side::A => (HOST_A, HOST_B),
+                Side::B => (HOST_B, HOST_A),
+            };
+            let now = pair.now;
+            pair.ping(from, to, now);
+            assert!(pair.run(MINUTE), "{mode}: {:?}", failures(&pair));
+            assert_eq!(failures(&pair), [""; 0], "{mode}");
+            let sa = pair.b.device.endpoint().sas().next().expect("one");
+            assert_eq!(sa.user.as_deref(), Some(&b"joger"[..]));
+        }
+        // A gateway with another key is none, and is told no password.
+        let mut pair = Pair::new(&engines, seed);
+        for (side, own, other) in [
+            (Side::A, PRIVATE_A, PUBLIC_A),
+            (Side::B, PRIVATE_B, PUBLIC_A),
+        ] {
+            let router = pair.router(side);
+            router.host.files.insert("own.key".into(), own.into());
+            router.host.files.insert("peer.key".into(), other.into());
+            router.run_script(Instant::ZERO, &configs[side as usize]);
+        }
+        pair.connect();
+        pair.run_to(Instant::from_secs(1));
+        let now = pair.now;
+        pair.ping(HOST_A, HOST_B, now);
+        assert!(!pair.run(Instant::from_secs(20)));
+        let transactions = transmissions(&pair, Side::A, (ExchangeType::Transaction, 1));
+        assert!(transactions.is_empty());
+    }
+});
+
+/// An RSA key that the engine makes is there when it is done, and works.
+#[test]
+fn an_rsa_key_is_made() {
+    let mut pair = pair(&basic(), 3);
+    command(
+        &mut pair,
+        Side::A,
+        "CREATE ENCO KEY=9 TYPE=RSA LENGTH=1024 RANDOM",
+    );
+    let shown = command(&mut pair, Side::A, "SHOW ENCO KEY=9");
+    assert!(shown.starts_with("RSA 1024 bits\n0x3081"), "{shown}");
+}
+
+/// Several policies for anybody in Main mode: the first whose proposal fits is taken; a policy
+/// with the peer's address goes before them.
+#[test]
+fn the_responder_chooses_its_policy() {
+    let line = "CREATE ISAKMP POLICY=i PEER=1.1.1.1 KEY=1 SENDN=TRUE";
+    let any = |name: &str, more: &str| {
+        format!("CREATE ISAKMP POLICY={name} PEER=ANY KEY=1 SENDN=TRUE {more}")
+    };
+    for (mine, more, chosen) in [
+        ("ENCALG=AES128", "", Some("two")),
+        ("ENCALG=DES", "", Some("one")),
+        ("ENCALG=AES256", "", None),
+        ("ENCALG=AES128", line, Some("two")),
+        ("ENCALG=DES", line, Some("i")),
+    ] {
+        let policies = [
+            any("one", ""),
+            any("two", "ENCALG=AES128"),
+            any("three", "ENCALG=AES128"),
+            more.to_owned(),
+        ];
+        let configs = one(&basic(), 1, line, &policies.join("\n"));
+        let configs = one(&configs, 0, "SENDN=TRUE", &format!("SENDN=TRUE {mine}"));
+        let mut pair = pair(&configs, 1);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert_eq!(pair.run(Instant::from_secs(5)), chosen.is_some(), "{mine}");
+        let sas: Vec<_> = pair.b.device.endpoint().sas().collect();
+        let names: Vec<_> = sas.iter().map(|sa| sa.policy_name().as_str()).collect();
+        assert_eq!(names, Vec::from_iter(chosen), "{mine} {more}");
+    }
+}
+
+// PEER by host name: resolved, asked again where there is no answer, and prenegotiated.
+story!(peers_by_name, |engines, seed| {
+    let line = "PEER=2.2.2.2 KEY=1 SENDN=TRUE";
+    let name = "PEER=gateway.example KEY=1 SENDN=TRUE PRENEGOTIATE=TRUE";
+    let configs = one(&basic(), 0, line, name);
+    let mut pair = Pair::new(&engines, seed);
+    let addresses = vec!["2.2.2.2".parse::<IpAddr>().expect("an address")];
+    for side in [Side::A, Side::B] {
+        let findings = pair
+            .router(side)
+            .run_script(Instant::ZERO, &configs[side as usize]);
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+    pair.connect();
+    pair.run_to(Instant::from_secs(30));
+    assert_eq!(attempts(&pair, 1), 0);
+    let names = &mut pair.a.world.names;
+    names.insert("gateway.example".into(), addresses);
+    pair.run_to(Instant::from_secs(90));
+    assert_eq!(attempts(&pair, 1), 1);
+    assert_eq!(isakmp_sas(&mut pair, Side::A), 1);
+    let now = pair.now;
+    pair.ping(HOST_A, HOST_B, now);
+    assert!(
+        pair.run(now + Duration::from_secs(1)),
+        "{:?}",
+        failures(&pair)
+    );
+});
+
+story!(prenegotiation_begins_with_enable, |engines, seed| {
+    let configs = one(&basic(), 0, "SENDN=TRUE", "SENDN=TRUE PRENEGOTIATE=TRUE");
+    let mut pair = pair_with(&engines, &configs, seed);
+    pair.run_to(Instant::from_secs(5));
+    let sas = [Side::A, Side::B].map(|side| isakmp_sas(&mut pair, side));
+    assert_eq!(sas, [1, 1]);
+    assert_eq!((attempts(&pair, 1), attempts(&pair, 2)), (1, 0));
+    // Again after it was disabled, and not for a mere change of parameters.
+    command(
+        &mut pair,
+        Side::A,
+        "ENABLE ISAKMP POLICYSERVERENABLED=FALSE",
+    );
+    pair.run_to(Instant::from_secs(10));
+    assert_eq!(attempts(&pair, 1), 1);
+    command(&mut pair, Side::A, "DISABLE ISAKMP");
+    command(&mut pair, Side::A, "ENABLE ISAKMP");
+    pair.run_to(Instant::from_secs(15));
+    assert_eq!(attempts(&pair, 1), 2);
+});
+
+/// ISAKMP on another port, from another interface.
+#[test]
+fn port_and_source() {
+    let configs = both(&basic(), "ENABLE ISAKMP", "ENABLE ISAKMP UDPPORT=5000");
+    let configs = both(&configs, "LPORT=500 RPORT=500", "LPORT=5000 RPORT=5000");
+    let mut other = pair(&configs, 1);
+    ping_both(&mut other);
+    assert!(other.run(MINUTE), "{:?}", failures(&other));
+    let sa = other.a.device.endpoint().sas().next().expect("one");
+    assert_eq!((sa.path.local.port(), sa.path.peer.port()), (5000, 5000));
+
+    // A speaks from the address of its LAN, which B expects.
+    let configs = one(&basic(), 0, "SENDN=TRUE", "SENDN=TRUE SRCINTERFACE=vlan1");
+    let configs = one(
+        &configs,
+        1,
+        "ISAKMP POLICY=i PEER=1.1.1.1",
+        "ISAKMP POLICY=i PEER=192.168.10.1",
+    );
+    let mut source = pair(&configs, 1);
+    source.ping(HOST_A, HOST_B, Instant::ZERO);
+    source.run_to(Instant::from_secs(2));
+    let sa = source.a.device.endpoint().sas().next().expect("one");
+    assert_eq!(
+        sa.path.local.ip(),
+        "192.168.10.1".parse::<IpAddr>().expect("an address")
+    );
+}
+
+/// Bytes of enciphered ISAKMP messages count, and the SA is renewed before they are used up.
+#[test]
+fn kilobytes_of_isakmp() {
+    let configs = both(&basic(), "SENDN=TRUE", "SENDN=TRUE EXPIRYKBYTES=2");
+    let configs = both(&configs, "STRING=\"1\"", "STRING=\"1\" EXPIRYSECONDS=300");
+    let mut pair = pair(&configs, 1);
+    ping_both(&mut pair);
+    assert!(pair.run(MINUTE));
+    let sa = pair.a.device.endpoint().sas().next().expect("one");
+    // The three messages of Quick mode.
+    assert_eq!(sa.bytes, 164 + 164 + 52, "both directions count");
+    assert_eq!(sa.lifetime.kbytes, Some(2));
+    steady(&mut pair, 61, 2400);
+    assert!(attempts(&pair, 1) >= 2, "{}", attempts(&pair, 1));
+    assert_eq!(failures(&pair), [""; 0]);
+}
+
+/// So many phase 2 exchanges under one ISAKMP SA, then a new one.
+#[test]
+fn phase_2_exchanges_are_limited() {
+    for limit in [1, 2, 5] {
+        let policy = format!("SENDN=TRUE PHASE2XCHGLIMIT={limit}");
+        let configs = both(&basic(), "SENDN=TRUE", &policy);
+        let configs = both(&configs, "STRING=\"1\"", "STRING=\"1\" EXPIRYSECONDS=300");
+        let mut pair = pair(&configs, 1);
+        ping_both(&mut pair);
+        assert!(pair.run(MINUTE));
+        steady(&mut pair, 61, 3000);
+        let (first, second) = (attempts(&pair, 1), attempts(&pair, 2));
+        assert!(second >= 9, "{second}");
+        assert!(first >= second / limit, "{limit}: {first} and {second}");
+        assert_eq!(failures(&pair), [""; 0], "{limit}");
+    }
+}
+
+/// A timed-out negotiation is tried again as often as the policy says, and no more.
+#[test]
+fn retries_are_counted() {
+    for (word, times) in [("0", 0), ("2", 2), ("16", 16)] {
+        let policy = format!("SENDN=TRUE RETRYIKEATTEMPTS={word} MSGTIMEOUT=1 MSGRETRYLIMIT=1");
+        let configs = one(&basic(), 0, "SENDN=TRUE", &policy);
+        let mut pair = pair(&configs, 1);
+        pair.road = Some(Box::new(|_, _, _| Vec::new()));
+        // One packet that nobody repeats.
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        pair.run_to(Instant::from_micros(500_000));
+        pair.pings.clear();
+        pair.run_to(Instant::from_secs(3));
+        let view = pair.a.device.endpoint().retries(&Name::new("i"));
+        let phases = if times > 0 {
+            RetryPhases::Both
+        } else {
+            RetryPhases::None
+        };
+        assert_eq!(
+            (view.attempts, view.phases),
+            (times.min(1), phases),
+            "{word}"
+        );
+        pair.run_to(Instant::from_secs(600));
+        assert_eq!(attempts(&pair, 1), 1 + times as usize, "{word}");
+        assert_eq!(
+            pair.a.device.endpoint().counters().retries_phase1,
+            u64::from(times)
+        );
+        at_rest(&mut pair);
+    }
+}
+
+/// CONTINUOUS goes on for a day, and a peer that comes back in between is met.
+#[test]
+fn continuous_retries_end_after_a_day() {
+    let policy = "SENDN=TRUE RETRYIKEATTEMPTS=CONTINUOUS PRENEGOTIATE=TRUE";
+    let configs = one(&basic(), 0, "SENDN=TRUE", policy);
+    for back_at in [Some(3600 * 5), None] {
+        let mut pair = pair(&configs, 1);
+        let gone = std::rc::Rc::new(std::cell::Cell::new(true));
+        let still = std::rc::Rc::clone(&gone);
+        pair.road = Some(Box::new(move |_, _, packet| {
+            let copy = (Duration::ZERO, packet.to_vec());
+            if still.get() { Vec::new() } else { vec![copy] }
+        }));
+        if let Some(seconds) = back_at {
+            pair.run_to(Instant::from_secs(seconds));
+            gone.set(false);
+            pair.run_to(Instant::from_secs(seconds + 400));
+            assert_eq!(isakmp_sas(&mut pair, Side::A), 1);
+        } else {
+            pair.run_to(Instant::from_secs(3600 * 25));
+            let so_far = attempts(&pair, 1);
+            // 292 s for an attempt and 4 s between two.
+            assert!((290..=293).contains(&so_far), "{so_far}");
+            pair.run_to(Instant::from_secs(3600 * 48));
+            assert_eq!(attempts(&pair, 1), so_far);
+            at_rest(&mut pair);
+        }
+    }
+}
+
+/// A refused proposal, a wrong key and a Delete of the newest SA are tried again.
+#[test]
+fn what_else_is_tried_again() {
+    let policy = "SENDN=TRUE RETRYIKEATTEMPTS=3 MSGTIMEOUT=1 MSGRETRYLIMIT=1";
+    let configs = one(&basic(), 0, "SENDN=TRUE", policy);
+    let refused = one(&configs, 1, "SENDN=TRUE", "SENDN=TRUE HASHALG=MD5");
+    let key = one(&configs, 1, "jogefoge", "fogejoge");
+    for configs in [refused, key] {
+        let mut pair = pair(&configs, 1);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        pair.run_to(Instant::from_micros(500_000));
+        pair.pings.clear();
+        pair.run_to(Instant::from_secs(300));
+        assert_eq!(attempts(&pair, 1), 4, "{:?}", failures(&pair));
+    }
+    // Phase 2 is refused: phase 1 stays.
+    let configs = one(&configs, 1, "HASHALG=SHA", "HASHALG=MD5");
+    let mut pair = pair(&configs, 1);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_micros(500_000));
+    pair.pings.clear();
+    pair.run_to(Instant::from_secs(300));
+    assert_eq!(
+        (attempts(&pair, 1), attempts(&pair, 2)),
+        (1, 4),
+        "{:?}",
+        failures(&pair)
+    );
+}
+
+/// The peer deletes the newest ISAKMP SA, or the newest bundle: both are negotiated again.
+#[test]
+fn what_the_peer_deletes_is_negotiated_again() {
+    let configs = one(&basic(), 0, "SENDN=TRUE", "SENDN=TRUE RETRYIKEATTEMPTS=3");
+    let configs = one(&configs, 1, "SENDN=TRUE", "SENDN=TRUE SENDDELETES=TRUE");
+    let mut pair = pair(&configs, 1);
+    ping_both(&mut pair);
+    assert!(pair.run(MINUTE));
+    pair.pings.clear();
+    command(&mut pair, Side::B, "RESET IPSEC POLICY=vpn");
+    let now = pair.now;
+    pair.run_to(now + Duration::from_secs(10));
+    assert_eq!((attempts(&pair, 1), attempts(&pair, 2)), (1, 2));
+    assert_eq!(bundles(&mut pair, Side::B), 1);
+    let told = isakmp(&pair).any(|(_, report)| {
+        matches!(report, Report::Notified { kind, .. } if *kind == NotifyType::NO_PROPOSAL_CHOSEN)
+    });
+    assert!(!told);
+    command(&mut pair, Side::B, "DISABLE ISAKMP");
+    command(&mut pair, Side::B, "ENABLE ISAKMP");
+    let now = pair.now;
+    pair.run_to(now + Duration::from_secs(10));
+    assert_eq!(attempts(&pair, 1), 2);
+    assert_eq!(isakmp_sas(&mut pair, Side::A), 1);
+}
