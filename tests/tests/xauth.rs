@@ -300,3 +300,28 @@ story!(a_wrong_digest_is_refused, |engines, seed| {
     assert!(!pair.run(Instant::from_secs(9)));
     assert_eq!(failed(&pair, Side::B)[0].1, Subject::Xauth);
 });
+
+/// The identifier of a transaction is the server's; there are clients that do not give it back.
+#[test]
+fn a_client_may_answer_with_another_identifier() {
+    /// Behind the headers of IP, UDP and ISAKMP, a HASH of SHA-1, and the head of the payload.
+    const IDENTIFIER: usize = 20 + 8 + 28 + 24 + 4 + 2;
+    // These engines encipher nothing, and digests of theirs are none, so that somebody else says
+    // who the user is.
+    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge";
+    let configs = configs("XAUTH=SERVER XAUTHTYPE=RADIUS", client);
+    let mut pair = pair_with(|_| hw_offload::testing::insecure_engines(), &configs, 1);
+    pair.oracle = Some(Box::new(|_, _| Some(XauthAnswer::Accept)));
+    pair.road = Some(Box::new(|side, _, packet| {
+        let mut packet = packet.to_vec();
+        if side == Side::A && exchange(&packet) == Some(6) {
+            packet[IDENTIFIER..IDENTIFIER + 2].fill(0);
+            // No checksum of UDP.
+            packet[26..28].fill(0);
+        }
+        vec![(Duration::ZERO, packet)]
+    }));
+    ping_both(&mut pair);
+    assert!(pair.run(MINUTE), "{:?}", failures(&pair));
+    assert_eq!(authenticated(&pair), 2);
+}

@@ -31,7 +31,10 @@ use crate::wire::{
 /// Replaced SAs of one peer that are kept until they expire.
 const REPLACED_SAS: usize = 2;
 /// How long a responder leaves the first quick mode to the initiator.
-const RESPONDER_WAITS: Duration = Duration::from_secs(2);
+pub(super) const RESPONDER_WAITS: Duration = Duration::from_secs(2);
+/// Who sent the last message before quick mode waits so long, so that the first one of quick mode
+/// does not overtake it: on the way, or in a peer that works on several messages at a time.
+pub(super) const SETTLING: Duration = Duration::from_millis(100);
 /// How many times more exchanges an address may have unfinished than unproven.
 const UNFINISHED: usize = 8;
 /// The longest first message of Aggressive mode: it has to be kept.
@@ -837,11 +840,18 @@ impl Endpoint {
         self.phase1_succeeded(peer);
         if role == Role::Responder {
             // The initiator most likely has something to negotiate, perhaps the same.
-            for waiting in self.waiting.iter_mut().filter(|w| w.acquire.peer == peer) {
-                waiting.not_before = env.now + RESPONDER_WAITS;
-            }
+            self.hold_waiting(peer, env.now + RESPONDER_WAITS);
+        } else if last_was_ours {
+            self.hold_waiting(peer, env.now + SETTLING);
         }
         self.start_waiting(env);
+    }
+
+    /// What waits for an SA with a peer waits until then at least.
+    pub(super) fn hold_waiting(&mut self, peer: IpAddr, until: Instant) {
+        for waiting in self.waiting.iter_mut().filter(|w| w.acquire.peer == peer) {
+            waiting.not_before = waiting.not_before.max(until);
+        }
     }
 
     /// A peer says that it knows nothing from before: what it had until `before` goes, but not

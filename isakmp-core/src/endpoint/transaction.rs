@@ -3,6 +3,7 @@
 use ipsec_core::Id;
 use ipsec_core::model::Role;
 
+use super::phase1::{RESPONDER_WAITS, SETTLING, keep_time};
 use super::{Endpoint, Place};
 use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::Xauth;
@@ -160,11 +161,15 @@ impl Endpoint {
         };
         sa.xauth = view;
         (sa.xauth.finished, sa.xauth.ok) = (true, true);
-        let keep = env.now + super::phase1::keep_time(&sa.policy);
-        if sa.policy.xauth() == Xauth::Client
-            && let Some((to, bytes)) = common.talk.into_reply()
-        {
-            sa.keep_reply(to, bytes, env.now, keep);
+        let keep = env.now + keep_time(&sa.policy);
+        let (peer, role) = (sa.path.peer.ip(), sa.role);
+        if sa.policy.xauth() == Xauth::Client {
+            if let Some((to, bytes)) = common.talk.into_reply() {
+                sa.keep_reply(to, bytes, env.now, keep);
+            }
+            self.hold_waiting(peer, env.now + SETTLING);
+        } else if role == Role::Responder {
+            self.hold_waiting(peer, env.now + RESPONDER_WAITS);
         }
     }
 

@@ -290,10 +290,11 @@ impl Exchange {
             self.suspect(out, Subject::Hash);
             return (Step::On, false);
         };
-        // The identifier holds a transaction together; a client learns it from the server.
+        // A client learns the identifier from the server. A server does not ask for its own back:
+        // there are clients that say 0, and the message id, which the HASH covers, tells enough.
         let same = opened.identifier == self.common.identifier;
         let expected = match &self.role {
-            RoleState::Server(state) => same && state.expects(opened.verb),
+            RoleState::Server(state) => state.expects(opened.verb),
             RoleState::Client(state) => (same || state.is_new()) && state.expects(opened.verb),
         };
         if !expected {
@@ -306,7 +307,9 @@ impl Exchange {
         }
         common.message_id = message_id;
         common.iv = Some(opened.iv);
-        common.identifier = opened.identifier;
+        if client {
+            common.identifier = opened.identifier;
+        }
         common.count = common.count.saturating_add(1);
         let (digest, types) = (incoming.digest.clone(), opened.types.clone());
         let length = HEADER + incoming.body.len();
