@@ -11,6 +11,8 @@
 
 use std::io::{self, BufRead as _, Write as _};
 
+use config_lang::Finding;
+use config_lang::message::Severity;
 use hw_offload::SoftEngines;
 use ipsec_core::Instant;
 use isakmp_core::device::DeviceReport;
@@ -50,7 +52,8 @@ fn main() -> io::Result<()> {
             ("reset", _) => router = self::router(),
             ("do", _) => {
                 let findings = router.run_script(now, rest);
-                for finding in findings {
+                let refused = |finding: &Finding| finding.severity == Severity::Error;
+                for finding in findings.into_iter().filter(refused) {
                     writeln!(out, "error {finding:?}")?;
                 }
                 router.settle_wan();
