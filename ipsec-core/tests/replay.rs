@@ -32,7 +32,7 @@ impl Oracle {
 /// Ten million sequence numbers per window size: near the edges of the window, far ahead, far
 /// behind, and around 2^31 and the end.
 #[test]
-fn threat_d1_windows_agree_with_a_set() {
+fn threat_d1_replay_window_equals_a_set() {
     for size in ReplayWindow::SIZES {
         let mut random = SeededEntropy::new(u64::from(size));
         let mut window = ReplayWindow::new(Some(size));
