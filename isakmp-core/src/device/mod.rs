@@ -190,6 +190,12 @@ impl<E: Engines> Device<E> {
         self.plane.state()
     }
 
+    /// Fragments that wait for the rest of their datagrams.
+    #[must_use]
+    pub fn held_fragments(&self) -> ipsec_core::HeldFragments {
+        self.plane.held_fragments()
+    }
+
     /// What SHOW ISAKMP reads.
     #[must_use]
     pub const fn endpoint(&self) -> &Endpoint {

@@ -199,14 +199,28 @@ pub fn isakmp_sa(data: &[u8]) {
             .iter()
             .map(|chosen| (chosen.protocol, Spi(0x1234_5678)))
             .collect();
-        let answer = answer.to_body(&spis);
-        let answer = SaBody::parse(&answer).expect("our answer is readable");
-        let confirmed = own.confirm(&answer).expect("what was agreed is confirmed");
+        // The answer carries the peer's proposal number, which need not be one that we would offer.
+        let mut answer = answer.to_body(&spis);
+        let confirmed = (1..=3).find_map(|number| {
+            renumber(&mut answer, number);
+            let answer = SaBody::parse(&answer).expect("our answer is readable");
+            own.confirm(&answer).ok()
+        });
+        let confirmed = confirmed.expect("what was agreed is confirmed");
         assert_eq!(confirmed.lifetime, agreement.lifetime);
         let specs = |a: &isakmp_core::negotiate::phase2::Agreement| {
             a.chosen.iter().map(|c| c.spec.number).collect::<Vec<_>>()
         };
         assert_eq!(specs(&confirmed), specs(&agreement));
+    }
+}
+
+/// Gives every proposal of an SA payload's body that number.
+fn renumber(body: &mut [u8], number: u8) {
+    let mut at = 8;
+    while let Some([_, _, high, low, own]) = body.get_mut(at..).and_then(|p| p.first_chunk_mut()) {
+        *own = number;
+        at += usize::from(u16::from_be_bytes([*high, *low])).max(1);
     }
 }
 
