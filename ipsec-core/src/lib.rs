@@ -18,7 +18,7 @@ mod reason;
 mod replay;
 mod sad;
 mod slab;
-mod spd;
+pub mod spd;
 mod time;
 mod verdict;
 pub mod wire;
