@@ -69,10 +69,14 @@ happened! {
     InProcessPktFinished = "IPsec main packet processing" / "inProcessPktFinished",
     /// A packet was selected.
     PolicyMatchGood = "SPD" / "policyMatchSelectors",
-    /// LADDRESS differed.
+    /// LADDRESS, an address or a prefix, differed.
     LocalAddressFailed = "Policy Filter" / "localAddressMaskFailed",
-    /// RADDRESS differed.
+    /// LADDRESS, a range, differed.
+    LocalAddressRangeFailed = "Policy Filter" / "localAddressRangeFailed",
+    /// RADDRESS, an address or a prefix, differed.
     RemoteAddressFailed = "Policy Filter" / "remoteAddressMaskFailed",
+    /// RADDRESS, a range, differed.
+    RemoteAddressRangeFailed = "Policy Filter" / "remoteAddressRangeFailed",
     /// LPORT differed.
     LocalPortFailed = "Policy Filter" / "localPortFailed",
     /// RPORT differed.

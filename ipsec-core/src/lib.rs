@@ -124,7 +124,7 @@ mod reason;
 mod replay;
 mod sad;
 mod slab;
-mod spd;
+pub mod spd;
 mod time;
 mod tunnel;
 mod verdict;

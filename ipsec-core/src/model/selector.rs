@@ -31,6 +31,13 @@ impl Flow {
         }
     }
 
+    /// Whether it is ICMPv6 neighbour discovery: router solicitation and advertisement, neighbour
+    /// solicitation and advertisement (RFC 4861, section 4).
+    #[must_use]
+    pub const fn is_neighbour_discovery(&self) -> bool {
+        self.protocol == ICMPV6 && matches!(self.icmp_type, Some(133..=136))
+    }
+
     /// The local and the remote port.
     #[must_use]
     pub const fn local_remote_ports(&self, direction: Direction) -> Option<(u16, u16)> {
@@ -40,6 +47,9 @@ impl Flow {
         }
     }
 }
+
+/// The protocol number of ICMPv6.
+const ICMPV6: u8 = 58;
 
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +74,8 @@ pub enum AddressSelector {
     /// An address and a prefix length; the address may have bits beyond the prefix, which do
     /// not count.
     Prefix(IpAddr, u8),
-    /// From the first to the last, both included.
+    /// From the first to the last, both included; nothing if the first lies behind the last or
+    /// is of the other IP version.
     Range(IpAddr, IpAddr),
 }
 
@@ -117,6 +128,7 @@ impl AddressSelector {
             None => true,
             Some((low, high)) => {
                 same_version(low, address)
+                    && same_version(high, address)
                     && (number(low)..=number(high)).contains(&number(address))
             }
         }
@@ -129,7 +141,10 @@ impl AddressSelector {
             (None, _) => true,
             (Some(_), None) => false,
             (Some((low, high)), Some((from, to))) => {
-                same_version(low, from) && number(low) <= number(from) && number(to) <= number(high)
+                same_version(low, from)
+                    && same_version(high, to)
+                    && number(low) <= number(from)
+                    && number(to) <= number(high)
             }
         }
     }
@@ -224,13 +239,16 @@ impl Selector {
         }
     }
 
-    /// Whether a packet is selected.
+    /// Whether a packet is selected. A packet that shows no ports (another protocol, a later
+    /// fragment) fails every port that is given. Names stand on no packet and exclude none; they
+    /// decide which peer negotiates, and then the SA's selectors hold. A flow between addresses of
+    /// two versions is of neither.
     ///
     /// # Errors
     /// The first field that differs, which the filter counters count.
     pub fn matches(&self, flow: &Flow, direction: Direction) -> Result<(), SelectorField> {
         let (local, remote) = flow.addresses(direction);
-        if local.is_ipv4() != (self.version == IpVersion::V4) {
+        if local.is_ipv4() != (self.version == IpVersion::V4) || !same_version(local, remote) {
             return Err(SelectorField::Version);
         }
         if !self.local.matches(local) {
@@ -258,11 +276,7 @@ impl Selector {
         {
             return Err(SelectorField::Protocol);
         }
-        if self.neighbour_discovery
-            && !flow
-                .icmp_type
-                .is_some_and(|kind| (133..=136).contains(&kind))
-        {
+        if self.neighbour_discovery && !flow.is_neighbour_discovery() {
             return Err(SelectorField::NeighbourDiscovery);
         }
         Ok(())
@@ -283,5 +297,118 @@ impl Selector {
             && self
                 .protocol
                 .is_none_or(|protocol| other.protocol == Some(protocol))
+            && (!self.neighbour_discovery || other.neighbour_discovery)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    const LOWEST: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    ];
+    const HIGHEST: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::BROADCAST),
+        IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)),
+    ];
+
+    #[test]
+    fn intervals_reach_to_both_ends() {
+        for (low, high) in LOWEST.into_iter().zip(HIGHEST) {
+            for whole in [
+                AddressSelector::Prefix(high, 0),
+                AddressSelector::Range(low, high),
+                AddressSelector::Any,
+            ] {
+                assert!(whole.matches(low) && whole.matches(high), "{whole}");
+            }
+            for one in [low, high] {
+                let host = AddressSelector::host(one);
+                let range = AddressSelector::Range(one, one);
+                assert!(host.matches(low) == (one == low) && host.matches(high) == (one == high));
+                assert!(host.same_as(&range));
+            }
+            let upside_down = AddressSelector::Range(high, low);
+            assert!(!upside_down.matches(low) && !upside_down.matches(high));
+        }
+        let [low, other] = LOWEST;
+        let [_, high] = HIGHEST;
+        let mixed = AddressSelector::Range(low, high);
+        assert!(!mixed.matches(low) && !mixed.matches(other) && !mixed.matches(high));
+    }
+
+    #[test]
+    fn bits_beyond_the_prefix_do_not_count() {
+        let lan = AddressSelector::Prefix([192, 168, 10, 77].into(), 24);
+        for (last, inside) in [([192, 168, 9, 255], false), ([192, 168, 10, 0], true)] {
+            assert_eq!(lan.matches(last.into()), inside);
+        }
+        for (first, inside) in [([192, 168, 10, 255], true), ([192, 168, 11, 0], false)] {
+            assert_eq!(lan.matches(first.into()), inside);
+        }
+    }
+
+    const fn packet(protocol: u8) -> Flow {
+        Flow {
+            source: LOWEST[1],
+            destination: HIGHEST[1],
+            protocol,
+            ports: None,
+            icmp_type: None,
+        }
+    }
+
+    #[test]
+    fn a_packet_without_ports_fails_every_port() {
+        let isakmp = Selector {
+            local_port: Some(500),
+            protocol: Some(17),
+            ..Selector::any(IpVersion::V6)
+        };
+        let first = Flow {
+            ports: Some((500, 4500)),
+            ..packet(17)
+        };
+        assert_eq!(isakmp.matches(&first, Direction::Out), Ok(()));
+        let received = isakmp.matches(&first, Direction::In);
+        assert_eq!(received, Err(SelectorField::LocalPort));
+        for hidden in [packet(17), packet(50)] {
+            let result = isakmp.matches(&hidden, Direction::Out);
+            assert_eq!(result, Err(SelectorField::LocalPort));
+        }
+    }
+
+    #[test]
+    fn neighbour_discovery_is_icmpv6_of_four_types() {
+        let nd_all = Selector {
+            neighbour_discovery: true,
+            ..Selector::any(IpVersion::V6)
+        };
+        let selected = |protocol, icmp_type| {
+            let flow = Flow {
+                icmp_type,
+                ..packet(protocol)
+            };
+            nd_all.matches(&flow, Direction::In).is_ok()
+        };
+        let types = (0..=u8::MAX).filter(|kind| selected(58, Some(*kind)));
+        assert!(types.eq(133..=136));
+        assert!(!selected(58, None) && !selected(1, Some(135)) && !selected(17, Some(135)));
+        assert!(!nd_all.contains(&Selector::any(IpVersion::V6)));
+        assert!(Selector::any(IpVersion::V6).contains(&nd_all));
+    }
+
+    /// A name decides who negotiates; it stands on no packet.
+    #[test]
+    fn names_exclude_no_packet() {
+        let client = Selector {
+            remote_name: Some(Name::new("client")),
+            local_name: Some(Name::new("office")),
+            ..Selector::any(IpVersion::V6)
+        };
+        assert_eq!(client.matches(&packet(17), Direction::Out), Ok(()));
     }
 }
