@@ -145,6 +145,7 @@ impl Endpoint {
     pub(super) fn end_transaction(&mut self, place: Id) -> Option<Exchange> {
         let exchange = self.transactions.remove(place)?;
         self.places.remove(&exchange.common.talk.number);
+        self.waits.stir(exchange.common.talk.path.peer.ip());
         Some(exchange)
     }
 
