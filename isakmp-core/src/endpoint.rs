@@ -168,7 +168,7 @@ impl Endpoint {
     /// An endpoint without SAs.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        let exchanges = limits.half_open.saturating_add(limits.isakmp_sas);
+        let exchanges = limits.isakmp_sas.saturating_add(limits.half_open.into());
         let strangers = limits.half_open / 2;
         let each = limits.half_open_per_address;
         Self {

@@ -12,9 +12,9 @@ use core::time::Duration;
 use ipsec_core::model::{Name, Role};
 use ipsec_core::{Id, Instant};
 
+use super::Endpoint;
 use super::phase1::Begin;
 use super::tables::Child;
-use super::Endpoint;
 use crate::ask::{Acquire, Env};
 use crate::config::{IsakmpPolicyConfig, Retries, Xauth};
 use crate::reason::{Reason, Subject};
