@@ -3,6 +3,7 @@
 
 use hw_offload::testing::hex;
 use hw_offload::*;
+use ipsec_core::Instant;
 use ipsec_core::model::Name;
 use isakmp_core::config::Phase1Mode;
 use isakmp_core::keys::Iv;
@@ -133,8 +134,8 @@ fn the_initiator() {
     assert_eq!(side.endpoint.sas().count(), 1);
 }
 
-/// Up to message 2.
-fn responder() -> Side {
+/// Up to message 1, with a public value.
+fn ready() -> Side {
     let lans = ("192.168.1.0", "192.168.20.0");
     let mode = Phase1Mode::Aggressive;
     let other = "81".repeat(20);
@@ -148,9 +149,35 @@ fn responder() -> Side {
     side.answer(ticket, Answer::Public(Ok(PublicValue::Public(hex(GY)))));
     // The next of them is asked for, and not given.
     public_job(&mut side);
+    side
+}
+
+/// Up to message 2.
+fn responder() -> Side {
+    let mut side = ready();
     side.receive(&message_1());
     assert_eq!(side.sent(), message_2());
     side
+}
+
+/// Whoever says a name that nobody expects gets no answer, after as much computing as others.
+#[test]
+fn threat_b7_a_wrong_name_costs_as_much() {
+    let right = message_1();
+    let mut wrong = right.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let costs = [right, wrong].map(|message| {
+        let mut side = ready();
+        let before = side.primitives.computed.get();
+        side.receive(&message);
+        let cost = side.primitives.computed.get() - before;
+        while side.endpoint.next_action().is_some() {}
+        (side.endpoint.exchanges(Instant::from_secs(1)).count(), cost)
+    });
+    let [(right, cost), (wrong, wasted)] = costs;
+    assert_eq!((right, wrong), (1, 0));
+    // The difference is the responder's cookie, which is one of many.
+    assert!(wasted.abs_diff(cost) <= 1, "{cost} and {wasted}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One side of the trace: an endpoint that gets the trace's randomness.
 
+use core::cell::Cell;
 use core::net::SocketAddr;
 
 use hw_offload::testing::hex;
@@ -51,7 +52,11 @@ impl Entropy for Told {
 pub(crate) const COOKIE_SECRET: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
 
 /// The real computations, except that the responder's cookie is the trace's.
-pub(crate) struct FixedCookie;
+#[derive(Default)]
+pub(crate) struct FixedCookie {
+    /// How many prf were computed.
+    pub(crate) computed: Cell<usize>,
+}
 
 impl Primitives for FixedCookie {
     fn hash(&self, hash: Hash, parts: &[&[u8]]) -> Digest {
@@ -59,6 +64,7 @@ impl Primitives for FixedCookie {
     }
 
     fn hmac(&self, hash: Hash, key: &[u8], parts: &[&[u8]]) -> Digest {
+        self.computed.set(self.computed.get() + 1);
         if key == hex(COOKIE_SECRET) {
             return Digest::new(&hex(&format!("{CKY_R}{}", "00".repeat(12)))).unwrap();
         }
@@ -89,6 +95,7 @@ impl Primitives for FixedCookie {
 pub(crate) struct Side {
     pub(crate) endpoint: Endpoint,
     pub(crate) told: Told,
+    pub(crate) primitives: FixedCookie,
     pub(crate) config: IsakmpConfig,
     pub(crate) ipsec: IpsecConfig,
     pub(crate) net: Net,
@@ -162,6 +169,7 @@ impl Side {
         };
         let mut side = Self {
             endpoint: Endpoint::new(&Limits::default()),
+            primitives: FixedCookie::default(),
             told: Told(told.iter().map(|text| hex(text)).collect()),
             config: IsakmpConfig {
                 enabled: true,
@@ -184,7 +192,7 @@ impl Side {
         let mut env = Env {
             now: Instant::from_secs(1),
             entropy: &mut self.told,
-            primitives: &FixedCookie,
+            primitives: &self.primitives,
             config: &self.config,
             ipsec: &self.ipsec,
             net: &self.net,
