@@ -34,7 +34,7 @@ pub struct Limits {
     /// First messages of Aggressive mode that are answered in a second.
     pub aggressive_per_second: u16,
     /// ISAKMP SAs.
-    pub isakmp_sas: u16,
+    pub isakmp_sas: u32,
     /// Quick mode exchanges at once per ISAKMP SA.
     pub quick_modes_per_sa: u8,
     /// Requests for SAs that wait for an ISAKMP SA or a free exchange, per peer.

@@ -2,6 +2,8 @@
 
 mod bad_spi;
 mod bucket;
+mod first_aggressive;
+mod first_main;
 mod fragments;
 mod inform;
 mod liveness;
@@ -13,6 +15,7 @@ mod retry;
 mod setup;
 mod tables;
 mod transaction;
+mod waits;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -39,15 +42,9 @@ use policies::Policies;
 use pool::Pool;
 use retry::Retrying;
 use tables::{Child, Children, Phase1s, Quicks, Sas, Transactions};
+use waits::Waits;
 
 pub use retry::{RetryPhases, RetryView};
-
-/// A request that waits for an ISAKMP SA or for its turn.
-#[derive(Clone, Debug)]
-struct Waiting {
-    acquire: Acquire,
-    not_before: Instant,
-}
 
 /// What was not worth a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +115,8 @@ pub struct Endpoint {
     policies: Policies,
     /// First messages of those whom a policy names, of others, and long ones.
     half_open: [HalfOpens<HalfOpen>; 3],
-    openings: HalfOpens<Opening>,
+    /// The same of Aggressive mode.
+    openings: [HalfOpens<Opening>; 2],
     bucket: Bucket,
     pool: Pool,
     /// For the cookies of responders and the places of strangers.
@@ -135,7 +133,7 @@ pub struct Endpoint {
     hearing: BTreeMap<Ticket, IsakmpSaId>,
     /// The exchanges by number.
     places: BTreeMap<u32, Place>,
-    waiting: Vec<Waiting>,
+    waits: Waits,
     retrying: Retrying,
     children: Children,
     actions: VecDeque<Action>,
@@ -148,8 +146,11 @@ pub struct Endpoint {
     counters: IsakmpCounters,
 }
 
-/// First messages with long SA bodies, and openings of Aggressive mode, that are kept at once.
+/// First messages with long SA bodies that are kept at once.
 const LONG_OFFERS: u16 = 32;
+/// First messages of Aggressive mode that are kept at once, of those whom a policy names and of
+/// others.
+const OPENINGS: u16 = 64;
 
 /// Numbers of exchanges begin again below this; tickets leave the rest to others.
 const LAST_EXCHANGE: u32 = 1 << 31;
@@ -167,7 +168,7 @@ impl Endpoint {
     /// An endpoint without SAs.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        let exchanges = limits.half_open.saturating_add(limits.isakmp_sas);
+        let exchanges = limits.isakmp_sas.saturating_add(limits.half_open.into());
         let strangers = limits.half_open / 2;
         let each = limits.half_open_per_address;
         Self {
@@ -178,7 +179,7 @@ impl Endpoint {
                 HalfOpens::new(strangers, each),
                 HalfOpens::new(LONG_OFFERS, each),
             ],
-            openings: HalfOpens::new(LONG_OFFERS * 2, each),
+            openings: [OPENINGS, OPENINGS].map(|many| HalfOpens::new(many, each)),
             bucket: Bucket::new(limits.aggressive_per_second),
             pool: Pool::default(),
             secret: None,
@@ -191,7 +192,7 @@ impl Endpoint {
             reassemblies: VecDeque::new(),
             hearing: BTreeMap::new(),
             places: BTreeMap::new(),
-            waiting: Vec::new(),
+            waits: Waits::default(),
             retrying: Retrying::default(),
             children: Children::default(),
             actions: VecDeque::new(),
@@ -262,20 +263,15 @@ impl Endpoint {
             return;
         }
         let busy = self.quick.is_any_for(&acquire.policy, acquire.peer);
-        let queued = self.waiting.iter().any(|other| {
-            other.acquire.policy == acquire.policy && other.acquire.peer == acquire.peer
-        });
+        let queued = self.waits.holds(&acquire.policy, acquire.peer);
         if busy || queued {
             return;
         }
-        if self.waiting.len() >= usize::from(self.limits.queued_acquires) {
+        if self.waits.len(acquire.peer) >= usize::from(self.limits.queued_acquires) {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        self.waiting.push(Waiting {
-            acquire,
-            not_before: env.now,
-        });
+        self.waits.push(acquire, env.now);
         self.start_waiting(env);
     }
 
@@ -410,14 +406,6 @@ impl Endpoint {
         if !self.actions.is_empty() {
             return Some(now);
         }
-        // One whose turn has come waits for an exchange; one without any hope is taken up now.
-        let waiting = self.waiting.iter().filter_map(|waiting| {
-            let peer = waiting.acquire.peer;
-            if self.usable_sa(peer).is_some() {
-                return Some(waiting.not_before).filter(|at| *at > now);
-            }
-            (!self.is_under_way(peer)).then_some(now)
-        });
         let tables = [
             self.phase1.deadline(),
             self.quick.deadline(),
@@ -425,8 +413,9 @@ impl Endpoint {
             self.sas.deadline(),
             self.retrying.deadline(),
             self.hosts.deadline(),
+            self.waits.deadline(now),
         ];
-        tables.into_iter().flatten().chain(waiting).min()
+        tables.into_iter().flatten().min()
     }
 
     /// The next thing to do.
@@ -462,7 +451,9 @@ impl Endpoint {
             table.drop_if(|_| true);
         }
         self.retrying.clear();
-        self.fail_waiting(|_| true);
+        for peer in self.waits.peers() {
+            self.fail_waiting(peer);
+        }
     }
 
     /// The policy was changed or destroyed: what was made from it goes.
@@ -478,6 +469,7 @@ impl Endpoint {
         }
         self.drop_exchanges(|policy| policy == name);
         self.retrying.forget(name);
+        self.waits.stir_all();
         // Entries name their policies by place, and the places behind this one may change.
         let mut policies = env.config.policies.iter();
         let place = policies
@@ -497,11 +489,12 @@ impl Endpoint {
         for id in ids {
             if let Some(exchange) = self.end_phase1(id) {
                 let peer = exchange.common.talk.path.peer.ip();
-                self.fail_waiting(|acquire| acquire.peer == peer);
+                self.fail_waiting(peer);
             }
         }
-        self.openings
-            .drop_if(|opening| of(&opening.common.policy.name));
+        for table in &mut self.openings {
+            table.drop_if(|opening| of(&opening.common.policy.name));
+        }
         let quick = self.quick.iter();
         let ids: Vec<Id> = quick
             .filter(|(_, quick)| of(&quick.common.isakmp_policy.name))
@@ -541,7 +534,8 @@ impl Endpoint {
             peer: entry.path.peer.ip(),
             state: "SASENT",
         });
-        let openings = self.openings.iter(now).map(|entry| ExchangeView {
+        let openings = self.openings.iter().flat_map(move |table| table.iter(now));
+        let openings = openings.map(|entry| ExchangeView {
             number: entry.common.talk.number,
             kind: ExchangeType::Aggressive,
             phase: Phase::One,
@@ -578,10 +572,7 @@ impl Endpoint {
     /// Requests that wait for a peer.
     #[must_use]
     pub fn queued(&self, peer: IpAddr) -> usize {
-        self.waiting
-            .iter()
-            .filter(|waiting| waiting.acquire.peer == peer)
-            .count()
+        self.waits.len(peer)
     }
 
     /// What was counted.
@@ -668,11 +659,10 @@ impl Endpoint {
         self.phase1.with(peer).next().is_some() || self.retrying.is_waiting(peer)
     }
 
-    fn fail_waiting(&mut self, of: impl Fn(&Acquire) -> bool) {
-        let failed = self.waiting.extract_if(.., |waiting| of(&waiting.acquire));
-        for waiting in failed {
-            self.actions
-                .push_back(Action::Failed(waiting.acquire.policy));
+    /// Every request for a peer has failed.
+    fn fail_waiting(&mut self, peer: IpAddr) {
+        for acquire in self.waits.take_all(peer) {
+            self.actions.push_back(Action::Failed(acquire.policy));
         }
     }
 
@@ -690,6 +680,7 @@ impl Endpoint {
             self.end_transaction(place);
         }
         if let Some(sa) = self.sas.remove(id.0) {
+            self.waits.stir(sa.path.peer.ip());
             let number = u16::try_from(sa.number).unwrap_or(u16::MAX);
             let report = Report::SaGone {
                 sa: number,

@@ -32,9 +32,9 @@ pub(crate) struct Timed<T> {
 }
 
 impl<T: Due> Timed<T> {
-    pub(crate) const fn new(limit: u16) -> Self {
+    pub(crate) const fn new(limit: u32) -> Self {
         Self {
-            slab: Slab::new(limit as u32),
+            slab: Slab::new(limit),
             agenda: BTreeSet::new(),
             lent: Vec::new(),
         }

@@ -4,6 +4,7 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+pub mod allocations;
 pub mod ends;
 pub mod fuzzing;
 pub mod screens;

@@ -1,66 +1,15 @@
 //! The packet path allocates nothing once it is warm.
-#![allow(
-    unsafe_code,
-    reason = "an allocator that counts cannot be written without"
-)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 
 use hw_offload::{Cipher, Mac, PacketBuf};
 use ipsec_core::{DropReason, Verdict};
 use lab::Buf;
+use sekisho_tests::allocations::{Counting, allocations};
 use sekisho_tests::ends::{End, buffer, fill, inner_packet};
-
-struct Counting;
-
-std::thread_local! {
-    /// Allocations of this thread; those of the test harness beside it do not count.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that is about to end has no counter any more, and nobody asks for it.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged; counting touches a
-// constant-initialised cell without destructor, which itself never allocates.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is the one that the system's allocator wants.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.realloc(old, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(old, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// What the work allocates.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
-}
 
 /// One packet through the tunnel, then again, which is a replay; before both, where there is an ICV
 /// to spoil, a forgery.

@@ -49,6 +49,8 @@ impl Endpoint {
         let Some(sa) = self.sas.get(id.0) else { return };
         let (from, number, owner) = (sa.path, sa.number, sa.peer_key());
         self.sas.moved(id.0, path);
+        self.waits.stir(from.peer.ip());
+        self.waits.stir(path.peer.ip());
         let quick: Vec<Id> = self.quick.under(id).map(|(place, _)| place).collect();
         for place in quick {
             if let Some(quick) = self.quick.get_mut(place) {

@@ -8,25 +8,19 @@ use ipsec_core::model::{Lifetime, Name, Role};
 use ipsec_core::{Id, Instant, KEEPALIVE_AFTER};
 
 use super::Endpoint;
-use super::policies::at;
-use crate::admission;
 use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::{IsakmpPolicyConfig, Phase1Mode};
 use crate::conversation::Conversation;
 use crate::dpd::Dpd;
 use crate::heartbeat::Heartbeat;
-use crate::negotiate::phase1::{AuthBase, Phase1};
+use crate::negotiate::phase1::Phase1;
 use crate::phase1::{
-    AggrInit, AggrResp, Body, Common, Exchange, Extensions, First, HalfOpen, Incoming, KeyHalf,
-    MainInit, MainResp, Opening, State, Step, Trouble, Up, expects, nonce, on_the_wire, types,
+    AggrInit, Common, Exchange, Extensions, Incoming, MainInit, Opening, State, Step, Up, find_in,
 };
-use crate::reason::{Mismatch, Reason, Subject, Whose};
+use crate::reason::{Reason, Subject, Whose};
 use crate::rekey::Extension;
 use crate::sa::{IsakmpSa, IsakmpSaId, PeerKey, Watch};
-use crate::wire::{
-    Cookie, ExchangeType, Flags, HEADER, Header, Identification, MessageId, NotifyType, Payload,
-    PayloadType, Payloads, SaBody, Writer,
-};
+use crate::wire::{Cookie, ExchangeType, HEADER, NotifyType};
 
 /// Replaced SAs of one peer that are kept until they expire.
 const REPLACED_SAS: usize = 2;
@@ -37,8 +31,6 @@ pub(super) const RESPONDER_WAITS: Duration = Duration::from_secs(2);
 pub(super) const SETTLING: Duration = Duration::from_millis(100);
 /// How many times more exchanges an address may have unfinished than unproven.
 const UNFINISHED: usize = 8;
-/// The longest first message of Aggressive mode: it has to be kept.
-const LONGEST_FIRST: usize = 4096;
 
 /// What begins a phase 1 exchange.
 pub(super) struct Begin<'a> {
@@ -104,7 +96,7 @@ impl Endpoint {
     }
 
     /// An exchange takes its place, which there is.
-    fn begin(&mut self, exchange: Exchange) -> bool {
+    pub(super) fn begin(&mut self, exchange: Exchange) -> bool {
         let number = exchange.common.talk.number;
         match self.phase1.insert(exchange) {
             Some(id) => {
@@ -119,6 +111,8 @@ impl Endpoint {
     pub(super) fn end_phase1(&mut self, id: Id) -> Option<Exchange> {
         let exchange = self.phase1.remove(id)?;
         self.places.remove(&exchange.common.talk.number);
+        self.waits.stir(exchange.common.talk.path.peer.ip());
+        self.waits.stir(exchange.common.address);
         Some(exchange)
     }
 
@@ -129,7 +123,7 @@ impl Endpoint {
     }
 
     /// Something was refused before there was an exchange.
-    fn refused(&mut self, peer: IpAddr, reason: Reason) {
+    pub(super) fn refused(&mut self, peer: IpAddr, reason: Reason) {
         self.push(Action::Report(Report::Failed {
             exchange: 0,
             peer,
@@ -140,11 +134,11 @@ impl Endpoint {
     /// Requests that neither an SA nor an exchange can serve have failed.
     pub(super) fn fail_hopeless(&mut self, peer: IpAddr) {
         if self.usable_sa(peer).is_none() && !self.is_under_way(peer) {
-            self.fail_waiting(|acquire| acquire.peer == peer);
+            self.fail_waiting(peer);
         }
     }
 
-    fn is_first_contact(&self, peer: IpAddr) -> bool {
+    pub(super) fn is_first_contact(&self, peer: IpAddr) -> bool {
         self.usable_sa(peer).is_none() && !self.children.is_any_with(peer)
     }
 
@@ -221,424 +215,6 @@ impl Endpoint {
         }
     }
 
-    /// Message 1 of Main mode.
-    fn first_main(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
-        let path = incoming.path;
-        let peer = path.peer.ip();
-        if !self.policies.has_any_for(peer) {
-            self.counters.strangers += 1;
-            return;
-        }
-        let Some(hash) = self.hash_of(env, peer) else {
-            return;
-        };
-        let initiator = incoming.header.initiator;
-        let known = self.half_open.iter_mut().find_map(|table| {
-            let same = |entry: &HalfOpen| entry.cookies.0 == initiator && entry.path == path;
-            table.find(hash, env.now, same)?.as_mut()
-        });
-        if let Some(entry) = known {
-            if entry.digest != incoming.digest {
-                self.counters.unknown += 1;
-                return;
-            }
-            self.counters.duplicates += 1;
-            entry.repeats = entry.repeats.saturating_add(1);
-            return second_main(entry, &mut self.actions);
-        }
-        let admitted = match self.admit_first(env, &incoming) {
-            Ok(admitted) => admitted,
-            Err((reason, notifies)) => return self.refuse_first(env, &incoming, reason, notifies),
-        };
-        let number = self.next_exchange();
-        let Some(responder) = self.cookie(env, path, initiator, number) else {
-            return;
-        };
-        let entry = HalfOpen {
-            cookies: (initiator, responder),
-            path,
-            policy: admitted.policy,
-            agreed: admitted.agreed,
-            extensions: admitted.extensions,
-            number,
-            began: env.now,
-            digest: incoming.digest,
-            repeats: 0,
-            suspected: false,
-            body: Body::new(&admitted.sa_body),
-        };
-        self.started(number, Phase::One, Role::Responder, peer);
-        self.push(Action::Report(Report::Message {
-            exchange: number,
-            sent: false,
-            kind: ExchangeType::Main,
-            message: 1,
-            payloads: admitted.types,
-            length: HEADER + incoming.body.len(),
-            again: 0,
-        }));
-        second_main(&entry, &mut self.actions);
-        // Whom a policy names is not displaced by those whom none does.
-        let [named, unnamed, long] = &mut self.half_open;
-        let table = match (entry.body.is_long(), self.policies.names(peer)) {
-            (true, _) => long,
-            (false, true) => named,
-            (false, false) => unnamed,
-        };
-        if table.insert(hash, env.now, entry) {
-            self.counters.evicted += 1;
-        }
-    }
-
-    /// A refused first message: told and answered seldom enough to be of no use to an attacker.
-    fn refuse_first(
-        &mut self,
-        env: &mut Env<'_>,
-        incoming: &Incoming<'_>,
-        reason: Reason,
-        notifies: bool,
-    ) {
-        let path = incoming.path;
-        if !self.is_seldom(env.now, path.peer.ip()) {
-            return;
-        }
-        self.refused(path.peer.ip(), reason);
-        if notifies && reason.subject == Subject::NoProposal {
-            let kind = NotifyType::NO_PROPOSAL_CHOSEN;
-            self.complain(env, path, incoming.header.initiator, kind);
-        }
-    }
-
-    /// Chooses policy and transform for a first message of Main mode.
-    fn admit_first(
-        &self,
-        env: &Env<'_>,
-        incoming: &Incoming<'_>,
-    ) -> Result<Admitted, (Reason, bool)> {
-        let kind = ExchangeType::Main;
-        let refuse = |subject| (Reason::new(kind, 1, subject, Whose::Ours), false);
-        let payloads = admitted(kind, incoming).map_err(refuse)?;
-        let (offer, body) = offer(&payloads).map_err(refuse)?;
-        let peer = incoming.path.peer.ip();
-        let mut nearest: Option<(Reason, bool)> = None;
-        for (place, policy) in self
-            .policies
-            .for_initiator(env.config, peer, Phase1Mode::Main)
-        {
-            match Phase1::of(policy, Role::Responder).choose(&offer) {
-                Ok((agreed, _)) => {
-                    return Ok(Admitted {
-                        policy: place,
-                        agreed,
-                        sa_body: body.to_vec(),
-                        extensions: Extensions::admit(policy, &payloads),
-                        types: payloads.all().iter().map(|raw| raw.kind).collect(),
-                    });
-                }
-                Err(mismatch) => {
-                    let reason = refuse(Subject::NoProposal).0.with(mismatch);
-                    nearest.get_or_insert((reason, policy.notifies()));
-                }
-            }
-        }
-        Err(nearest.unwrap_or(refuse(Subject::Mode)))
-    }
-
-    /// Message 3 of Main mode, whose cookie proves the initiator's address.
-    fn third_main(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
-        let path = incoming.path;
-        let peer = path.peer.ip();
-        let cookies = (incoming.header.initiator, incoming.header.responder);
-        let (Some(hash), false) = (self.hash_of(env, peer), self.phase1.is_full()) else {
-            self.counters.unknown += 1;
-            return;
-        };
-        let first_contact = self.is_first_contact(peer);
-        let found = self.half_open.iter_mut().find_map(|table| {
-            let same = |entry: &HalfOpen| entry.cookies == cookies && entry.path == path;
-            table.find(hash, env.now, same)
-        });
-        let Some(slot) = found else {
-            self.counters.unknown += 1;
-            return;
-        };
-        let Some(entry) = slot.as_mut() else { return };
-        let Some(policy) = at(env.config, entry.policy).cloned() else {
-            *slot = None;
-            return;
-        };
-        let mut common = Common {
-            talk: Conversation::new(entry.number, ExchangeType::Main, path),
-            kind: ExchangeType::Main,
-            role: Role::Responder,
-            address: peer,
-            policy,
-            agreed: entry.agreed,
-            cookies,
-            sa_body: entry.body.as_bytes().to_vec(),
-            first_contact,
-            began: entry.began,
-            extensions: entry.extensions,
-            suspicion: None,
-            told: None,
-        };
-        common.talk.fragments = entry.extensions.features.fragments;
-        let third = match MainResp::admit(&mut common, env, incoming) {
-            Ok(third) => third,
-            Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
-                let (number, told) = (entry.number, entry.suspected);
-                entry.suspected = true;
-                if !told {
-                    self.push(Action::Report(Report::Suspicious {
-                        exchange: number,
-                        peer,
-                        reason,
-                    }));
-                }
-                return;
-            }
-        };
-        *slot = None;
-        self.keep_few_unfinished(peer);
-        let mut out = self.out(common.talk.number);
-        let state = State::MainResp(MainResp::start(&mut common, &mut out, third));
-        self.begin(Exchange::new(common, state, None));
-    }
-
-    /// Message 1 of Aggressive mode. For an identity that no policy expects as much is computed
-    /// as for one that is expected, and nothing is said.
-    fn first_aggressive(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
-        let path = incoming.path;
-        let peer = path.peer.ip();
-        let length = HEADER + incoming.body.len();
-        let mode = Phase1Mode::Aggressive;
-        let mut candidates = self.policies.for_initiator(env.config, peer, mode);
-        if candidates.next().is_none() {
-            drop(candidates);
-            if self.policies.names(peer) {
-                let kind = ExchangeType::Aggressive;
-                let reason = Reason::new(kind, 1, Subject::Mode, Whose::Ours);
-                self.refuse_first(env, &incoming, reason, false);
-            } else {
-                self.counters.strangers += 1;
-            }
-            return;
-        }
-        drop(candidates);
-        let Some(hash) = self.hash_of(env, peer) else {
-            return;
-        };
-        let initiator = incoming.header.initiator;
-        let same = |entry: &Opening| entry.cookies().0 == initiator && entry.path() == path;
-        if let Some(entry) = self.openings.find(hash, env.now, same) {
-            let Some(entry) = entry.as_mut() else { return };
-            if entry.common.talk.is_duplicate(&incoming.digest) {
-                self.counters.duplicates += 1;
-                let number = entry.common.talk.number;
-                let mut out = super::out(&mut self.actions, &mut self.tickets, number);
-                entry.common.talk.answer_again(&mut out);
-            } else {
-                self.counters.unknown += 1;
-            }
-            return;
-        }
-        if length > LONGEST_FIRST || !self.bucket.take(env.now) {
-            self.counters.unknown += 1;
-            return;
-        }
-        let kind = ExchangeType::Aggressive;
-        match self.admit_aggressive(env, &incoming) {
-            Ok((admitted, first)) => self.open_aggressive(env, incoming, hash, admitted, first),
-            Err((subject, mismatch, notifies)) => {
-                let reason = Reason::new(kind, 1, subject, Whose::Ours).with(mismatch);
-                self.refuse_first(env, &incoming, reason, notifies);
-            }
-        }
-    }
-
-    /// Chooses policy and transform for a first message of Aggressive mode.
-    fn admit_aggressive(
-        &self,
-        env: &Env<'_>,
-        incoming: &Incoming<'_>,
-    ) -> Result<(Admitted, First), (Subject, Option<Mismatch>, bool)> {
-        let refuse = |subject| (subject, None, false);
-        let payloads = admitted(ExchangeType::Aggressive, incoming).map_err(refuse)?;
-        let (offer, body) = offer(&payloads).map_err(refuse)?;
-        let id = payloads
-            .first(PayloadType::ID)
-            .and_then(|raw| Identification::parse(raw.body).ok())
-            .ok_or(refuse(Subject::Malformed))?;
-        let path = incoming.path;
-        let mode = Phase1Mode::Aggressive;
-        let policies = self
-            .policies
-            .for_initiator(env.config, path.peer.ip(), mode);
-        let mut nearest: Option<(Subject, Option<Mismatch>, bool)> = None;
-        for (place, policy) in policies {
-            // Every policy is tried, so that the time does not tell which identities there are.
-            let fits = expects(policy, path, &id);
-            let chosen = Phase1::of(policy, Role::Responder).choose(&offer);
-            match (fits, chosen) {
-                (true, Ok((agreed, answer))) => {
-                    let peer = KeyHalf::read(env, agreed.group, &payloads).map_err(refuse)?;
-                    let admitted = Admitted {
-                        policy: place,
-                        agreed,
-                        sa_body: body.to_vec(),
-                        extensions: Extensions::admit(policy, &payloads),
-                        types: payloads.all().iter().map(|raw| raw.kind).collect(),
-                    };
-                    return Ok((admitted, First { peer, id, answer }));
-                }
-                (true, Err(mismatch)) => {
-                    nearest.get_or_insert((Subject::NoProposal, mismatch, policy.notifies()));
-                }
-                (false, _) => {}
-            }
-        }
-        if nearest.is_none() {
-            self.pretend(env, &payloads);
-        }
-        Err(nearest.unwrap_or(refuse(Subject::Identity)))
-    }
-
-    /// What an answer would have computed.
-    fn pretend(&self, env: &Env<'_>, payloads: &Payloads<'_>) {
-        let nonce = payloads
-            .first(PayloadType::NONCE)
-            .map_or(&[][..], |raw| raw.body);
-        let hash = hw_offload::Hash::Sha1;
-        let key = self
-            .secret
-            .as_ref()
-            .map_or(&[][..], |secret| secret.expose());
-        let root = crate::keys::Root::pre_shared(env.primitives, hash, key, (nonce, nonce));
-        let public = payloads
-            .first(PayloadType::KE)
-            .map_or(&[][..], |raw| raw.body);
-        let cookies = (Cookie::ZERO, Cookie::ZERO);
-        let proof = root.proof(env.primitives, (public, public), cookies, nonce, nonce);
-        // The value is not used: the time it took is.
-        core::hint::black_box(proof);
-    }
-
-    /// Answers message 1 of Aggressive mode.
-    fn open_aggressive(
-        &mut self,
-        env: &mut Env<'_>,
-        incoming: Incoming<'_>,
-        hash: u64,
-        admitted: Admitted,
-        first: First,
-    ) {
-        let path = incoming.path;
-        let peer = path.peer.ip();
-        let Some(policy) = at(env.config, admitted.policy).cloned() else {
-            return;
-        };
-        let agreed = admitted.agreed;
-        let pair = self.pool.lend(agreed.group, policy.exponent_bits());
-        let (Some(pair), Some(nonce)) = (pair, nonce(env.entropy)) else {
-            // Too early after a start: the initiator will ask again.
-            self.counters.unknown += 1;
-            return self.refill_pool(env);
-        };
-        let number = self.next_exchange();
-        let initiator = incoming.header.initiator;
-        let Some(responder) = self.cookie(env, path, initiator, number) else {
-            return;
-        };
-        let own = KeyHalf {
-            public: on_the_wire(env, &pair.public),
-            nonce,
-        };
-        if own.reflects(&first.peer) {
-            self.counters.malformed += 1;
-            return;
-        }
-        let kind = ExchangeType::Aggressive;
-        let mut common = Common {
-            talk: Conversation::new(number, kind, path),
-            kind,
-            role: Role::Responder,
-            address: peer,
-            policy,
-            agreed,
-            cookies: (initiator, responder),
-            sa_body: admitted.sa_body,
-            first_contact: self.is_first_contact(peer),
-            began: env.now,
-            extensions: admitted.extensions,
-            suspicion: None,
-            told: None,
-        };
-        common.talk.fragments = common.extensions.features.fragments;
-        self.started(number, Phase::One, Role::Responder, peer);
-        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
-        let length = HEADER + incoming.body.len();
-        let talk = &mut common.talk;
-        talk.accepted(&mut out, incoming.digest, 1, admitted.types, length);
-        if agreed.method.base == AuthBase::PreShared {
-            match Opening::start(common, env, &mut out, first, pair.exponent, own) {
-                Ok(opening) => {
-                    if self.openings.insert(hash, env.now, opening) {
-                        self.counters.evicted += 1;
-                    }
-                }
-                Err(subject) => self.refused(peer, Reason::new(kind, 2, subject, Whose::Ours)),
-            }
-            return;
-        }
-        if self.phase1.is_full() {
-            return self.refused(peer, Reason::new(kind, 2, Subject::Full, Whose::Ours));
-        }
-        let state = AggrResp::prepare(&common, &mut out, first, pair.exponent.duplicate(), own);
-        self.keep_few_unfinished(peer);
-        self.begin(Exchange::new(common, State::AggrResp(state), None));
-        self.pool.spend(&pair.exponent);
-        self.refill_pool(env);
-    }
-
-    /// Message 3 of Aggressive mode, whose cookie proves the initiator's address.
-    fn third_aggressive(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
-        let peer = incoming.path.peer.ip();
-        let cookies = (incoming.header.initiator, incoming.header.responder);
-        let (Some(hash), false) = (self.hash_of(env, peer), self.phase1.is_full()) else {
-            self.counters.unknown += 1;
-            return;
-        };
-        let same = |entry: &Opening| entry.cookies() == cookies;
-        let found = self.openings.find(hash, env.now, same);
-        let Some(slot) = found else {
-            self.counters.unknown += 1;
-            return;
-        };
-        let Some(entry) = slot.as_mut() else { return };
-        let number = entry.common.talk.number;
-        let third = match entry.admit(env, incoming) {
-            Ok(third) => third,
-            Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
-                let told = entry.common.suspicion.replace(reason).is_some();
-                if !told {
-                    self.push(Action::Report(Report::Suspicious {
-                        exchange: number,
-                        peer,
-                        reason,
-                    }));
-                }
-                return;
-            }
-        };
-        let Some(opening) = slot.take() else { return };
-        self.pool.spend(opening.exponent());
-        self.keep_few_unfinished(peer);
-        let mut out = self.out(number);
-        let (common, state) = opening.promote(&mut out, third);
-        self.begin(Exchange::new(common, State::AggrResp(state), None));
-        self.refill_pool(env);
-    }
-
     /// A message under an SA that is not there yet, from somebody who knows both cookies. One is
     /// held until the SA is up. Where message 3 of Aggressive mode was lost, message 2 once more
     /// makes the initiator repeat it. False if there is no such exchange.
@@ -649,7 +225,7 @@ impl Endpoint {
             return false;
         };
         let same = |entry: &Opening| entry.cookies() == cookies;
-        let found = self.openings.find(hash, env.now, same);
+        let found = find_in(&mut self.openings, hash, env.now, same);
         if let Some(entry) = found.and_then(Option::as_mut) {
             let number = entry.common.talk.number;
             let mut out = super::out(&mut self.actions, &mut self.tickets, number);
@@ -681,7 +257,7 @@ impl Endpoint {
     /// Of the exchanges that an address began and has not finished, the oldest goes when there
     /// are too many. Several peers behind one NAT share an address, so that they may be more than
     /// those that have proved nothing.
-    fn keep_few_unfinished(&mut self, peer: IpAddr) {
+    pub(super) fn keep_few_unfinished(&mut self, peer: IpAddr) {
         let begun = self.phase1.with(peer);
         let begun = begun.filter(|(_, exchange)| exchange.role() == Role::Responder);
         let mut begun: Vec<(u32, Id)> = begun
@@ -693,43 +269,6 @@ impl Endpoint {
             self.end_phase1(*oldest);
             self.counters.evicted += 1;
         }
-    }
-
-    /// The keyed hash of an address, which places it in the tables of strangers.
-    fn hash_of(&mut self, env: &mut Env<'_>, peer: IpAddr) -> Option<u64> {
-        let digest = self.keyed(env, &[&octets(peer)])?;
-        let head = digest.as_bytes().first_chunk::<8>()?;
-        Some(u64::from_be_bytes(*head))
-    }
-
-    /// A responder's cookie: nobody who does not receive it can know it.
-    fn cookie(
-        &mut self,
-        env: &mut Env<'_>,
-        path: Path,
-        initiator: Cookie,
-        number: u32,
-    ) -> Option<Cookie> {
-        let ports = [path.local.port(), path.peer.port()].map(u16::to_be_bytes);
-        let (local, peer) = (octets(path.local.ip()), octets(path.peer.ip()));
-        let number = number.to_be_bytes();
-        let parts: [&[u8]; 5] = [&local, &peer, ports.as_flattened(), &initiator.0, &number];
-        let digest = self.keyed(env, &parts)?;
-        let cookie = Cookie(*digest.as_bytes().first_chunk::<8>()?);
-        (cookie != Cookie::ZERO && cookie != initiator).then_some(cookie)
-    }
-
-    fn keyed(&mut self, env: &mut Env<'_>, parts: &[&[u8]]) -> Option<hw_offload::Digest> {
-        if self.secret.is_none() {
-            let mut bytes = alloc::vec![0; 20];
-            env.entropy.fill(&mut bytes).ok()?;
-            self.secret = Some(hw_offload::Secret::new(bytes));
-        }
-        let secret = self.secret.as_ref()?;
-        Some(
-            env.primitives
-                .hmac(hw_offload::Hash::Sha1, secret.expose(), parts),
-        )
     }
 
     /// What an event in a phase 1 exchange leads to.
@@ -836,22 +375,16 @@ impl Endpoint {
             self.cannot_start(peer, common.kind, Subject::Full);
             return;
         };
+        self.waits.stir(peer);
         self.start_xauth(env, IsakmpSaId(id));
         self.phase1_succeeded(peer);
         if role == Role::Responder {
             // The initiator most likely has something to negotiate, perhaps the same.
-            self.hold_waiting(peer, env.now + RESPONDER_WAITS);
+            self.waits.defer(peer, env.now + RESPONDER_WAITS);
         } else if last_was_ours {
-            self.hold_waiting(peer, env.now + SETTLING);
+            self.waits.defer(peer, env.now + SETTLING);
         }
         self.start_waiting(env);
-    }
-
-    /// What waits for an SA with a peer waits until then at least.
-    pub(super) fn hold_waiting(&mut self, peer: IpAddr, until: Instant) {
-        for waiting in self.waiting.iter_mut().filter(|w| w.acquire.peer == peer) {
-            waiting.not_before = waiting.not_before.max(until);
-        }
     }
 
     /// A peer says that it knows nothing from before: what it had until `before` goes, but not
@@ -927,69 +460,4 @@ fn source(env: &Env<'_>, policy: &IsakmpPolicyConfig, peer: IpAddr) -> Option<Ip
     addresses
         .map(|(address, _)| *address)
         .find(|address| address.is_ipv4() == peer.is_ipv4())
-}
-
-fn octets(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
-}
-
-/// What came of a first message.
-struct Admitted {
-    policy: u16,
-    agreed: Phase1,
-    sa_body: Vec<u8>,
-    extensions: Extensions,
-    types: Vec<PayloadType>,
-}
-
-/// The payloads of a first message.
-fn admitted<'a>(kind: ExchangeType, incoming: &Incoming<'a>) -> Result<Payloads<'a>, Subject> {
-    let payloads =
-        Payloads::parse(incoming.header.next, incoming.body).map_err(|_| Subject::Malformed)?;
-    let encrypted = incoming.header.flags.encrypted();
-    if admission::admits(kind, 1, encrypted, &payloads) {
-        Ok(payloads)
-    } else {
-        Err(Subject::Payloads)
-    }
-}
-
-/// The offer of a first message, and its bytes.
-fn offer<'a>(payloads: &Payloads<'a>) -> Result<(SaBody<'a>, &'a [u8]), Subject> {
-    let sa = payloads.first(PayloadType::SA).ok_or(Subject::Payloads)?;
-    match Payload::parse(sa) {
-        Ok(Payload::Sa(offer)) => Ok((offer, sa.body)),
-        _ => Err(Subject::Malformed),
-    }
-}
-
-/// Message 2 of Main mode.
-fn second_main(entry: &HalfOpen, actions: &mut alloc::collections::VecDeque<Action>) {
-    let Some(answer) = entry.answer() else { return };
-    let mut writer = Writer::new();
-    writer.push(PayloadType::SA, &answer);
-    entry.extensions.push_answer(&mut writer);
-    let header = Header {
-        initiator: entry.cookies.0,
-        responder: entry.cookies.1,
-        next: PayloadType::NONE,
-        exchange: ExchangeType::Main,
-        flags: Flags(0),
-        message_id: MessageId(0),
-    };
-    let bytes = writer.message(header);
-    actions.push_back(Action::Report(Report::Message {
-        exchange: entry.number,
-        sent: true,
-        kind: ExchangeType::Main,
-        message: 2,
-        payloads: types(&writer),
-        length: bytes.len(),
-        again: entry.repeats,
-    }));
-    let path = entry.path;
-    actions.push_back(Action::Send { path, bytes });
 }

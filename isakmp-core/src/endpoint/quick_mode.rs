@@ -1,6 +1,7 @@
 //! Quick mode: which exchange a message belongs to, and what a finished one leads to.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use ipsec_core::model::{
     AddressSelector, PeerAddress, PolicyConfig, Protocol, Role, Selector, Spi,
@@ -8,7 +9,7 @@ use ipsec_core::model::{
 use ipsec_core::{Id, Instant, RemoveWhy, RemovedBundle};
 
 use super::phase1::Begin;
-use super::{Child, Endpoint, Place, Waiting};
+use super::{Child, Endpoint, Place};
 use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
 use crate::phase1::Incoming;
 use crate::phase2::{Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer};
@@ -20,38 +21,31 @@ impl Endpoint {
     /// Begins quick modes for requests whose turn has come, and phase 1 for those that have
     /// neither an SA nor an exchange that could become one.
     pub(super) fn start_waiting(&mut self, env: &mut Env<'_>) {
-        // Begun or failed, no request for that peer is without an exchange afterwards.
-        while let Some(lost) = self.waiting.iter().find(|waiting| {
-            let peer = waiting.acquire.peer;
-            self.usable_sa(peer).is_none() && !self.is_under_way(peer)
-        }) {
-            let Acquire {
-                policy,
-                peer,
-                local,
-            } = lost.acquire.clone();
-            let policy = env.ipsec.policy(policy.as_str());
-            let named = policy.and_then(|policy| policy.isakmp_policy.as_ref());
+        while let Some(peer) = self.waits.next_stirred(env.now) {
+            self.start_waiting_for(env, peer);
+        }
+    }
+
+    fn start_waiting_for(&mut self, env: &mut Env<'_>, peer: IpAddr) {
+        if self.usable_sa(peer).is_none() && !self.is_under_way(peer) {
+            // Begun or failed, no request for that peer is without an exchange afterwards.
+            let Some(first) = self.waits.first(peer) else {
+                return;
+            };
+            let policy = env.ipsec.policy(first.policy.as_str());
             let begin = Begin {
-                local,
+                local: first.local,
                 peer,
-                policy: named,
+                policy: policy.and_then(|policy| policy.isakmp_policy.as_ref()),
                 replaces: None,
             };
             self.start_phase1(env, &begin);
+            return;
         }
-        loop {
-            let next = self.waiting.iter().position(|waiting| {
-                waiting.not_before <= env.now
-                    && self
-                        .usable_sa(waiting.acquire.peer)
-                        .is_some_and(|sa| self.has_room(sa))
-            });
-            let Some(place) = next else { return };
-            let acquire = self.waiting.remove(place).acquire;
-            if let Some(sa) = self.usable_sa(acquire.peer) {
-                self.start_quick(env, sa, &acquire);
-            }
+        while let Some(sa) = self.usable_sa(peer).filter(|sa| self.has_room(*sa))
+            && let Some(acquire) = self.waits.take(peer, env.now)
+        {
+            self.start_quick(env, sa, &acquire);
         }
     }
 
@@ -112,6 +106,7 @@ impl Endpoint {
     fn end_quick(&mut self, id: Id) -> Option<Exchange> {
         let quick = self.quick.remove(id)?;
         self.places.remove(&quick.common.talk.number);
+        self.waits.stir(quick.common.talk.path.peer.ip());
         Some(quick)
     }
 
@@ -319,9 +314,7 @@ impl Endpoint {
                     phase: Phase::Two,
                 }));
                 let peer = common.talk.path.peer.ip();
-                self.waiting.retain(|waiting| {
-                    waiting.acquire.policy != common.policy || waiting.acquire.peer != peer
-                });
+                self.waits.forget(&common.policy, peer);
                 let keep = env.now + super::phase1::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
@@ -451,10 +444,7 @@ impl Endpoint {
             peer: path.peer.ip(),
             local: path.local.ip(),
         };
-        self.waiting.push(Waiting {
-            acquire,
-            not_before,
-        });
+        self.waits.push(acquire, not_before);
     }
 
     /// An unfinished quick mode goes, and its bundle with it.

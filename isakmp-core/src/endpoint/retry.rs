@@ -5,17 +5,16 @@
 //! Between two attempts passes MSGTIMEOUT. Only peers with a fixed address are tried again, and
 //! nothing that involves XAUTH: a password that was refused is refused again.
 
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 use core::time::Duration;
 
 use ipsec_core::model::{Name, Role};
 use ipsec_core::{Id, Instant};
 
+use super::Endpoint;
 use super::phase1::Begin;
 use super::tables::Child;
-use super::{Endpoint, Waiting};
 use crate::ask::{Acquire, Env};
 use crate::config::{IsakmpPolicyConfig, Retries, Xauth};
 use crate::reason::{Reason, Subject};
@@ -76,27 +75,32 @@ struct Attempts {
 
 /// The attempts by peer.
 #[derive(Debug, Default)]
-pub(super) struct Retrying(BTreeMap<IpAddr, Attempts>);
+pub(super) struct Retrying {
+    of: BTreeMap<IpAddr, Attempts>,
+    /// What `at` was set to; what it no longer is stays here until then.
+    agenda: BTreeSet<(Instant, IpAddr)>,
+}
 
 impl Retrying {
-    /// When the next attempt is due. Peers that fail are few, and fixed.
+    /// When the next attempt may be due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.0.values().filter_map(|attempts| attempts.at).min()
+        self.agenda.first().map(|(at, _)| *at)
     }
 
     /// Whether phase 1 with the peer will be tried again.
     pub(super) fn is_waiting(&self, peer: IpAddr) -> bool {
-        self.0
+        self.of
             .get(&peer)
             .is_some_and(|attempts| attempts.at.is_some())
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.of.clear();
+        self.agenda.clear();
     }
 
     pub(super) fn forget(&mut self, policy: &Name) {
-        self.0.retain(|_, attempts| attempts.policy != *policy);
+        self.of.retain(|_, attempts| attempts.policy != *policy);
     }
 
     /// Another attempt, if the policy has any left.
@@ -110,17 +114,17 @@ impl Retrying {
         if policy.xauth() != Xauth::None {
             return None;
         }
-        let done = self.0.get(&peer).map_or(0, |attempts| attempts.done);
-        let since = self.0.get(&peer).map_or(now, |attempts| attempts.since);
+        let done = self.of.get(&peer).map_or(0, |attempts| attempts.done);
+        let since = self.of.get(&peer).map_or(now, |attempts| attempts.since);
         let may = match policy.retries() {
             Retries::Times(times) => done < u32::from(times),
             Retries::Continuous => now < since + CONTINUOUS,
         };
         if !may {
-            self.0.remove(&peer);
+            self.of.remove(&peer);
             return None;
         }
-        let attempts = self.0.entry(peer).or_insert_with(|| Attempts {
+        let attempts = self.of.entry(peer).or_insert_with(|| Attempts {
             policy: policy.name.clone(),
             local,
             done,
@@ -131,6 +135,23 @@ impl Retrying {
         attempts.done = attempts.done.saturating_add(1);
         attempts.phases = phases;
         Some(attempts)
+    }
+
+    /// The same for phase 1, which nobody else would begin; false if the policy has none left.
+    fn another_at(
+        &mut self,
+        now: Instant,
+        policy: &IsakmpPolicyConfig,
+        ends: (IpAddr, IpAddr),
+        phases: RetryPhases,
+        at: Instant,
+    ) -> bool {
+        let Some(attempts) = self.another(now, policy, ends, phases) else {
+            return false;
+        };
+        attempts.at = Some(at);
+        self.agenda.insert((at, ends.1));
+        true
     }
 }
 
@@ -166,15 +187,13 @@ impl Endpoint {
         if !is_worth_it(reason) {
             return;
         }
-        let waits = self.waiting.iter().any(|w| w.acquire.peer == ends.1);
-        let phases = if waits {
+        let phases = if self.waits.len(ends.1) > 0 {
             RetryPhases::Both
         } else {
             RetryPhases::Phase1
         };
         let at = env.now + policy.wait(1);
-        if let Some(attempts) = self.retrying.another(env.now, policy, ends, phases) {
-            attempts.at = Some(at);
+        if self.retrying.another_at(env.now, policy, ends, phases, at) {
             self.counters.retries_phase1 += 1;
         }
     }
@@ -214,8 +233,8 @@ impl Endpoint {
         }
         let at = env.now + sa.policy.wait(1);
         let phases = RetryPhases::Phase1;
-        if let Some(attempts) = self.retrying.another(env.now, &sa.policy, ends, phases) {
-            attempts.at = Some(at);
+        let policy = &sa.policy;
+        if self.retrying.another_at(env.now, policy, ends, phases, at) {
             self.counters.retries_phase1 += 1;
         }
     }
@@ -241,33 +260,29 @@ impl Endpoint {
         if another.is_some() {
             self.counters.retries_phase2 += 1;
             let policy = child.policy.clone();
-            self.waiting.push(Waiting {
-                acquire: Acquire {
-                    policy,
-                    peer,
-                    local,
-                },
-                not_before,
-            });
+            let acquire = Acquire {
+                policy,
+                peer,
+                local,
+            };
+            self.waits.push(acquire, not_before);
         }
     }
 
     /// Begins the attempts that are due.
     pub(super) fn retry_due(&mut self, env: &mut Env<'_>) {
         let now = env.now;
-        let due: Vec<IpAddr> = self
-            .retrying
-            .0
-            .iter()
-            .filter(|(_, attempts)| attempts.at.is_some_and(|at| at <= now))
-            .map(|(peer, _)| *peer)
-            .collect();
-        for peer in due {
-            let Some(attempts) = self.retrying.0.get_mut(&peer) else {
+        while let Some((_, peer)) = self.retrying.agenda.first().filter(|(at, _)| *at <= now) {
+            let peer = *peer;
+            self.retrying.agenda.pop_first();
+            let Some(attempts) = self.retrying.of.get_mut(&peer) else {
                 continue;
             };
-            attempts.at = None;
+            if attempts.at.take_if(|at| *at <= now).is_none() {
+                continue;
+            }
             let (policy, local) = (attempts.policy.clone(), attempts.local);
+            self.waits.stir(peer);
             if self.usable_sa(peer).is_some() || self.is_under_way(peer) {
                 continue;
             }
@@ -283,7 +298,7 @@ impl Endpoint {
 
     /// Phase 1 with a peer succeeded.
     pub(super) fn phase1_succeeded(&mut self, peer: IpAddr) {
-        let Some(attempts) = self.retrying.0.get_mut(&peer) else {
+        let Some(attempts) = self.retrying.of.get_mut(&peer) else {
             return;
         };
         attempts.at = None;
@@ -291,20 +306,20 @@ impl Endpoint {
             RetryPhases::Both => attempts.phases = RetryPhases::Phase2,
             RetryPhases::Phase2 => {}
             RetryPhases::None | RetryPhases::Phase1 => {
-                self.retrying.0.remove(&peer);
+                self.retrying.of.remove(&peer);
             }
         }
     }
 
     /// A quick mode with a peer succeeded.
     pub(super) fn phase2_succeeded(&mut self, peer: IpAddr) {
-        self.retrying.0.remove(&peer);
+        self.retrying.of.remove(&peer);
     }
 
     /// How far the retries for an ISAKMP policy are.
     #[must_use]
     pub fn retries(&self, policy: &Name) -> RetryView {
-        let mut of = self.retrying.0.values();
+        let mut of = self.retrying.of.values();
         let of = of.find(|attempts| attempts.policy == *policy);
         of.map_or_else(RetryView::default, |attempts| RetryView {
             attempts: attempts.done,

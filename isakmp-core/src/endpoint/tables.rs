@@ -35,7 +35,7 @@ pub(super) struct Sas {
 }
 
 impl Sas {
-    pub(super) const fn new(limit: u16) -> Self {
+    pub(super) const fn new(limit: u32) -> Self {
         Self {
             table: Timed::new(limit),
             by_cookies: BTreeMap::new(),
@@ -132,7 +132,7 @@ pub(super) struct Phase1s {
 }
 
 impl Phase1s {
-    pub(super) const fn new(limit: u16) -> Self {
+    pub(super) const fn new(limit: u32) -> Self {
         Self {
             table: Timed::new(limit),
             by_cookie: BTreeSet::new(),
@@ -203,7 +203,7 @@ pub(super) struct Quicks {
 }
 
 impl Quicks {
-    pub(super) const fn new(limit: u16) -> Self {
+    pub(super) const fn new(limit: u32) -> Self {
         Self {
             table: Timed::new(limit),
             by_message: BTreeMap::new(),
@@ -294,7 +294,7 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    pub(super) const fn new(limit: u16) -> Self {
+    pub(super) const fn new(limit: u32) -> Self {
         Self {
             table: Timed::new(limit),
             by_sa: BTreeMap::new(),

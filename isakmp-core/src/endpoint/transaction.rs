@@ -146,6 +146,7 @@ impl Endpoint {
     pub(super) fn end_transaction(&mut self, place: Id) -> Option<Exchange> {
         let exchange = self.transactions.remove(place)?;
         self.places.remove(&exchange.common.talk.number);
+        self.waits.stir(exchange.common.talk.path.peer.ip());
         Some(exchange)
     }
 
@@ -167,9 +168,9 @@ impl Endpoint {
             if let Some((to, bytes)) = common.talk.into_reply() {
                 sa.keep_reply(to, bytes, env.now, keep);
             }
-            self.hold_waiting(peer, env.now + SETTLING);
+            self.waits.defer(peer, env.now + SETTLING);
         } else if role == Role::Responder {
-            self.hold_waiting(peer, env.now + RESPONDER_WAITS);
+            self.waits.defer(peer, env.now + RESPONDER_WAITS);
         }
     }
 

@@ -231,6 +231,9 @@ impl Phase1 {
         let (Some(transform), None) = (transforms.next(), transforms.next()) else {
             return Err(None);
         };
+        if proposal.protocol != PROTOCOL || transform.id != KEY_IKE {
+            return Err(None);
+        }
         let life = self
             .compare(&transform)
             .map_err(|(_, mismatch)| Some(mismatch))?;
@@ -239,10 +242,11 @@ impl Phase1 {
     }
 
     /// Compares a transform with what we want; its life is returned, not compared. Where it says
-    /// nothing, ours counts.
+    /// nothing, ours counts. What it says twice, and what means nothing here, fits nobody.
     fn compare(self, transform: &Transform<'_>) -> Result<Lifetime, (u8, Mismatch)> {
-        let mut given: [Option<u64>; 17] = [None; 17];
+        let mut given: [Option<u64>; 15] = [None; 15];
         let (mut life_type, mut life) = (None, self.life);
+        let mut strange = None;
         for attribute in transform.attributes.iter() {
             let number = attribute.number();
             match attribute.class {
@@ -256,16 +260,11 @@ impl Phase1 {
                     }
                     life_type = None;
                 }
-                class => match given.get_mut(usize::from(class)) {
+                class @ (1..=5 | 14) => match given.get_mut(usize::from(class)) {
                     Some(slot) if slot.is_none() => *slot = number.or(Some(u64::MAX)),
-                    Some(_) => {
-                        return Err((
-                            0,
-                            miss("attribute", Value::Absent, Some(u64::from(class)), |_| None),
-                        ));
-                    }
-                    None => {}
+                    _ => strange = Some(u64::from(class)),
                 },
+                class => strange = Some(u64::from(class)),
             }
         }
         let get = |class: usize| given.get(class).copied().flatten();
@@ -304,8 +303,8 @@ impl Phase1 {
             let ours = Value::Number(self.group.number().into());
             return Err((3, miss("GROUP", ours, get(4), |_| None)));
         }
-        if get(13).is_some() {
-            return Err((4, miss("prf", Value::Absent, get(13), |_| None)));
+        if strange.is_some() {
+            return Err((4, miss("attribute", Value::Absent, strange, |_| None)));
         }
         Ok(life)
     }

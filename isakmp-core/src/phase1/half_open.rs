@@ -208,3 +208,14 @@ impl<T: Entry> HalfOpens<T> {
         }
     }
 }
+
+/// The living entry of an address that fits, in whichever of some tables it is.
+pub(crate) fn find_in<T: Entry>(
+    tables: &mut [HalfOpens<T>],
+    hash: u64,
+    now: Instant,
+    fits: impl Fn(&T) -> bool,
+) -> Option<&mut Option<T>> {
+    let mut tables = tables.iter_mut();
+    tables.find_map(|table| table.find(hash, now, &fits))
+}

@@ -34,7 +34,7 @@ use ipsec_core::model::Role;
 pub(crate) use aggr_init::AggrInit;
 pub(crate) use aggr_resp::{AggrResp, First, Opening};
 pub(crate) use extensions::Extensions;
-pub(crate) use half_open::{Body, HalfOpen, HalfOpens};
+pub(crate) use half_open::{Body, HalfOpen, HalfOpens, find_in};
 pub(crate) use key_half::{KeyHalf, exponent, nonce, on_the_wire};
 pub(crate) use main_init::MainInit;
 pub(crate) use main_resp::MainResp;

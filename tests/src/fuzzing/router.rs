@@ -150,7 +150,7 @@ pub(super) fn settle(router: &mut Router<Engines>, now: Instant) -> Vec<Output> 
 /// Nothing has grown beyond its capacity, and no buffer is lost.
 pub(super) fn check_bounds(router: &Router<Engines>, now: Instant) {
     let (limits, plane, endpoint) = (limits(), router.device.plane(), router.device.endpoint());
-    let exchanges = usize::from(limits.half_open + limits.isakmp_sas);
+    let exchanges = usize::from(limits.half_open) + limits.isakmp_sas as usize;
     let phase = |of: u8| {
         endpoint
             .exchanges(now)
@@ -158,7 +158,7 @@ pub(super) fn check_bounds(router: &Router<Engines>, now: Instant) {
             .count()
     };
     assert!(phase(1) <= exchanges && phase(2) <= exchanges);
-    assert!(endpoint.sas().count() <= usize::from(limits.isakmp_sas));
+    assert!(endpoint.sas().count() <= limits.isakmp_sas as usize);
     assert!(plane.sas().count() <= limits.sas as usize);
     assert_eq!(plane.in_flight(), 0, "the engine is idle");
     let held: i64 = plane.policies().map(|(_, p)| i64::from(p.queued)).sum();
