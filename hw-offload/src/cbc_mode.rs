@@ -4,11 +4,10 @@ use alloc::boxed::Box;
 use core::ops::Range;
 
 use aes::{Aes128, Aes192, Aes256};
-use cbc::Decryptor;
 use cipher::array::ArraySize;
 use cipher::{
-    Array, Block, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure,
-    BlockCipherEncrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit,
+    Array, Block, BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt,
+    BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit,
 };
 use des::{Des, TdesEde3};
 
@@ -183,9 +182,7 @@ impl<N: ArraySize, F: FnMut(&[u8], usize) -> usize> BlockCipherEncClosure for Ch
             let next = at + wanted.max(1).next_multiple_of(N::USIZE);
             let run = storage.get_mut(at..next).unwrap_or(&mut []);
             for block in Array::<u8, N>::slice_as_chunks_mut(run).0 {
-                for (c, b) in chain.iter_mut().zip(block.iter()) {
-                    *c ^= b;
-                }
+                xor(&mut chain, block);
                 backend.encrypt_block((&mut chain).into());
                 block.clone_from(&chain);
             }
@@ -196,11 +193,57 @@ impl<N: ArraySize, F: FnMut(&[u8], usize) -> usize> BlockCipherEncClosure for Ch
 
 #[inline]
 fn decrypt<C: BlockCipherDecrypt>(key: &C, iv: Iv, data: &mut [u8]) -> Result<(), CbcFault> {
-    let iv: Block<C> = iv.block()?;
+    let chain: Block<C> = iv.block()?;
     let (blocks, rest) = Array::slice_as_chunks_mut(data);
     if !rest.is_empty() {
         return Err(CbcFault::DataLength);
     }
-    Decryptor::inner_iv_init(key, &iv).decrypt_blocks(blocks);
+    key.decrypt_with_backend(Unchain { chain, blocks });
     Ok(())
+}
+
+/// CBC decryption under way, inside the code that has the processor's AES instructions: as many
+/// blocks at once as the cipher takes, then one by one, each free of the one before it.
+struct Unchain<'a, N: ArraySize> {
+    /// The block of ciphertext before `blocks`.
+    chain: Array<u8, N>,
+    blocks: &'a mut [Array<u8, N>],
+}
+
+impl<N: ArraySize> BlockSizeUser for Unchain<'_, N> {
+    type BlockSize = N;
+}
+
+impl<N: ArraySize> BlockCipherDecClosure for Unchain<'_, N> {
+    #[inline(always)]
+    fn call<B: BlockCipherDecBackend<BlockSize = N>>(self, backend: &B) {
+        let Self { mut chain, blocks } = self;
+        let (wide, single) = Array::<_, B::ParBlocksSize>::slice_as_chunks_mut(blocks);
+        for blocks in wide {
+            let received = blocks.clone();
+            backend.decrypt_par_blocks_inplace(blocks);
+            if let Some((first, others)) = blocks.split_first_mut() {
+                xor(first, &chain);
+                for (block, before) in others.iter_mut().zip(&received) {
+                    xor(block, before);
+                }
+            }
+            if let Some(last) = received.last() {
+                chain.clone_from(last);
+            }
+        }
+        for block in single {
+            let received = block.clone();
+            backend.decrypt_block_inplace(block);
+            xor(block, &chain);
+            chain = received;
+        }
+    }
+}
+
+#[inline(always)]
+fn xor<N: ArraySize>(block: &mut Array<u8, N>, with: &Array<u8, N>) {
+    for (b, w) in block.iter_mut().zip(with) {
+        *b ^= w;
+    }
 }
