@@ -336,8 +336,8 @@ fn threat_b7_names_that_nobody_expects_are_met_with_silence() {
         (scene.exchanges(), scene.backscatter.get().datagrams),
         (0, 0)
     );
-    // Such a flood takes nobody's turn.
+    // Such a flood takes nobody's turn. (The initiator's last message settles before Quick mode.)
     scene.pair.ping(HOST_B, HOST_A, at(200));
-    scene.flood(at(300), 20, &wrong);
+    scene.flood(at(400), 20, &wrong);
     assert!(scene.answered()[0].is_some(), "{:?}", failures(&scene.pair));
 }
