@@ -1,0 +1,404 @@
+//! One step of a turn: what one part of a device has to say becomes a call of another.
+
+use alloc::format;
+use core::net::SocketAddr;
+
+use hw_offload::{
+    Completion, Engines, Entropy, OpenFault, PacketEngine, PublicEngine, PublicFault, Ticket,
+};
+use ipsec_core::model::{self, Direction, Flow};
+use ipsec_core::net::InterfaceId;
+use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
+use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, RemoveWhy, Verdict};
+
+use super::{Device, DeviceReport, LogModule, LogSubtype, OWN_TICKETS, Port, Query, State};
+use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+use crate::config::XauthType;
+use crate::endpoint::Endpoint;
+use crate::natt;
+use crate::reason::{Reason, Subject, Whose};
+use crate::wire::ExchangeType;
+
+impl<E: Engines> Device<E> {
+    pub(super) fn endpoint_env<'a>(
+        &'a mut self,
+        now: Instant,
+        entropy: &'a mut dyn Entropy,
+    ) -> (&'a mut Endpoint, Env<'a>) {
+        let State {
+            ipsec,
+            isakmp,
+            keys,
+            net,
+            ..
+        } = &self.state;
+        let primitives = self.engines.primitives();
+        (
+            &mut self.endpoint,
+            Env {
+                now,
+                entropy,
+                primitives,
+                config: isakmp,
+                ipsec,
+                net,
+                keys,
+            },
+        )
+    }
+
+    pub(super) fn completions(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let mut moved = false;
+        if let Some(done) = self.engines.public().poll(self.limits.public_budget) {
+            moved = true;
+            if done.ticket.0 & OWN_TICKETS != 0 {
+                self.generated(now, done.ticket, done.result);
+            } else {
+                let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                endpoint.answer(&mut env, done.ticket, Answer::Public(done.result));
+            }
+        }
+        match self.engines.packet().poll() {
+            Some(Completion::Packet(done)) => {
+                let mut cx = Cx {
+                    now,
+                    entropy: &mut *entropy,
+                    buffers: &mut *port,
+                };
+                let verdict = self.plane.complete(&mut cx, done);
+                self.carry_out(now, entropy, port, (InterfaceId(0), Direction::In), verdict);
+                true
+            }
+            Some(Completion::Opened { ticket, result }) => {
+                self.plane.opened(now, ticket, result);
+                true
+            }
+            Some(Completion::Detached(channel)) => {
+                self.plane.detached(channel);
+                true
+            }
+            None => moved,
+        }
+    }
+
+    pub(super) fn events(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let Some(event) = self.plane.next_event() else {
+            return false;
+        };
+        match event {
+            PlaneEvent::Open {
+                ticket,
+                sa,
+                half,
+                spec,
+            } => {
+                if self.key_log {
+                    self.report_keys(port, sa, half, &spec);
+                }
+                if self.engines.packet().open(ticket, spec).is_err() {
+                    self.plane.opened(now, ticket, Err(OpenFault::Full));
+                }
+            }
+            PlaneEvent::Close(channel) => self.engines.packet().close(channel),
+            PlaneEvent::Acquire { policy, ends, .. } => match ends.zip(self.policy_name(policy)) {
+                Some(((local, peer), policy)) => {
+                    let acquire = Acquire {
+                        policy,
+                        peer,
+                        local,
+                    };
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.acquire(&mut env, acquire);
+                }
+                None => self.plane.negotiation_failed(now, policy),
+            },
+            PlaneEvent::Installed { bundle, half, ok } => {
+                let found = self
+                    .installs
+                    .iter()
+                    .position(|(b, h, _)| *b == bundle && *h == half);
+                if let Some(place) = found {
+                    let (_, _, ticket) = self.installs.swap_remove(place);
+                    let result = if ok {
+                        Ok(())
+                    } else {
+                        Err(InstallFault::Engine)
+                    };
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.answer(&mut env, ticket, Answer::Installed(result));
+                }
+            }
+            PlaneEvent::Created { policy, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let line = format!("SA bundle created: Policy - {name}");
+                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                    port.report(DeviceReport::BundleCreated { policy: name });
+                }
+            }
+            PlaneEvent::Removed { removed, why } => {
+                self.installs
+                    .retain(|(bundle, ..)| *bundle != removed.bundle);
+                if removed.was_valid
+                    && let Some(name) = self.policy_name(removed.policy)
+                {
+                    let verb = match why {
+                        RemoveWhy::Expired => "expired",
+                        RemoveWhy::Replaced => "replaced",
+                        RemoveWhy::PeerDeleted
+                        | RemoveWhy::PeerRestarted
+                        | RemoveWhy::PeerLost
+                        | RemoveWhy::Configuration
+                        | RemoveWhy::NegotiationFailed
+                        | RemoveWhy::EngineFailed => "removed",
+                    };
+                    let line = format!("SA bundle {verb}: Policy - {name}");
+                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                    port.report(DeviceReport::BundleRemoved { policy: name, why });
+                }
+                let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                endpoint.bundle_removed(&mut env, &removed, why);
+            }
+            // Nobody here can look a name up: the packets that wait are dropped.
+            PlaneEvent::Resolve { policy, .. } => {
+                self.plane.resolved(now, policy, None, &self.state.keys);
+            }
+            PlaneEvent::Keepalive {
+                local, peer, bytes, ..
+            } => self.datagram_out(port, Path { local, peer }, bytes),
+            PlaneEvent::Moved {
+                local, from, to, ..
+            } => self
+                .endpoint
+                .peer_moved(now, Path { local, peer: from }, to),
+            PlaneEvent::BadSpi { policy, ends, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let (endpoint, mut env) = self.endpoint_env(now, entropy);
+                    endpoint.bad_spi(&mut env, &name, ends);
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn actions(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let Some(action) = self.endpoint.next_action() else {
+            return false;
+        };
+        match action {
+            Action::Send { path, bytes } => self.send(port, path, &bytes),
+            Action::Ask { ticket, ask } => self.ask(now, entropy, port, ticket, ask),
+            Action::Release(bundle) => self.plane.release(bundle, RemoveWhy::NegotiationFailed),
+            Action::Failed(name) => {
+                if let Some((id, _)) = self.plane.state().policy_by_name(name.as_str()) {
+                    self.plane.negotiation_failed(now, id);
+                }
+            }
+            Action::DeleteSpi {
+                peer,
+                protocol,
+                spi,
+            } => {
+                self.plane.delete_by_spi(peer, protocol, spi);
+            }
+            Action::PeerLost(bundles) => {
+                for bundle in bundles {
+                    self.plane.release(bundle, RemoveWhy::PeerLost);
+                }
+            }
+            Action::Keepalive(path) => self.datagram_out(port, path, &KEEPALIVE),
+            Action::Moved { from, to } => {
+                self.plane.peer_moved(from.local, from.peer, to);
+            }
+            Action::PeerRestarted(bundles) => {
+                for bundle in bundles {
+                    self.plane.release(bundle, RemoveWhy::PeerRestarted);
+                }
+            }
+            Action::Report(report) => {
+                self.log_report(now, &report);
+                let secret = matches!(report, Report::Phase1Key { .. });
+                if !secret || self.key_log {
+                    port.report(DeviceReport::Isakmp(report));
+                }
+            }
+        }
+        true
+    }
+
+    fn ask(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        ticket: Ticket,
+        ask: Ask,
+    ) {
+        let answer = match ask {
+            Ask::Public(job) => {
+                // The job carries the endpoint's ticket.
+                if self.engines.public().submit(job).is_ok() {
+                    return;
+                }
+                Answer::Public(Err(PublicFault::Engine))
+            }
+            Ask::Reserve {
+                policy,
+                ends,
+                protocols,
+            } => {
+                let id = self
+                    .plane
+                    .state()
+                    .policy_by_name(policy.as_str())
+                    .map(|(id, _)| id);
+                Answer::Reserved(match id {
+                    Some(id) => self.plane.reserve(now, entropy, id, ends, &protocols),
+                    None => Err(ipsec_core::ReserveFault::NoSuchPolicy),
+                })
+            }
+            Ask::Install {
+                bundle,
+                half,
+                negotiated,
+            } => match self.plane.install(now, entropy, bundle, half, negotiated) {
+                Ok(()) => {
+                    self.installs.push((bundle, half, ticket));
+                    return;
+                }
+                Err(fault) => Answer::Installed(Err(fault)),
+            },
+            Ask::LastHeard(bundles) => {
+                let state = self.plane.state();
+                let heard = |id: &BundleId| state.bundle(*id)?.heard;
+                Answer::LastHeard(bundles.iter().filter_map(heard).max())
+            }
+            Ask::Xauth(step) => {
+                let policy = self.state.isakmp.policy(step.policy.as_str());
+                let radius = policy.is_some_and(|p| p.xauth_type() == XauthType::Radius);
+                if radius {
+                    return port.ask(ticket, Query::Radius(step));
+                }
+                let primitives = self.engines.primitives();
+                Answer::Xauth(self.state.users.authenticate(primitives, &step))
+            }
+            Ask::Resolve(name) => return port.ask(ticket, Query::Resolve(name)),
+        };
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.answer(&mut env, ticket, answer);
+    }
+
+    /// Sends an ISAKMP message; on the port of NAT traversal with a mark in front of it.
+    fn send(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
+        if path.local.port() == natt::PORT {
+            self.datagram_out(port, path, &[&NON_ESP_MARKER, bytes].concat());
+        } else {
+            self.datagram_out(port, path, bytes);
+        }
+    }
+
+    fn datagram_out(&mut self, port: &mut dyn Port<E::Buf>, path: Path, bytes: &[u8]) {
+        let on = self.state.net.route(path.peer.ip()).map(|(on, _)| on);
+        let allowed = on.is_none_or(|on| {
+            let flow = udp(path.local, path.peer);
+            self.plane.check(on, Direction::Out, &flow) == model::Action::Permit
+        });
+        if allowed {
+            port.datagram(path, bytes);
+        } else {
+            self.forbidden(port, path, Direction::Out);
+        }
+    }
+
+    pub(super) fn forbidden(&self, port: &mut dyn Port<E::Buf>, path: Path, direction: Direction) {
+        let reason = Reason::new(ExchangeType::Main, 0, Subject::Forbidden, Whose::Ours);
+        port.report(DeviceReport::Forbidden {
+            path,
+            direction,
+            reason,
+        });
+    }
+
+    pub(super) fn ready(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+    ) -> bool {
+        let mut cx = Cx {
+            now,
+            entropy: &mut *entropy,
+            buffers: &mut *port,
+        };
+        let Some(verdict) = self.plane.next_ready(&mut cx) else {
+            return false;
+        };
+        self.carry_out(
+            now,
+            entropy,
+            port,
+            (InterfaceId(0), Direction::Out),
+            verdict,
+        );
+        true
+    }
+
+    pub(super) fn carry_out(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        port: &mut dyn Port<E::Buf>,
+        (on, direction): (InterfaceId, Direction),
+        verdict: Verdict<E::Buf>,
+    ) {
+        match verdict {
+            Verdict::Transmit(packet) => port.transmit(packet),
+            Verdict::Deliver { packet, on } => port.deliver(on, packet),
+            Verdict::Bounce { why, packet } => {
+                port.report(DeviceReport::Dropped { on, direction, why });
+                port.deliver(on, packet);
+            }
+            Verdict::Compute(job) => {
+                if let Err(refused) = self.engines.packet().submit(job) {
+                    let mut cx = Cx {
+                        now,
+                        entropy: &mut *entropy,
+                        buffers: &mut *port,
+                    };
+                    let verdict = self.plane.refused(&mut cx, refused);
+                    self.carry_out(now, entropy, port, (on, direction), verdict);
+                }
+            }
+            Verdict::Held => {}
+            Verdict::Drop { why, packet } => {
+                port.report(DeviceReport::Dropped { on, direction, why });
+                port.give(packet);
+            }
+        }
+    }
+}
+
+/// The flow of a UDP datagram.
+pub(super) const fn udp(from: SocketAddr, to: SocketAddr) -> Flow {
+    Flow {
+        source: from.ip(),
+        destination: to.ip(),
+        protocol: 17,
+        ports: Some((from.port(), to.port())),
+        icmp_type: None,
+    }
+}
