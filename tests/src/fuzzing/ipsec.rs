@@ -54,9 +54,11 @@ const SAS: [(u32, usize, usize, usize, u8); 3] = [
 ];
 
 /// Where a packet came from, which decides where it may go.
-enum From {
-    /// The WAN, in ESP of one of [`SAS`].
+pub(super) enum From {
+    /// The WAN, sealed for the tunnel to the LAN with that third byte.
     Tunnel(u8),
+    /// The WAN, sealed for any SA.
+    Sealed,
     /// The WAN, anything.
     Wan,
     /// The LAN.
@@ -104,7 +106,7 @@ fn packet(
         }
         4 => {
             router.receive(*now, &datagram(B, A, 50, input.chunk()?)?);
-            From::Wan
+            From::Sealed
         }
         5 => {
             let mut packet = input.chunk()?.to_vec();
@@ -123,22 +125,33 @@ fn packet(
             From::Wan
         }
     };
-    for output in settle(router, *now) {
+    held_to_policies(router, *now, &from, 50);
+    Some(())
+}
+
+/// Lets the router work: what it delivers must be what the policies select for packets from there,
+/// and what they protect leaves in nothing but the protocol.
+pub(super) fn held_to_policies(
+    router: &mut Router<Engines>,
+    now: Instant,
+    from: &From,
+    protocol: u8,
+) {
+    for output in settle(router, now) {
         match output {
             Output::Wan(packet) => {
                 let flow = flow_of(&packet).expect("what leaves is a packet");
                 assert!(
-                    flow.protocol == 50 && flow.source == A && flow.destination == B
+                    flow.protocol == protocol && flow.source == A && flow.destination == B
                         || !through_a_tunnel(&flow, Direction::Out),
                     "{flow} leaves in clear"
                 );
             }
             Output::Lan(packet) => {
                 let flow = flow_of(&packet).expect("what is delivered is a packet");
-                let allowed = match from {
+                let allowed = match *from {
                     From::Tunnel(lan) => is_in(flow.source, lan) && is_in(flow.destination, 10),
-                    // The SPI may be that of any SA.
-                    From::Wan if event % 8 == 4 => through_a_tunnel(&flow, Direction::In),
+                    From::Sealed => through_a_tunnel(&flow, Direction::In),
                     From::Wan => !through_a_tunnel(&flow, Direction::In),
                     // Between LANs, or an error for the sender.
                     From::Lan => true,
@@ -148,11 +161,10 @@ fn packet(
             Output::Report(_) | Output::Ask(..) => {}
         }
     }
-    Some(())
 }
 
 /// An ESP payload as the peer would make it, but that nothing is enciphered or authenticated.
-fn sealed(
+pub(super) fn sealed(
     (spi, iv, icv, unit, _): (u32, usize, usize, usize, u8),
     sequence: u32,
     inner: &[u8],
@@ -170,7 +182,7 @@ fn sealed(
 }
 
 /// Whether an address lies in the LAN with that third byte.
-fn is_in(address: IpAddr, lan: u8) -> bool {
+pub(super) fn is_in(address: IpAddr, lan: u8) -> bool {
     matches!(address, IpAddr::V4(address) if address.octets()[..3] == [192, 168, lan])
 }
 

@@ -9,17 +9,23 @@
 //! well enciphered and authentic, and check what must hold whatever is written.
 
 mod addresses;
+mod ah;
 mod input;
 mod ipsec;
 mod isakmp;
 mod language;
 mod peers;
+mod reassembly;
 mod router;
+mod udp;
 
+pub use ah::ah_in;
 pub use ipsec::{bundle_string, esp_in, ip_headers};
 pub use isakmp::{isakmp_clear, isakmp_endpoint, isakmp_payloads, isakmp_sa};
 pub use language::{command_line, script};
 pub use peers::two_peers;
+pub use reassembly::reassembly;
+pub use udp::udp_in;
 
 /// One target: its name, which is also that of its corpus, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));
@@ -32,6 +38,9 @@ pub const TARGETS: &[Target] = &[
     ("isakmp_endpoint", isakmp_endpoint),
     ("two_peers", two_peers),
     ("esp_in", esp_in),
+    ("ah_in", ah_in),
+    ("udp_in", udp_in),
+    ("reassembly", reassembly),
     ("ip_headers", ip_headers),
     ("bundle_string", bundle_string),
     ("command_line", command_line),
