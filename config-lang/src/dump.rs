@@ -145,6 +145,14 @@ fn ip(state: &State, out: &mut String) {
                 .end(out),
         }
     }
+    for template in net.templates() {
+        let interface = net.get(template.interface).map(|interface| &interface.name);
+        Line::new("ADD IP ROUTE")
+            .with("TEMPLATE", Some(quoted(&template.name)))
+            .with("INTERFACE", interface)
+            .with("NEXTHOP", template.next_hop)
+            .end(out);
+    }
 }
 
 fn keys(keys: &KeyRing, out: &mut String) {
@@ -240,6 +248,10 @@ pub fn ipsec(config: &IpsecConfig) -> String {
             .with("DFBIT", policy.df_bit)
             .with("GROUP", policy.group)
             .with("ICMPTYPE", policy.neighbour_discovery.then_some("NDALL"))
+            .with(
+                "IPROUTETEMPLATE",
+                policy.route_template.as_ref().map(quoted),
+            )
             .with("ISAKMPPOLICY", policy.isakmp_policy.as_ref().map(quoted))
             .with("SRCINTERFACE", policy.src_interface.as_ref())
             .with("USEPFSKEY", truth(policy.use_pfs))

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::model::{AddressSelector, InterfaceName};
+use crate::model::{AddressSelector, InterfaceName, Name};
+use crate::sad::BundleId;
 
 /// An interface, by the order in which it was made known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,11 +32,24 @@ pub struct Route {
     pub next_hop: Option<IpAddr>,
 }
 
+/// A route that lacks its destination: the remote addresses of an SA (ADD IP ROUTE TEMPLATE).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteTemplate {
+    /// Its name.
+    pub name: Name,
+    /// The interface that the routes leave by.
+    pub interface: InterfaceId,
+    /// The next router.
+    pub next_hop: Option<IpAddr>,
+}
+
 /// The router's interfaces and routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Net {
     interfaces: Vec<Interface>,
     routes: Vec<Route>,
+    templates: Vec<RouteTemplate>,
+    registered: Vec<(BundleId, Route)>,
 }
 
 impl Net {
@@ -94,6 +108,62 @@ impl Net {
         self.routes.push(route);
     }
 
+    /// Every route template, in the order of configuration.
+    #[must_use]
+    pub fn templates(&self) -> &[RouteTemplate] {
+        &self.templates
+    }
+
+    /// The route template of that name.
+    #[must_use]
+    pub fn template(&self, name: &str) -> Option<&RouteTemplate> {
+        self.templates
+            .iter()
+            .find(|template| template.name == *name)
+    }
+
+    /// Adds a route template.
+    pub fn add_template(&mut self, template: RouteTemplate) {
+        self.templates.push(template);
+    }
+
+    /// Removes a route template; the routes made from it stay as long as their SAs.
+    pub fn delete_template(&mut self, name: &str) {
+        self.templates.retain(|template| template.name != *name);
+    }
+
+    /// The routes that came with SAs, each with its bundle.
+    #[must_use]
+    pub fn registered(&self) -> &[(BundleId, Route)] {
+        &self.registered
+    }
+
+    /// Adds a bundle's routes: from a template to its remote addresses. A bundle that carries
+    /// everything gets none: a router has one default route, and it is not a peer's to choose.
+    /// False if there is no such template.
+    pub fn register(&mut self, bundle: BundleId, template: &str, remote: AddressSelector) -> bool {
+        let Some(RouteTemplate {
+            interface,
+            next_hop,
+            ..
+        }) = self.template(template).cloned()
+        else {
+            return false;
+        };
+        let routes = remote.networks().into_iter().map(|destination| Route {
+            destination,
+            interface,
+            next_hop,
+        });
+        self.registered.extend(routes.map(|route| (bundle, route)));
+        true
+    }
+
+    /// Removes a bundle's routes.
+    pub fn withdraw(&mut self, bundle: BundleId) {
+        self.registered.retain(|(owner, _)| *owner != bundle);
+    }
+
     /// Whether the address is one of the router's own.
     #[must_use]
     pub fn is_local(&self, address: IpAddr) -> bool {
@@ -113,10 +183,9 @@ impl Net {
                 .iter()
                 .map(move |(address, len)| ((*address, *len), id, None))
         });
-        let routes = self
-            .routes
-            .iter()
-            .map(|r| (r.destination, r.interface, r.next_hop));
+        let registered = self.registered.iter().map(|(_, route)| route);
+        let routes = self.routes.iter().chain(registered);
+        let routes = routes.map(|r| (r.destination, r.interface, r.next_hop));
         let mut best: Option<(u8, InterfaceId, Option<IpAddr>)> = None;
         for ((address, len), interface, next_hop) in connected.chain(routes) {
             let fits = AddressSelector::Prefix(address, len).matches(destination);

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipsec_core::model::{AddressSelector, InterfaceName};
-use ipsec_core::net::{InterfaceId, Net, Route};
+use ipsec_core::model::{AddressSelector, InterfaceName, Name, PolicyConfig};
+use ipsec_core::net::{InterfaceId, Net, Route, RouteTemplate};
 use isakmp_core::device::State;
 
 use super::{Plan, not_yet_command};
@@ -57,6 +57,39 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
                 interface,
                 next_hop: address("NEXTHOP").filter(|hop| !hop.is_unspecified()),
             });
+            Ok(Plan::Net(Box::new(net)))
+        }
+        ("ADD", ["IP", "ROUTE", "TEMPLATE"]) => {
+            let template = command.text("TEMPLATE").unwrap_or("");
+            if net.template(template).is_some() {
+                let text = format!("the IP route template {template} exists already");
+                return Err(Message::error(Module::Ip, 3, text));
+            }
+            net.add_template(RouteTemplate {
+                name: Name::new(template),
+                interface: known(&net, &name)?,
+                next_hop: address("NEXTHOP").filter(|hop| !hop.is_unspecified()),
+            });
+            Ok(Plan::Net(Box::new(net)))
+        }
+        ("DELETE", ["IP", "ROUTE", "TEMPLATE"]) => {
+            let template = command.text("TEMPLATE").unwrap_or("");
+            if net.template(template).is_none() {
+                let text = format!("the IP route template {template} does not exist");
+                return Err(Message::error(Module::Ip, 4, text));
+            }
+            let uses = |policy: &&PolicyConfig| {
+                let named = policy.route_template.as_ref();
+                named.is_some_and(|name| *name == *template)
+            };
+            if let Some(policy) = state.ipsec.policies.iter().find(uses) {
+                let text = format!(
+                    "the IP route template {template} is used by IPsec policy {}",
+                    policy.name
+                );
+                return Err(Message::error(Module::Ip, 5, text));
+            }
+            net.delete_template(template);
             Ok(Plan::Net(Box::new(net)))
         }
         ("ADD", ["IPV6", "ROUTE"]) => {

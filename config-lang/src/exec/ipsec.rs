@@ -58,7 +58,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         (verb, ["IPSEC", "BUNDLESPECIFICATION"]) if verb != "SHOW" => {
             bundle(state, config, command)
         }
-        (verb, ["IPSEC", "POLICY"]) if verb != "SHOW" => policy(state, config, command),
+        (verb, ["IPSEC", "POLICY"]) if verb != "SHOW" => policy(look, config, command),
         ("SET", ["IPSEC", "UDPPORT"]) => match command.small::<u16>("UDPPORT") {
             Some(0) | None => {
                 let text = "UDPPORT=0: nothing can be received on port 0".into();
@@ -306,19 +306,18 @@ fn bundle(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
     Ok(Plan::Ipsec(Box::new(config), None).warned(warning))
 }
 
-fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Plan, Message> {
+fn policy<E: Engines>(
+    look: &Look<'_, E>,
+    mut config: IpsecConfig,
+    command: &Parsed,
+) -> Result<Plan, Message> {
+    let state = look.device.state();
     let name = command.text("POLICY").unwrap_or("");
     let place = config
         .policies
         .iter()
         .position(|policy| policy.name == *name);
     let changed = Some(Name::new(name));
-    refuse_later(Module::Ipsec, command, |given| {
-        matches!(
-            given.name,
-            "IPROUTETEMPLATE" | "SASELECTORFROMPKT" | "SABUNDLE"
-        )
-    })?;
     let mut record = match (
         command.spec.verb,
         place.and_then(|p| config.policies.get(p)),
@@ -335,6 +334,13 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
                 .unwrap_or(Action::Deny),
         ),
         (_, None) => return Err(missing("the policy", name)),
+        ("DESTROY", Some(_)) if command.get("SABUNDLE").is_some() => {
+            let index: u16 = command.small("SABUNDLE").unwrap_or(0);
+            let bundle = look.device.plane().bundle_of(name, index);
+            return bundle
+                .map(Plan::RemoveBundle)
+                .ok_or_else(|| missing("the SA bundle", format!("{index} of policy {name}")));
+        }
         ("DESTROY", Some(_)) => {
             config.policies.retain(|policy| policy.name != *name);
             return Ok(Plan::Ipsec(Box::new(config), changed));
@@ -352,6 +358,18 @@ fn policy(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
     record
         .check(&config, &state.keys)
         .map_err(|fault| refused(&fault))?;
+    if let (Some(given), Some(isakmp)) = (
+        command.get("IPROUTETEMPLATE"),
+        record.isakmp_policy.as_ref(),
+    ) && let Some(isakmp) = state.isakmp.policy(isakmp.as_str())
+        && isakmp.peer != PeerAddress::Any
+    {
+        let text = format!(
+            "IPROUTETEMPLATE is only valid where the ISAKMP policy has PEER=ANY; {} has not",
+            isakmp.name
+        );
+        return Err(error(10, text).about(given.at));
+    }
     let warning = ["GROUP", "USEPFSKEY"]
         .into_iter()
         .find_map(|name| command.get(name))
@@ -404,6 +422,7 @@ fn fill(record: &mut PolicyConfig, command: &Parsed) {
             ("DFBIT", Value::Word(word)) => record.df_bit = DfBit::from_word(word),
             ("GROUP", Value::Word(word)) => record.group = word.parse().ok(),
             ("ICMPTYPE", _) => record.neighbour_discovery = true,
+            ("IPROUTETEMPLATE", value) => record.route_template = text_of(value),
             ("ISAKMPPOLICY", value) => record.isakmp_policy = text_of(value),
             ("SRCINTERFACE", Value::Text(t)) => record.src_interface = Some(InterfaceName::new(t)),
             ("USEPFSKEY", Value::Bool(on)) => record.use_pfs = Some(*on),

@@ -14,9 +14,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
-use ipsec_core::Instant;
 use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
+use ipsec_core::{BundleId, Instant};
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::device::{Device, LogModule, LogSubtype, User};
 
@@ -39,6 +39,8 @@ pub enum Plan {
     DestroyKey(KeyNumber),
     /// The IPsec configuration becomes this; the bundles of the policies named go.
     Ipsec(Box<IpsecConfig>, Option<Name>),
+    /// An SA bundle goes.
+    RemoveBundle(BundleId),
     /// The ISAKMP configuration becomes this; what was made from the policy named goes.
     Isakmp(Box<IsakmpConfig>, Option<Name>),
     /// ENABLE IP.
@@ -178,6 +180,10 @@ pub fn apply<E: Engines>(
                 let line = format!("IPSEC has been {word}");
                 device.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
             }
+            done(Module::Ipsec)
+        }
+        Plan::RemoveBundle(bundle) => {
+            device.remove_bundle(bundle);
             done(Module::Ipsec)
         }
         Plan::Isakmp(config, changed) => {

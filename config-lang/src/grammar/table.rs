@@ -90,6 +90,21 @@ pub const COMMANDS: &[Spec] = &[
     },
     Spec {
         verb: "ADD",
+        object: &["IP", "ROUTE", "TEMPLATE"],
+        params: &[
+            must(
+                "TEMPLATE",
+                Kind::Text {
+                    max: 31,
+                    words: &[],
+                },
+            ),
+            must("INTERFACE", Kind::Interface),
+            may("NEXTHOP", Kind::Ip),
+        ],
+    },
+    Spec {
+        verb: "ADD",
         object: &["IPV6", "INTERFACE"],
         params: &[
             must("INTERFACE", Kind::Interface),
@@ -583,6 +598,17 @@ pub const COMMANDS: &[Spec] = &[
             ),
             may("XAUTHTYPE", Kind::Enum(&["GENERIC", "RADIUS"])),
         ],
+    },
+    Spec {
+        verb: "DELETE",
+        object: &["IP", "ROUTE", "TEMPLATE"],
+        params: &[must(
+            "TEMPLATE",
+            Kind::Text {
+                max: 31,
+                words: &[],
+            },
+        )],
     },
     Spec {
         verb: "DESTROY",

@@ -118,6 +118,9 @@ pub(crate) fn policy(
         "Peer IP Address",
         or_dash(config.peer.as_ref().and_then(PeerAddress::address)),
     );
+    if let Some(template) = &config.route_template {
+        screen.field(0, "IP Route Template", template);
+    }
     screen.field(
         0,
         "Local IP Address",

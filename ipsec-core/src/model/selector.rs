@@ -1,5 +1,6 @@
 //! What a policy selects, and what a packet shows of itself.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -119,6 +120,42 @@ impl AddressSelector {
                 Some((IpAddr::V6(low.into()), IpAddr::V6(high.into())))
             }
         }
+    }
+
+    /// The fewest networks that hold exactly these addresses, in order, each as address and prefix
+    /// length; one of length 0 is given as its two halves. None for every address.
+    #[must_use]
+    pub fn networks(&self) -> Vec<(IpAddr, u8)> {
+        let Some((low, high)) = self.bounds() else {
+            return Vec::new();
+        };
+        let (mut next, last, width) = match (low, high) {
+            (IpAddr::V4(low), IpAddr::V4(high)) => {
+                (u128::from(low.to_bits()), u128::from(high.to_bits()), 32)
+            }
+            (IpAddr::V6(low), IpAddr::V6(high)) => (low.to_bits(), high.to_bits(), 128),
+            _ => return Vec::new(),
+        };
+        let mut networks = Vec::new();
+        while next <= last {
+            let aligned = next.trailing_zeros().min(width);
+            // The number of addresses left is not a 128-bit number where it is all of them.
+            let fits = (last - next)
+                .checked_add(1)
+                .map_or(width, |left: u128| left.ilog2());
+            let bits = aligned.min(fits).min(width - 1);
+            let address = match width {
+                32 => IpAddr::V4(u32::try_from(next).unwrap_or(u32::MAX).into()),
+                _ => IpAddr::V6(next.into()),
+            };
+            let len = u8::try_from(width - bits).unwrap_or(u8::MAX);
+            networks.push((address, len));
+            match next.checked_add(1 << bits) {
+                Some(following) => next = following,
+                None => break,
+            }
+        }
+        networks
     }
 
     /// Whether the address is selected.
@@ -304,6 +341,7 @@ impl Selector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use core::net::{Ipv4Addr, Ipv6Addr};
 
     const LOWEST: [IpAddr; 2] = [
@@ -410,5 +448,31 @@ mod tests {
             ..Selector::any(IpVersion::V6)
         };
         assert_eq!(client.matches(&packet(17), Direction::Out), Ok(()));
+    }
+
+    #[test]
+    fn ranges_are_covered_exactly() {
+        let of = |low: &str, high: &str| {
+            let range = AddressSelector::Range(low.parse().unwrap(), high.parse().unwrap());
+            let networks = range.networks().into_iter();
+            let networks = networks.map(|(address, len)| format!("{address}/{len}"));
+            networks.collect::<Vec<_>>()
+        };
+        assert_eq!(of("192.168.20.0", "192.168.20.255"), ["192.168.20.0/24"]);
+        assert_eq!(of("10.0.0.1", "10.0.0.1"), ["10.0.0.1/32"]);
+        assert_eq!(
+            of("10.0.0.1", "10.0.0.6"),
+            ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]
+        );
+        let halves = ["0.0.0.0/1", "128.0.0.0/1"];
+        assert_eq!(of("0.0.0.0", "255.255.255.255"), halves);
+        let last = "255.255.255.255";
+        assert_eq!(of(last, last), [format!("{last}/32")]);
+        let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        assert_eq!(of("::", last), ["::/1", "8000::/1"]);
+        assert_eq!(of("fd00::", "fd00::ffff"), ["fd00::/112"]);
+        assert_eq!(of(last, last), [format!("{last}/128")]);
+        assert!(of("10.0.0.2", "10.0.0.1").is_empty());
+        assert!(AddressSelector::Any.networks().is_empty());
     }
 }

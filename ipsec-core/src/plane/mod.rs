@@ -223,6 +223,17 @@ impl PlaneState {
         self.sad.bundles.get(id.0)
     }
 
+    /// A policy's bundle by its number within the policy, as SHOW IPSEC POLICY SABUNDLE prints it.
+    #[must_use]
+    pub fn bundle_of(&self, policy: &str, index: u16) -> Option<BundleId> {
+        let (_, policy) = self.policy_by_name(policy)?;
+        let mut bundles = policy.bundles.iter().copied();
+        bundles.find(|id| {
+            let bundle = self.bundle(*id);
+            bundle.is_some_and(|bundle| bundle.index == index)
+        })
+    }
+
     /// Every bundle.
     pub fn bundles(&self) -> impl Iterator<Item = (BundleId, &Bundle)> {
         self.sad

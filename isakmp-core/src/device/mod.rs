@@ -212,6 +212,11 @@ impl<E: Engines> Device<E> {
         }
     }
 
+    /// Removes one bundle: DESTROY IPSEC POLICY SABUNDLE.
+    pub fn remove_bundle(&mut self, bundle: BundleId) {
+        self.plane.release(bundle, RemoveWhy::Configuration);
+    }
+
     /// A packet wants to leave by an interface.
     pub fn outbound(
         &mut self,

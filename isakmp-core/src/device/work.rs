@@ -9,7 +9,7 @@ use hw_offload::{
 use ipsec_core::model::{self, Direction, Flow};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
-use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, RemoveWhy, Verdict};
+use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, RemoveWhy, Verdict};
 
 use super::{Device, DeviceReport, LogModule, LogSubtype, OWN_TICKETS, Port, Query, State};
 use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
@@ -138,7 +138,8 @@ impl<E: Engines> Device<E> {
                     endpoint.answer(&mut env, ticket, Answer::Installed(result));
                 }
             }
-            PlaneEvent::Created { policy, .. } => {
+            PlaneEvent::Created { policy, bundle } => {
+                self.register_route(now, policy, bundle);
                 if let Some(name) = self.policy_name(policy) {
                     let line = format!("SA bundle created: Policy - {name}");
                     self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
@@ -146,6 +147,7 @@ impl<E: Engines> Device<E> {
                 }
             }
             PlaneEvent::Removed { removed, why } => {
+                self.state.net.withdraw(removed.bundle);
                 self.installs
                     .retain(|(bundle, ..)| *bundle != removed.bundle);
                 if removed.was_valid
@@ -188,6 +190,23 @@ impl<E: Engines> Device<E> {
             }
         }
         true
+    }
+
+    /// The routes that a policy's IPROUTETEMPLATE wants for a bundle.
+    fn register_route(&mut self, now: Instant, policy: PolicyId, bundle: BundleId) {
+        let plane = self.plane.state();
+        let template = plane.policy(policy).and_then(|policy| {
+            let config = &policy.config;
+            config.route_template.clone()
+        });
+        let (Some(template), Some(bundle_of)) = (template, plane.bundle(bundle)) else {
+            return;
+        };
+        let remote = bundle_of.selector.remote;
+        if !self.state.net.register(bundle, template.as_str(), remote) {
+            let line = format!("No route for SA bundle: IP route template {template} is missing");
+            self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+        }
     }
 
     pub(super) fn actions(

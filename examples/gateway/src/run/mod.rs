@@ -17,9 +17,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config_lang::message::Severity;
 use config_lang::{Console, Outcome, Surroundings, run_script};
 use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
-use ipsec_core::net::InterfaceId;
+use ipsec_core::net::{InterfaceId, Route};
 use ipsec_core::wire::flow_of;
-use ipsec_core::{Instant, Limits, WallClock};
+use ipsec_core::{BundleId, Instant, Limits, WallClock};
 use isakmp_core::Answer;
 use isakmp_core::device::Device;
 use isakmp_core::xauth::XauthAnswer;
@@ -67,6 +67,8 @@ struct Gateway {
     control: Option<Control>,
     clock: Clock,
     told: u64,
+    /// The routes of SAs that the kernel knows of.
+    registered: Vec<(BundleId, Route)>,
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. True if it ended in order.
@@ -136,6 +138,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         control,
         clock,
         told: 0,
+        registered: Vec::new(),
     };
     let result = gateway.begin().and_then(|()| gateway.serve(&signals));
     gateway.kernel.restore();
@@ -265,6 +268,12 @@ impl Gateway {
             );
         }
         self.told = log.written();
+        if self.device.state().net.registered() != self.registered {
+            self.registered = self.device.state().net.registered().to_vec();
+            if let Err(error) = self.follow() {
+                self.world.complain(error);
+            }
+        }
         self.world.flush();
         deadline
     }

@@ -283,6 +283,16 @@ impl Kernel {
             let what = format!("{network} {via}dev {device} proto {PROTOCOL}");
             steps.push(main_route(&what, network, device));
         }
+        for (_, route) in state.net.registered() {
+            let network = Network(route.destination.0, route.destination.1);
+            let known = ranges.iter().any(|(range, ..)| *range == network);
+            if !known && guarded.contains(&route.interface) {
+                let route = own_route(network.family(), &format!("{network} dev {tun}"));
+                if !steps.contains(&route) {
+                    steps.push(route);
+                }
+            }
+        }
         for (network, _, policy) in &ranges {
             let source = policy
                 .and_then(|policy| source_within(&policy.selector(), &state.net, devices))

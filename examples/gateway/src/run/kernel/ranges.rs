@@ -110,68 +110,18 @@ pub(super) fn ranges<'a>(
 fn networks(selector: &Selector) -> Vec<Network> {
     match selector.remote.bounds() {
         None => Network::halves(selector.version).to_vec(),
-        Some((low, high)) => cover(low, high),
-    }
-}
-
-/// The fewest networks that hold exactly the addresses from `low` to `high`.
-fn cover(low: IpAddr, high: IpAddr) -> Vec<Network> {
-    let (mut next, last, width) = match (low, high) {
-        (IpAddr::V4(low), IpAddr::V4(high)) => (low.to_bits().into(), high.to_bits().into(), 32),
-        (IpAddr::V6(low), IpAddr::V6(high)) => (low.to_bits(), high.to_bits(), 128),
-        _ => return Vec::new(),
-    };
-    let mut networks = Vec::new();
-    while next <= last {
-        let aligned = next.trailing_zeros().min(width);
-        // The number of addresses left is not a 128-bit number where it is all of them.
-        let fits = (last - next)
-            .checked_add(1)
-            .map_or(width, |left: u128| left.ilog2());
-        let bits = aligned.min(fits).min(width - 1);
-        let address = match width {
-            32 => IpAddr::V4(u32::try_from(next).unwrap_or(u32::MAX).into()),
-            _ => IpAddr::V6(next.into()),
-        };
-        let len = u8::try_from(width - bits).unwrap_or(u8::MAX);
-        networks.push(Network(address, len));
-        match next.checked_add(1 << bits) {
-            Some(following) => next = following,
-            None => break,
+        Some(_) => {
+            let networks = selector.remote.networks().into_iter();
+            networks
+                .map(|(address, len)| Network(address, len))
+                .collect()
         }
     }
-    networks
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Network, cover};
-
-    #[test]
-    fn ranges_are_covered_exactly() {
-        let of = |low: &str, high: &str| {
-            let networks = cover(low.parse().unwrap(), high.parse().unwrap());
-            networks.iter().map(Network::to_string).collect::<Vec<_>>()
-        };
-        assert_eq!(of("192.168.20.0", "192.168.20.255"), ["192.168.20.0/24"]);
-        assert_eq!(of("10.0.0.1", "10.0.0.1"), ["10.0.0.1/32"]);
-        assert_eq!(
-            of("10.0.0.1", "10.0.0.6"),
-            ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]
-        );
-        assert_eq!(
-            of("0.0.0.0", "255.255.255.255"),
-            ["0.0.0.0/1", "128.0.0.0/1"]
-        );
-        assert_eq!(
-            of("255.255.255.255", "255.255.255.255"),
-            ["255.255.255.255/32"]
-        );
-        let all = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
-        assert_eq!(of("::", all), ["::/1", "8000::/1"]);
-        assert_eq!(of("fd00::", "fd00::ffff"), ["fd00::/112"]);
-        assert_eq!(of(all, all), [format!("{all}/128")]);
-    }
+    use super::Network;
 
     #[test]
     fn networks_are_addresses_under_their_masks() {
