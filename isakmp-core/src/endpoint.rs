@@ -458,6 +458,15 @@ impl Endpoint {
 
     /// The policy was changed or destroyed: what was made from it goes.
     pub fn policy_changed(&mut self, env: &mut Env<'_>, name: &Name) {
+        self.end_policy(env, name, true);
+    }
+
+    /// RESET ISAKMP POLICY: what was made from the policy goes, and no peer is told.
+    pub fn policy_reset(&mut self, env: &mut Env<'_>, name: &Name) {
+        self.end_policy(env, name, false);
+    }
+
+    fn end_policy(&mut self, env: &mut Env<'_>, name: &Name, tell: bool) {
         let ids: Vec<Id> = self
             .sas
             .iter()
@@ -465,7 +474,7 @@ impl Endpoint {
             .map(|(id, _)| id)
             .collect();
         for id in ids {
-            self.remove_sa(env, IsakmpSaId(id), true, false);
+            self.remove_sa(env, IsakmpSaId(id), tell, false);
         }
         self.drop_exchanges(|policy| policy == name);
         self.retrying.forget(name);

@@ -21,6 +21,10 @@ fn error(number: u16, text: String) -> Message {
     Message::error(Module::Isakmp, number, text)
 }
 
+fn missing(name: &str) -> Message {
+    error(11, format!("the ISAKMP policy {name} does not exist"))
+}
+
 pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
     let state = look.device.state();
     let config = state.isakmp.clone();
@@ -45,6 +49,13 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             None,
         )),
         ("CREATE" | "SET" | "DESTROY", ["ISAKMP", "POLICY"]) => policy(look, config, command),
+        ("RESET", ["ISAKMP", "POLICY"]) => {
+            let name = command.text("POLICY").unwrap_or("");
+            match config.policy(name) {
+                Some(policy) => Ok(Plan::ResetIsakmp(policy.name.clone())),
+                None => Err(missing(name)),
+            }
+        }
         ("SHOW", ["ISAKMP"]) => Ok(Plan::Print(show::isakmp(state))),
         ("SHOW", ["ISAKMP", "SA"]) => {
             let endpoint = look.device.endpoint();
@@ -90,10 +101,7 @@ fn policy<E: Engines>(
             IsakmpPolicyConfig::new(Name::new(name), peer.clone().unwrap_or(PeerAddress::Any))
         }
         (_, None) => {
-            return Err(error(
-                11,
-                format!("the ISAKMP policy {name} does not exist"),
-            ));
+            return Err(missing(name));
         }
         ("DESTROY", Some(_)) => {
             config.policies.retain(|policy| policy.name != *name);

@@ -43,6 +43,8 @@ pub enum Plan {
     RemoveBundle(BundleId),
     /// The ISAKMP configuration becomes this; what was made from the policy named goes.
     Isakmp(Box<IsakmpConfig>, Option<Name>),
+    /// The ISAKMP SAs of a policy go.
+    ResetIsakmp(Name),
     /// ENABLE IP.
     EnableIp,
     /// ENABLE IP REMOTEASSIGN.
@@ -202,6 +204,10 @@ pub fn apply<E: Engines>(
                 let line = format!("ISAKMP has been {word}");
                 device.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
             }
+            done(Module::Isakmp)
+        }
+        Plan::ResetIsakmp(name) => {
+            device.reset_isakmp_policy(now, entropy, &name);
             done(Module::Isakmp)
         }
         Plan::EnableIp => {

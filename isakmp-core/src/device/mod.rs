@@ -145,6 +145,13 @@ impl<E: Engines> Device<E> {
         endpoint.policy_changed(&mut env, name);
     }
 
+    /// Removes what was negotiated under an ISAKMP policy, without a Delete payload, whatever
+    /// SENDDELETES says: RESET ISAKMP POLICY.
+    pub fn reset_isakmp_policy(&mut self, now: Instant, entropy: &mut dyn Entropy, name: &Name) {
+        let (endpoint, mut env) = self.endpoint_env(now, entropy);
+        endpoint.policy_reset(&mut env, name);
+    }
+
     /// Removes every ISAKMP SA, with Delete payloads where the policies want them.
     pub fn disable_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);

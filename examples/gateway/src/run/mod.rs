@@ -232,11 +232,18 @@ impl Gateway {
             self.read_links();
             self.read_control();
         }
-        println!("ending: ISAKMP is being disabled");
-        let now = self.clock.now();
-        self.command(&mut Console::script(), "DISABLE ISAKMP");
-        let end = now + FAREWELL;
-        while self.clock.now() < end && self.turn().is_some_and(|at| at <= self.clock.now()) {}
+        println!("ending: IPSEC and ISAKMP are being disabled");
+        let end = self.clock.now() + FAREWELL;
+        // While their ISAKMP SAs are there, peers can be told of the IPsec SAs that go.
+        for line in ["DISABLE IPSEC", "DISABLE ISAKMP"] {
+            let mut around = Surroundings {
+                now: self.clock.now(),
+                entropy: &mut Random,
+                host: &mut self.files,
+            };
+            Console::script().execute(&mut self.device, &mut around, line);
+            while self.clock.now() < end && self.turn().is_some_and(|at| at <= self.clock.now()) {}
+        }
         Ok(())
     }
 
