@@ -7,13 +7,15 @@ use sekisho_tests::{
     ping_both, story,
 };
 
-/// How many bundles and ISAKMP SAs a side has.
-fn has<E: hw_offload::Engines<Buf = lab::Buf>>(pair: &mut Pair<E>, side: Side) -> (usize, usize) {
+/// Bundles and ISAKMP SAs.
+type Has = (usize, usize);
+
+fn has<E: hw_offload::Engines<Buf = lab::Buf>>(pair: &mut Pair<E>, side: Side) -> Has {
     (bundles(pair, side), isakmp_sas(pair, side))
 }
 
 /// The command, what A has afterwards, and what B has if it was told.
-const ROWS: [(&str, (usize, usize), (usize, usize)); 9] = [
+const ROWS: [(&str, Has, Has); 9] = [
     ("SET IPSEC POLICY=vpn DFBIT=COPY", (0, 1), (0, 1)),
     ("RESET IPSEC POLICY=vpn", (0, 1), (0, 1)),
     ("DESTROY IPSEC POLICY=vpn", (0, 1), (0, 1)),
