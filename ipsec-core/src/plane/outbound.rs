@@ -1,6 +1,6 @@
 //! Packets that leave.
 
-use hw_offload::{Op, PacketBuf, PacketJob, Span, Ticket};
+use hw_offload::{EntropyFault, Op, PacketBuf, PacketJob, Span, Ticket};
 
 use super::count::Phase;
 use super::gather::Gathered;
@@ -9,6 +9,7 @@ use super::{Cx, DataPlane, InFlight, PlaneEvent, PlaneState, Way};
 use crate::counters::Happened;
 use crate::model::{Action, DfBit, Direction, Flow, KeyManagement, Mode, PeerAddress, Protocol};
 use crate::net::InterfaceId;
+use crate::path::random_identification;
 use crate::reason::DropReason;
 use crate::sad::{BundleId, SaId};
 use crate::spd::{Found, PolicyId};
@@ -159,7 +160,8 @@ impl PlaneState {
         if allow_fragments(packet.packet_mut()).is_err() {
             return dropped(DropReason::Malformed, packet);
         }
-        cut_by_us(cx, Outgoing::new(packet, on, None, mtu))
+        let identification = random_identification(cx.entropy);
+        cut_by_us(Outgoing::new(packet, on, None, mtu), identification)
     }
 
     /// Asks for a bundle of a policy that has none, unless one is under way.
@@ -444,7 +446,8 @@ impl PlaneState {
         };
         let mut mtu = self.mtu(on);
         let mut encapsulated = false;
-        if let Some(path) = self.paths.get_mut(bundle.path) {
+        let path_id = bundle.path;
+        if let Some(path) = self.paths.get_mut(path_id) {
             path.sent_at = cx.now;
             mtu = mtu.min(path.mtu(cx.now).unwrap_or(u16::MAX));
             encapsulated = path.encap.ports().is_some();
@@ -474,19 +477,27 @@ impl PlaneState {
         if is_v4 || len <= usize::from(mtu) {
             Verdict::Transmit(outgoing)
         } else {
-            cut_by_us(cx, outgoing)
+            let identification = match self.paths.get_mut(path_id) {
+                Some(path) => path.next_identification(cx.entropy),
+                None => random_identification(cx.entropy),
+            };
+            cut_by_us(outgoing, identification)
         }
     }
 }
 
-/// Gives a datagram what its IPv6 fragments need.
-fn cut_by_us<B>(cx: &mut Cx<'_, B>, mut outgoing: Outgoing<B>) -> Verdict<B> {
-    let mut id = [0; 4];
-    if cx.entropy.fill(&mut id).is_err() {
-        return dropped(DropReason::NoEntropy, outgoing.packet);
+/// Sends a datagram as IPv6 fragments with that identification.
+fn cut_by_us<B>(
+    mut outgoing: Outgoing<B>,
+    identification: Result<u32, EntropyFault>,
+) -> Verdict<B> {
+    match identification {
+        Ok(identification) => {
+            outgoing.identification = Some(identification);
+            Verdict::Transmit(outgoing)
+        }
+        Err(EntropyFault) => dropped(DropReason::NoEntropy, outgoing.packet),
     }
-    outgoing.identification = Some(u32::from_be_bytes(id));
-    Verdict::Transmit(outgoing)
 }
 
 /// Where the work on a leaving packet stands.
