@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hw_offload::{Cipher, Mac};
-use ipsec_core::model::{Action, AddressSelector, DfBit, Mode, PeerAddress, Protocol, cipher_word};
+use ipsec_core::model::{
+    Action, AddressSelector, DfBit, Mode, PeerAddress, PolicyConfig, Protocol, cipher_word,
+};
 use ipsec_core::{Bundle, Instant, PlaneState, SaState};
 use isakmp_core::device::State;
 
@@ -183,17 +185,62 @@ pub(crate) fn policy(
         .map(|policy| policy.bundles.as_slice())
         .unwrap_or_default();
     for bundle in bundles.iter().filter_map(|id| plane.bundle(*id)) {
-        let numbers: Vec<String> = bundle.sas.iter().map(|sa| sa.0.slot.to_string()).collect();
         screen.line(format!(
             "{:<7} {:<7} {:<9} {:<21} {}",
             bundle.index,
-            numbers.join(","),
+            numbers(bundle),
             bundle_state(bundle.state),
             bytes(bundle),
             seconds(bundle, now)
         ));
     }
     Some(screen.text)
+}
+
+/// SHOW IPSEC POLICY SABUNDLE, of one policy or of all. None if there is no such policy.
+pub(crate) fn policy_bundles(
+    state: &State,
+    plane: &PlaneState,
+    now: Instant,
+    name: Option<&str>,
+) -> Option<String> {
+    if let Some(name) = name {
+        state.ipsec.policy(name)?;
+    }
+    let mut screen = Screen::new(0);
+    screen.line("Ipsec Policy SA Bundles");
+    screen.line("");
+    screen.line("                          Expiry Limits - hard/soft/used");
+    screen.line("Bundle                    Bytes");
+    screen.line("Index   SA's    State     Seconds");
+    screen.line("-".repeat(71));
+    let chosen = |config: &&PolicyConfig| name.is_none_or(|name| config.name == *name);
+    for config in state.ipsec.policies.iter().filter(chosen) {
+        screen.line(format!("Policy ..........{}", config.name));
+        let policy = plane.policy_by_name(config.name.as_str());
+        let bundles = policy.map(|(_, policy)| policy.bundles.as_slice());
+        let bundles = bundles.unwrap_or_default().iter();
+        for bundle in bundles.filter_map(|id| plane.bundle(*id)) {
+            screen.line(format!(
+                "{:<7} {:<7} {:<9} {}",
+                bundle.index,
+                numbers(bundle),
+                bundle_state(bundle.state),
+                bytes(bundle)
+            ));
+            screen.line(format!("{:26}{}", "", seconds(bundle, now)));
+            if let Some(sa) = bundle.isakmp_sa {
+                screen.line(format!("{:26}Isakmp SA = {sa}", ""));
+            }
+        }
+    }
+    Some(screen.text)
+}
+
+/// The numbers of a bundle's SAs.
+fn numbers(bundle: &Bundle) -> String {
+    let numbers = bundle.sas.iter().map(|sa| sa.0.slot.to_string());
+    numbers.collect::<Vec<_>>().join(",")
 }
 
 const fn bundle_state(state: SaState) -> &'static str {

@@ -1,5 +1,6 @@
 //! The screens, as the manual prints them.
 
+mod counters;
 mod enco;
 mod ipsec;
 mod isakmp;
@@ -9,8 +10,9 @@ mod specs;
 use alloc::string::String;
 use core::fmt::{Display, Write};
 
+pub(crate) use counters::{counters, policy_counters, sa_counters};
 pub(crate) use enco::enco_key;
-pub(crate) use ipsec::{ipsec, policies, policy, sa, sas};
+pub(crate) use ipsec::{ipsec, policies, policy, policy_bundles, sa, sas};
 pub(crate) use isakmp::{isakmp, isakmp_sa, isakmp_sas};
 pub(crate) use log::log;
 pub(crate) use specs::{bundle_spec, bundle_specs, sa_spec, sa_specs};

@@ -57,13 +57,10 @@ impl<B: PacketBuf> DataPlane<B> {
                 self.state.raise(policy, Happened::OutActionDeny);
                 dropped(DropReason::Denied, packet)
             }
-            Action::Ipsec => {
-                self.state.raise(policy, Happened::OutActionIpsec);
-                match self.state.bundle_for(cx.now, policy, &flow) {
-                    Some(bundle) => self.state.seal(cx, on, bundle, packet),
-                    None => self.wait(on, policy, packet),
-                }
-            }
+            Action::Ipsec => match self.state.bundle_for(cx.now, policy, &flow) {
+                Some(bundle) => self.state.seal(cx, on, bundle, packet),
+                None => self.wait(on, policy, packet),
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::ways::Ways;
-use crate::counters::Counters;
+use crate::counters::PolicyCounters;
 use crate::model::{
     Action, BundleConfig, DfBit, KeyManagement, PeerAddress, PolicyConfig, SaSpecConfig, Selector,
 };
@@ -39,7 +39,7 @@ pub struct Policy {
     /// Packets that wait.
     pub queued: u8,
     /// What happened to its packets.
-    pub counters: Counters,
+    pub counters: PolicyCounters,
     /// The bundles that carry what leaves.
     pub(super) ways: Ways,
     /// The next bundle's number.

@@ -17,10 +17,13 @@ use hw_offload::{
     Engines, Entropy, Idle, KeyFault, KeyKind, KeyNumber, KeyRecord, PacketEngine, PublicEngine,
     PublicFault, PublicJob, PublicValue, RsaSeed, Ticket,
 };
+use ipsec_core::counters::{Category, Happened};
 use ipsec_core::model::{self, Direction, Half, Name};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
-use ipsec_core::{BundleId, Cx, DataPlane, Instant, Limits, PlaneState, RemoveWhy, WallClock};
+use ipsec_core::{
+    BundleId, Cx, DataPlane, Instant, Limits, PlaneState, RemoveWhy, SaId, WallClock,
+};
 
 pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use port::{DeviceReport, Input, Port, Query};
@@ -222,6 +225,29 @@ impl<E: Engines> Device<E> {
     /// Removes one bundle: DESTROY IPSEC POLICY SABUNDLE.
     pub fn remove_bundle(&mut self, bundle: BundleId) {
         self.plane.release(bundle, RemoveWhy::Configuration);
+    }
+
+    /// Counts what happened to the configuration.
+    pub fn count(&mut self, happened: Happened) {
+        self.plane.state_mut().count(happened);
+    }
+
+    /// RESET IPSEC COUNTER of a category, or of all.
+    pub fn reset_ipsec_counters(&mut self, category: Option<Category>) {
+        self.plane.state_mut().reset_counters(category);
+    }
+
+    /// RESET IPSEC POLICY COUNTER.
+    pub fn reset_policy_counters(&mut self, name: &str) {
+        let state = self.plane.state_mut();
+        if let Some((id, _)) = state.policy_by_name(name) {
+            state.reset_policy_counters(id);
+        }
+    }
+
+    /// RESET IPSEC SA COUNTER.
+    pub fn reset_sa_counters(&mut self, sa: SaId) {
+        self.plane.state_mut().reset_sa_counters(sa);
     }
 
     /// A packet wants to leave by an interface.

@@ -6,13 +6,14 @@ use core::net::SocketAddr;
 use hw_offload::{
     Completion, Engines, Entropy, OpenFault, PacketEngine, PublicEngine, PublicFault, Ticket,
 };
-use ipsec_core::model::{self, Direction, Flow};
+use ipsec_core::counters::Happened;
+use ipsec_core::model::{self, Direction, Flow, Role};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
 use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, RemoveWhy, Verdict};
 
 use super::{Device, DeviceReport, LogModule, LogSubtype, OWN_TICKETS, Port, Query, State};
-use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Phase, Report};
 use crate::config::XauthType;
 use crate::endpoint::Endpoint;
 use crate::natt;
@@ -249,6 +250,20 @@ impl<E: Engines> Device<E> {
                 }
             }
             Action::Report(report) => {
+                let found = match &report {
+                    Report::Started {
+                        phase: Phase::Two,
+                        role: Role::Responder,
+                        ..
+                    } => Some(Happened::PolicyFindByPeer),
+                    Report::Failed { reason, .. } if reason.subject == Subject::Selectors => {
+                        Some(Happened::PolicyFindByPeerFailed)
+                    }
+                    _ => None,
+                };
+                if let Some(happened) = found {
+                    self.count(happened);
+                }
                 self.log_report(now, &report);
                 let secret = matches!(report, Report::Phase1Key { .. });
                 if !secret || self.key_log {
