@@ -67,6 +67,8 @@ pub enum Ask {
         ends: (IpAddr, IpAddr),
         /// One SPI for each.
         protocols: Vec<Protocol>,
+        /// Our part in the exchange.
+        role: Role,
     },
     /// Install one direction.
     Install {

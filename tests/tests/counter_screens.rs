@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use ipsec_core::Instant;
+use ipsec_core::counters::Happened;
 use lab::{Pair, Side};
 use sekisho_tests::screens::{assert_screen, folded};
 use sekisho_tests::{HOST_A, HOST_B, basic, both, command, failures, pair};
@@ -180,5 +181,120 @@ fn reset_sets_the_named_counters_to_zero() {
     ] {
         let text = pair.a.command(pair.now, line).text;
         assert!(text.contains(answer), "{line}: {text}");
+    }
+}
+
+/// What commands on the configuration count, one by one.
+#[test]
+fn commands_count_what_they_did_to_the_spd() {
+    let mut pair = Pair::soft(1);
+    for (line, counted) in [
+        (
+            "CREATE IPSEC SASPEC=1 KEYMAN=ISAKMP PROT=ESP ENCALG=DES HASHALG=SHA",
+            "saSpecGet Failed, saSpecAdd Good",
+        ),
+        (
+            "CREATE IPSEC SASPEC=1 KEYMAN=ISAKMP PROT=ESP ENCALG=DES HASHALG=SHA",
+            "saSpecGet Good, saSpecAdd Failed",
+        ),
+        (
+            "CREATE IPSEC BUNDLE=1 KEYMAN=ISAKMP STRING=\"1\"",
+            "bundleSpecGet Failed, saSpecGet Good, bundleSpecAdd Good",
+        ),
+        (
+            "CREATE IPSEC BUNDLE=2 KEYMAN=ISAKMP STRING=\"1 OR 7\"",
+            "bundleSpecGet Failed, saSpecGet Good, saSpecGet Failed, bundleSpecAdd Failed",
+        ),
+        (
+            "CREATE IPSEC POLICY=p INT=ppp0 ACTION=IPSEC KEYMAN=ISAKMP BUNDLE=1 PEER=2.2.2.2",
+            "policyGet Failed, bundleSpecGet Good, policyAdd Good",
+        ),
+        (
+            "CREATE IPSEC POLICY=p INT=ppp0 ACTION=PERMIT",
+            "policyGet Good, policyAdd Failed",
+        ),
+        (
+            "SET IPSEC POLICY=p DFBIT=SET",
+            "policyGet Good, policySetConfig Good",
+        ),
+        (
+            "SET IPSEC POLICY=q DFBIT=SET",
+            "policyGet Failed, policySetConfig Failed",
+        ),
+        (
+            "SHOW IPSEC POLICY=p",
+            "policyGet Good, policyGetConfig Good",
+        ),
+        (
+            "SHOW IPSEC POLICY=q",
+            "policyGet Failed, policyGetConfig Failed",
+        ),
+        ("SHOW IPSEC POLICY", ""),
+        (
+            "DESTROY IPSEC BUNDLE=1",
+            "bundleSpecGet Good, bundleSpecDelete Failed",
+        ),
+        (
+            "DESTROY IPSEC SASPEC=1",
+            "saSpecGet Good, saSpecDelete Failed",
+        ),
+        (
+            "DESTROY IPSEC POLICY=q",
+            "policyGet Failed, policyDelete Failed",
+        ),
+        (
+            "DESTROY IPSEC POLICY=p",
+            "policyGet Good, policyDelete Good",
+        ),
+        (
+            "DESTROY IPSEC BUNDLE=1",
+            "bundleSpecGet Good, bundleSpecDelete Good",
+        ),
+        (
+            "DESTROY IPSEC SASPEC=1",
+            "saSpecGet Good, saSpecDelete Good",
+        ),
+    ] {
+        let now = |pair: &Pair| {
+            let counters = pair.a.device.plane().counters();
+            Happened::ALL
+                .iter()
+                .map(|one| counters.get(*one))
+                .collect::<Vec<_>>()
+        };
+        let before = now(&pair);
+        pair.a.command(Instant::ZERO, line);
+        let after = now(&pair);
+        let mut added: Vec<&str> = Vec::new();
+        for ((happened, was), is) in Happened::ALL.iter().zip(before).zip(after) {
+            let (block, name) = happened.printed();
+            assert!(was == is || block == "SPD", "{line}: {name}");
+            added.extend((was..is).map(|_| name));
+        }
+        let mut expected: Vec<&str> = counted
+            .split(", ")
+            .filter(|name| !name.is_empty())
+            .collect();
+        added.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(added, expected, "{line}");
+    }
+}
+
+/// A responder looks for the policy of each proposal.
+#[test]
+fn proposals_count_whether_a_policy_was_found() {
+    for (selectors, good, failed) in [("192.168.20.0", 1, false), ("192.168.21.0", 0, true)] {
+        let configs = basic();
+        let configs =
+            sekisho_tests::one(&configs, 1, "LAD=192.168.20.0", &format!("LAD={selectors}"));
+        let mut pair = pair(&configs, 1);
+        pair.ping(HOST_A, HOST_B, Instant::from_secs(0));
+        // The initiator tries again after some time.
+        pair.run_to(Instant::from_secs(3));
+        let counters = pair.b.device.plane().counters();
+        let found = counters.get(Happened::PolicyFindByPeer);
+        let lost = counters.get(Happened::PolicyFindByPeerFailed);
+        assert_eq!((found, lost > 0), (good, failed), "{selectors}");
     }
 }

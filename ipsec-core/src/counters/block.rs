@@ -352,7 +352,7 @@ pub const SA_LINES: &[SaLine] = &{
         SaLine::Cells([("ahOutBufChainCopy", None), ("", None)]),
         SaLine::Cells([
             ("ahSeqNumberCycled", Some(H::AhSeqNumberCycled)),
-            ("ahFragmentSeen", Some(H::AhFragmentSeen)),
+            ("ahFragmentSeen", None),
         ]),
         SaLine::Cells([
             ("ahOutHashStart", Some(H::AhOutHashStart)),
@@ -441,6 +441,8 @@ pub fn never(block: &str, name: &str) -> Option<&'static str> {
         "localNameFailed" | "remoteNameFailed" => "negotiation compares names, no packet has one",
         "icmpTypeFailed" => "the only ICMP types a policy names count as neighbourDiscFailed",
         "inPolicyActionFail" => "a policy that is no longer ACTION=IPSEC has no SAs left",
+        "fragmentSeen" => "fragments are put together in front of IPsec",
+        "removeGetSaFailed" => "the entry of an SA outlives its channels",
         "removeHashFailImm" => "an engine cannot refuse to close a channel",
         _ if name.ends_with("ufChainCopy") => "a packet always lies in one buffer",
         _ if name.ends_with("GetInfoFail") => "an SA that is gone cannot tell its algorithm",

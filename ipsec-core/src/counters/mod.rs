@@ -258,7 +258,7 @@ happened! {
     OutUdpPkt = "IPsec over UDP" / "outPkt",
     /// An ESP packet arrived inside UDP.
     InUdpPkt = "IPsec over UDP" / "inPkt",
-    /// An ESP packet could not be put into UDP.
+    /// An ESP packet that was to leave inside UDP was not finished.
     OutUdpPktFail = "IPsec over UDP" / "outPktFail",
     /// What arrived at the tunnel's port is of no known version.
     InPktBadVersion = "IPsec over UDP" / "inPktBadVersion",
@@ -280,8 +280,6 @@ happened! {
     EspSetupFailed = "ESP setup/remove" / "setupFailed",
     /// Both channels of an ESP SA are open.
     EspSetupDone = "ESP setup/remove" / "setupDone",
-    /// A channel was closed whose SA is gone.
-    EspRemoveGetSaFailed = "ESP setup/remove" / "removeGetSaFailed",
     /// An ESP SA had no channel to close.
     EspRemoveNothingDone = "ESP setup/remove" / "removeNothingDone",
     /// The channels of an ESP SA are closed.
@@ -348,16 +346,12 @@ happened! {
     AhSetupFailed = "AH setup/remove" / "setupFailed",
     /// Both channels of an AH SA are open.
     AhSetupDone = "AH setup/remove" / "setupDone",
-    /// A channel was closed whose SA is gone.
-    AhRemoveGetSaFailed = "AH setup/remove" / "removeGetSaFailed",
     /// An AH SA had no channel to close.
     AhRemoveNothingDone = "AH setup/remove" / "removeNothingDone",
     /// The channels of an AH SA are closed.
     AhRemoveDone = "AH setup/remove" / "removeDone",
     /// A sequence number wrapped.
     AhSeqNumberCycled = "AH outbound processing" / "seqNumberCycled",
-    /// A fragment was to be authenticated.
-    AhFragmentSeen = "AH outbound processing" / "fragmentSeen",
     /// A leaving packet began to be authenticated.
     AhOutHashStart = "AH outbound processing" / "hashStart",
     /// The engine refused it.

@@ -105,7 +105,7 @@ pub const POLICY_EVENTS: [Happened; 38] = [
 ];
 
 /// What is counted per SA.
-pub const SA_EVENTS: [Happened; 40] = [
+pub const SA_EVENTS: [Happened; 39] = [
     Happened::OutProcessStart,
     Happened::OutProcessFailImm,
     Happened::OutProcessFail,
@@ -119,7 +119,6 @@ pub const SA_EVENTS: [Happened; 40] = [
     Happened::EspOutHashFail,
     Happened::EspOutHashGood,
     Happened::AhSeqNumberCycled,
-    Happened::AhFragmentSeen,
     Happened::AhOutHashStart,
     Happened::AhOutHashFailImm,
     Happened::AhOutHashFail,

@@ -205,6 +205,14 @@ impl<B: PacketBuf> DataPlane<B> {
         Ok(())
     }
 
+    /// Has every SA go on after that sequence number.
+    #[cfg(feature = "testing")]
+    pub fn set_sequences(&mut self, sequence: u32) {
+        for (_, sa) in self.state.sad.sas.iter_mut() {
+            sa.sequence = sequence;
+        }
+    }
+
     /// The answer to [`PlaneEvent::Open`].
     pub fn opened(
         &mut self,
@@ -467,8 +475,10 @@ impl PlaneState {
             self.counters.raise(Happened::SetupGetPolicyFail);
             return Err(ReserveFault::NoSuchPolicy);
         };
-        let path = self.paths.join(now, ends, owner.encapsulation);
-        let path = path.ok_or(ReserveFault::Full)?;
+        let Some(path) = self.paths.join(now, ends, owner.encapsulation) else {
+            self.raise(policy, Happened::OutSetupBundleFail);
+            return Err(ReserveFault::Full);
+        };
         let names = (owner.next_index, self.serial);
         let record = Bundle::creating(policy, names, path, owner.selector.clone(), now);
         let Ok(id) = self.sad.bundles.insert(record) else {

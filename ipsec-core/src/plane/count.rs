@@ -5,7 +5,7 @@ use hw_offload::{Cipher, JobFault, Mac, Stage};
 use super::PlaneState;
 use crate::counters::{Algorithm, AlgorithmEvent, Happened};
 use crate::model::{Direction, Protocol};
-use crate::sad::SaId;
+use crate::sad::{BundleId, SaId};
 use crate::spd::PolicyId;
 
 /// How far one SA's work on a packet has come.
@@ -49,12 +49,25 @@ impl PlaneState {
                 esp_events(direction, phase, ciphers, hashes)
             }
         };
+        let failed = !matches!(phase, Phase::Start | Phase::Done);
+        let bundle = sa.bundle;
         let algorithms = [Algorithm::of_cipher(sa.cipher), Algorithm::of_mac(sa.mac)];
         self.raise_all(id, events);
         for (algorithm, event) in algorithms.into_iter().zip(worked(direction, phase)) {
             if let Some(event) = event {
                 self.algorithms.raise(algorithm, event);
             }
+        }
+        if failed && direction == Direction::Out {
+            self.raise_udp_failure(bundle);
+        }
+    }
+
+    /// Counts a packet that was to leave inside UDP.
+    fn raise_udp_failure(&mut self, bundle: BundleId) {
+        let path = self.path_of(bundle);
+        if path.is_some_and(|path| path.encap.ports().is_some()) {
+            self.counters.raise(Happened::OutUdpPktFail);
         }
     }
 

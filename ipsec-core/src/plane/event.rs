@@ -86,6 +86,13 @@ pub enum PlaneEvent {
         /// Why.
         why: RemoveWhy,
     },
+    /// An SA used its last sequence number and carries nothing more.
+    Exhausted {
+        /// Its bundle.
+        bundle: BundleId,
+        /// The policy.
+        policy: PolicyId,
+    },
     /// An authentic packet came from another end, and the path follows it.
     Moved {
         /// The path.
@@ -128,6 +135,8 @@ pub struct RemovedBundle {
     pub bundle: BundleId,
     /// The policy it belonged to.
     pub policy: PolicyId,
+    /// That policy's name, which may be gone too.
+    pub name: Name,
     /// The peer.
     pub peer: IpAddr,
     /// Our SPIs, which a Delete payload names.

@@ -329,9 +329,6 @@ impl PlaneState {
                 inner: inner_number(&current),
             })
         } else if current.is_fragment() {
-            if sa.protocol == Protocol::Ah {
-                self.raise_sa(sa_id, Happened::AhFragmentSeen);
-            }
             return dropped(DropReason::Fragment, packet);
         } else {
             Shape::Transport(current.place())
@@ -428,6 +425,13 @@ impl PlaneState {
         if counted && sequence > u32::MAX - SEQUENCE_RESERVE {
             self.renew(bundle, Direction::Out);
         }
+        if counted
+            && sequence == u32::MAX
+            && let Some(policy) = self.policy_of(bundle)
+        {
+            let event = PlaneEvent::Exhausted { bundle, policy };
+            self.events.push_back(event);
+        }
     }
 
     /// A packet through all SAs of its bundle.
@@ -463,7 +467,6 @@ impl PlaneState {
             ttl: outer.ttl(),
         };
         if encapsulated && !is_v4 && udp::write_checksum(packet.packet_mut(), place.at).is_err() {
-            self.counters.raise(Happened::OutUdpPktFail);
             return dropped(DropReason::Malformed, packet);
         }
         if encapsulated {

@@ -52,10 +52,12 @@ impl<B: PacketBuf> DataPlane<B> {
             }
         }
         state.relist_if_followed(policy);
-        if let Some(peer) = peer {
+        let name = state.policy(policy).map(|owner| owner.config.name.clone());
+        if let (Some(peer), Some(name)) = (peer, name) {
             let removed = RemovedBundle {
                 bundle: id,
                 policy,
+                name,
                 peer,
                 inbound,
                 isakmp_sa,
@@ -95,7 +97,6 @@ impl<B: PacketBuf> DataPlane<B> {
             return;
         };
         let Some(bundle) = self.state.sad.sas.get(sa.0).map(|sa| sa.bundle) else {
-            self.state.counters.raise(Happened::EspRemoveGetSaFailed);
             return;
         };
         if let Some(record) = self.state.sad.bundles.get_mut(bundle.0) {

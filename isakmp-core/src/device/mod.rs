@@ -106,6 +106,12 @@ impl<E: Engines> Device<E> {
         &mut self.endpoint
     }
 
+    /// Has every SA go on after that sequence number.
+    #[cfg(feature = "testing")]
+    pub fn set_sequences(&mut self, sequence: u32) {
+        self.plane.set_sequences(sequence);
+    }
+
     /// The engines.
     pub const fn engines(&mut self) -> &mut E {
         &mut self.engines

@@ -13,7 +13,7 @@ use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
 use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, RemoveWhy, Verdict};
 
 use super::{Device, DeviceReport, LogModule, LogSubtype, OWN_TICKETS, Port, Query, State};
-use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Phase, Report};
+use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
 use crate::config::XauthType;
 use crate::endpoint::Endpoint;
 use crate::natt;
@@ -151,25 +151,34 @@ impl<E: Engines> Device<E> {
                 self.state.net.withdraw(removed.bundle);
                 self.installs
                     .retain(|(bundle, ..)| *bundle != removed.bundle);
-                if removed.was_valid
-                    && let Some(name) = self.policy_name(removed.policy)
-                {
-                    let verb = match why {
-                        RemoveWhy::Expired => "expired",
-                        RemoveWhy::Replaced => "replaced",
+                let what = match (removed.was_valid, why) {
+                    (false, _) => "creation failed",
+                    (true, RemoveWhy::Expired) => "expired",
+                    (true, RemoveWhy::Replaced) => "replaced",
+                    (
+                        true,
                         RemoveWhy::PeerDeleted
                         | RemoveWhy::PeerRestarted
                         | RemoveWhy::PeerLost
                         | RemoveWhy::Configuration
                         | RemoveWhy::NegotiationFailed
-                        | RemoveWhy::EngineFailed => "removed",
-                    };
-                    let line = format!("SA bundle {verb}: Policy - {name}");
-                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
-                    port.report(DeviceReport::BundleRemoved { policy: name, why });
+                        | RemoveWhy::EngineFailed,
+                    ) => "removed",
+                };
+                let line = format!("SA bundle {what}: Policy - {}", removed.name);
+                self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                if removed.was_valid {
+                    let policy = removed.name.clone();
+                    port.report(DeviceReport::BundleRemoved { policy, why });
                 }
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.bundle_removed(&mut env, &removed, why);
+            }
+            PlaneEvent::Exhausted { policy, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let line = format!("SA sequence numbers exhausted: Policy - {name}");
+                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                }
             }
             // Nobody here can look a name up: the packets that wait are dropped.
             PlaneEvent::Resolve { policy, .. } => {
@@ -250,19 +259,10 @@ impl<E: Engines> Device<E> {
                 }
             }
             Action::Report(report) => {
-                let found = match &report {
-                    Report::Started {
-                        phase: Phase::Two,
-                        role: Role::Responder,
-                        ..
-                    } => Some(Happened::PolicyFindByPeer),
-                    Report::Failed { reason, .. } if reason.subject == Subject::Selectors => {
-                        Some(Happened::PolicyFindByPeerFailed)
-                    }
-                    _ => None,
-                };
-                if let Some(happened) = found {
-                    self.count(happened);
+                if let Report::Failed { reason, .. } = &report
+                    && reason.subject == Subject::Selectors
+                {
+                    self.count(Happened::PolicyFindByPeerFailed);
                 }
                 self.log_report(now, &report);
                 let secret = matches!(report, Report::Phase1Key { .. });
@@ -294,7 +294,11 @@ impl<E: Engines> Device<E> {
                 policy,
                 ends,
                 protocols,
+                role,
             } => {
+                if role == Role::Responder {
+                    self.count(Happened::PolicyFindByPeer);
+                }
                 let id = self
                     .plane
                     .state()

@@ -75,6 +75,7 @@ impl Initiator {
             policy,
             ends,
             protocols,
+            role: Role::Initiator,
         })))
     }
 
