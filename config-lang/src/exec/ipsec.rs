@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use hw_offload::{Cipher, Engines};
 use ipsec_core::counters::{Category, PolicyCounters};
+use ipsec_core::debug::{DebugMask, Directions, Parts, Places, Results, Selectors};
 use ipsec_core::model::{
     Action, AddressSelector, BundleConfig, ConfigFault, DfBit, HashAlg, InterfaceName, IpVersion,
     IpsecConfig, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol, SaSpecConfig,
@@ -55,6 +56,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .ok_or_else(|| missing("the policy", name))?;
             Ok(Plan::Ipsec(Box::new(config), Some(Name::new(name))))
         }
+        ("ENABLE" | "DISABLE", ["IPSEC", "POLICY", "DEBUG"]) => debug(look, command),
         (verb, ["IPSEC", "SASPECIFICATION"]) if verb != "SHOW" => sa_spec(state, config, command),
         (verb, ["IPSEC", "BUNDLESPECIFICATION"]) if verb != "SHOW" => {
             bundle(state, config, command)
@@ -129,6 +131,87 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         },
         _ => Err(not_yet_command(Module::Ipsec, command)),
     }
+}
+
+/// ENABLE and DISABLE IPSEC POLICY DEBUG. Of an option that is not given, everything is meant;
+/// to switch off, what is given, or everything.
+fn debug<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    let enable = command.spec.verb == "ENABLE";
+    let kind = command.word("DEBUG").unwrap_or("ALL");
+    for (parameter, with) in [
+        ("DISPLAY", "PACKET"),
+        ("WHERE", "PACKET"),
+        ("RESULT", "FILTER"),
+        ("SELECTOR", "FILTER"),
+    ] {
+        if let Some(given) = command
+            .get(parameter)
+            .filter(|_| kind != with && kind != "ALL")
+        {
+            let text = format!("{parameter} is only valid with DEBUG={with} or DEBUG=ALL");
+            return Err(error(10, text).about(given.at));
+        }
+    }
+    let policy = command.text("POLICY").filter(|name| *name != "ALL");
+    if let Some(name) = policy {
+        let known = look.device.state().ipsec.policy(name);
+        known.ok_or_else(|| missing("the policy", name))?;
+        if look.device.plane().policy_by_name(name).is_none() {
+            let text = format!("the policy {name} is not in force: ENABLE IPSEC first");
+            return Err(error(14, text));
+        }
+    }
+    let named = ["DIRECTION", "DISPLAY", "RESULT", "SELECTOR", "WHERE"];
+    let everything = enable || !named.iter().any(|name| command.get(name).is_some());
+    // What an option that is not given stands for.
+    let or = |all| if everything { all } else { 0 };
+    let directions = match command.word("DIRECTION") {
+        None => Directions::from_bits(or(Directions::ALL.bits())),
+        Some("IN") => Directions::IN,
+        Some("OUT") => Directions::OUT,
+        Some(_) => Directions::ALL,
+    };
+    let results = match command.word("RESULT") {
+        None => Results::from_bits(or(Results::ALL.bits())),
+        Some("FAIL") => Results::FAIL,
+        Some("PASS") => Results::PASS,
+        Some(_) => Results::ALL,
+    };
+    let selectors = match command.word("SELECTOR") {
+        None => Selectors::from_bits(or(Selectors::ALL.bits())),
+        Some("LADDRESS") => Selectors::LOCAL_ADDRESS,
+        Some("LNAME") => Selectors::LOCAL_NAME,
+        Some("LPORT") => Selectors::LOCAL_PORT,
+        Some("RADDRESS") => Selectors::REMOTE_ADDRESS,
+        Some("RNAME") => Selectors::REMOTE_NAME,
+        Some("RPORT") => Selectors::REMOTE_PORT,
+        Some("TRANSPORTPROTOCOL") => Selectors::PROTOCOL,
+        Some(_) => Selectors::ALL,
+    };
+    let parts = match command.word("DISPLAY") {
+        None => Parts::from_bits(or(Parts::ALL.bits())),
+        Some("BUFFERHEADER") => Parts::BUFFER_HEADER,
+        Some("DATA") => Parts::DATA,
+        Some("IPHEADER") => Parts::IP_HEADER,
+        Some(_) => Parts::ALL,
+    };
+    let places = match command.word("WHERE") {
+        None => Places::from_bits(or(Places::ALL.bits())),
+        Some("IPSEC") => Places::IPSEC,
+        Some("PROTOCOL") => Places::PROTOCOL,
+        Some(_) => Places::ALL,
+    };
+    let mut mask = DebugMask::NONE;
+    if matches!(kind, "FILTER" | "ALL") {
+        mask = mask.with(DebugMask::filter(directions, results, selectors));
+    }
+    if matches!(kind, "PACKET" | "ALL") {
+        mask = mask.with(DebugMask::packet(directions, parts, places));
+    }
+    if matches!(kind, "TRACE" | "ALL") {
+        mask = mask.with(DebugMask::trace(directions));
+    }
+    Ok(Plan::WatchIpsec(policy.map(Name::new), mask, enable))
 }
 
 /// The categories of counters that a command names; none for all.

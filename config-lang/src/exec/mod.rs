@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 
 use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
 use ipsec_core::counters::Category;
+use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
 use ipsec_core::{BundleId, Instant, SaId};
@@ -44,6 +45,8 @@ pub enum Plan {
     Ipsec(Box<IpsecConfig>, Option<Name>),
     /// An SA bundle goes.
     RemoveBundle(BundleId),
+    /// What is watched of a policy, or of all, changes: this comes or goes.
+    WatchIpsec(Option<Name>, DebugMask, bool),
     /// Counters of some categories become 0, or of all.
     ResetCounters(Option<Vec<Category>>),
     /// A policy's counters become 0.
@@ -196,6 +199,23 @@ pub fn apply<E: Engines>(
         Plan::RemoveBundle(bundle) => {
             device.remove_bundle(bundle);
             done(Module::Ipsec)
+        }
+        Plan::WatchIpsec(policy, mask, enable) => {
+            let policy = policy.as_ref().map(Name::as_str);
+            device.watch(policy, |watched| {
+                if enable {
+                    watched.with(mask)
+                } else {
+                    watched.without(mask)
+                }
+            });
+            let (number, word) = if enable {
+                (57, "enabled")
+            } else {
+                (58, "disabled")
+            };
+            let text = format!("IPSEC Policy Debugging has been {word}");
+            Outcome::message(Message::new(Severity::Info, Module::Ipsec, number, text))
         }
         Plan::ResetCounters(categories) => {
             match categories {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hw_offload::{Cipher, Mac};
+use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{
     Action, AddressSelector, DfBit, Mode, PeerAddress, PolicyConfig, Protocol, cipher_word,
 };
@@ -13,12 +14,13 @@ use ipsec_core::{Bundle, Instant, PlaneState, SaState};
 use isakmp_core::device::State;
 
 use super::{Screen, or_dash, truth};
+use crate::debug::PACKET_LENGTH;
 use crate::dump::mask;
 use crate::exec::PROTOCOLS;
 
-/// Terminal and debug values that do not change yet.
+/// The terminal that debugging goes to: the console.
 const DEBUG_DEVICE: u8 = 16;
-const DEBUG_LENGTH: u8 = 72;
+/// "Sa Selector From Pkt": which selectors of an SA come from its first packet. None does.
 const FLAGS: &str = "00000000";
 
 pub(crate) fn ipsec(state: &State) -> String {
@@ -166,10 +168,7 @@ pub(crate) fn policy(
     let beats = truth(config.udp_heartbeat == Some(true));
     screen.field(4, "HeartBeats Enabled", inside(beats.to_string()));
     screen.field(0, "Debug device", DEBUG_DEVICE);
-    screen.field(0, "Filter debug flags", FLAGS);
-    screen.field(0, "Packet debug flags", FLAGS);
-    screen.field(0, "Trace debug flags", FLAGS);
-    screen.field(0, "Packet debug length", DEBUG_LENGTH);
+    debug_flags(&mut screen, 0, compiled.map(|policy| policy.debug));
     screen.field(0, "Max Out Packet queue length", 20);
     screen.field(
         0,
@@ -235,6 +234,15 @@ pub(crate) fn policy_bundles(
         }
     }
     Some(screen.text)
+}
+
+fn debug_flags(screen: &mut Screen, indent: usize, watched: Option<DebugMask>) {
+    let flags = watched.unwrap_or_default().flags();
+    for (name, flags) in ["Filter", "Packet", "Trace"].into_iter().zip(flags) {
+        let name = format!("{name} debug flags");
+        screen.field(indent, &name, format!("{flags:08x}"));
+    }
+    screen.field(indent, "Packet debug length", PACKET_LENGTH);
 }
 
 /// The numbers of a bundle's SAs.
@@ -383,9 +391,6 @@ pub(crate) fn sa(plane: &PlaneState, number: u32) -> Option<String> {
         screen.field(2, "Anti-replay bitmap", bits);
     }
     screen.field(2, "Debug device", DEBUG_DEVICE);
-    screen.field(2, "Filter debug flags", FLAGS);
-    screen.field(2, "Packet debug flags", FLAGS);
-    screen.field(2, "Trace debug flags", FLAGS);
-    screen.field(2, "Packet debug length", DEBUG_LENGTH);
+    debug_flags(&mut screen, 2, policy.map(|policy| policy.debug));
     Some(screen.text)
 }

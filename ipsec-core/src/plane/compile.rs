@@ -11,6 +11,7 @@ use hw_offload::{KeyNumber, KeyRing, PacketBuf, Secret};
 use super::ways::Ways;
 use super::{DataPlane, PlaneEvent, PlaneState, Policy, RemoveWhy};
 use crate::counters::{Happened, PolicyCounters};
+use crate::debug::DebugMask;
 use crate::model::{
     Action, BundleConfig, DfBit, Half, IpVersion, IpsecConfig, KeyManagement, PeerAddress,
     PolicyConfig, SaSpecConfig, Selector, Spi,
@@ -299,6 +300,7 @@ fn compile(record: &PolicyConfig, config: &IpsecConfig, net: &Net) -> Option<Pol
         bundles: Vec::new(),
         queued: 0,
         counters: PolicyCounters::default(),
+        debug: DebugMask::NONE,
         ways: Ways::default(),
         next_index: 0,
         acquiring: false,

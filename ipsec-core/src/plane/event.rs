@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use hw_offload::{ChannelId, ChannelSpec, Ticket};
 
+use crate::debug::DebugEvent;
 use crate::model::{Half, Name, Protocol, Spi};
 use crate::path::PathId;
 use crate::sad::{BundleId, SaId};
@@ -86,6 +87,8 @@ pub enum PlaneEvent {
         /// Why.
         why: RemoveWhy,
     },
+    /// Something that is watched was seen.
+    Debug(DebugEvent),
     /// An SA used its last sequence number and carries nothing more.
     Exhausted {
         /// Its bundle.

@@ -341,6 +341,10 @@ impl PlaneState {
             }
         };
         self.raise_pass(sa_id, Direction::In, Phase::Start);
+        let bundle = self.sa(sa_id).map(|sa| sa.bundle);
+        if let Some(bundle) = bundle {
+            self.watch_packet(bundle, sa_id, Direction::In, false, packet.packet());
+        }
         Verdict::Compute(PacketJob {
             ticket: Ticket(ticket.to_u64()),
             channel,

@@ -16,6 +16,7 @@ mod size;
 mod tests;
 mod timers;
 mod too_big;
+mod watch;
 mod ways;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -110,6 +111,10 @@ pub struct PlaneState {
     tunnel_port: Option<u16>,
     counters: Counters,
     algorithms: AlgorithmCounters,
+    /// Whether FILTER is watched of any policy.
+    watching_filters: bool,
+    /// Whether PACKET or TRACE is watched of any policy.
+    watching_packets: bool,
     /// The next bundle's serial number.
     serial: u64,
     ip_id: u16,
@@ -149,6 +154,8 @@ impl<B: PacketBuf> DataPlane<B> {
             tunnel_port: None,
             counters: Counters::default(),
             algorithms: AlgorithmCounters::default(),
+            watching_filters: false,
+            watching_packets: false,
             serial: 0,
             ip_id: 0,
             limits: limits.clone(),

@@ -1,5 +1,7 @@
 //! Packets that leave.
 
+use alloc::vec::Vec;
+
 use hw_offload::{EntropyFault, Op, PacketBuf, PacketJob, Span, Ticket};
 
 use super::count::Phase;
@@ -128,6 +130,13 @@ impl<B: PacketBuf> DataPlane<B> {
 
 impl PlaneState {
     pub(super) fn search(&mut self, on: InterfaceId, direction: Direction, flow: &Flow) -> Found {
+        if self.watching_filters {
+            let compared = self.spd.explain(on, direction, flow);
+            let compared: Vec<PolicyId> = compared.map(|(policy, _)| policy).collect();
+            for policy in compared {
+                self.watch_filter(policy, None, direction, flow);
+            }
+        }
         let found = self.spd.search(on, direction, flow, &mut self.counters);
         if found != Found::Untouched {
             self.counters.raise(match direction {
@@ -296,6 +305,10 @@ impl PlaneState {
         let Begin {
             stage, tunnelled, ..
         } = begin;
+        let working = self.bundle(id).and_then(|b| b.sas.get(usize::from(stage)));
+        if let Some(sa) = working.copied() {
+            self.watch_packet(id, sa, Direction::Out, false, packet.packet());
+        }
         let Some((sa_id, path)) = self
             .bundle(id)
             .and_then(|b| Some((*b.sas.get(usize::from(stage))?, self.path(b.path)?)))

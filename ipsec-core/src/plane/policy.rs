@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use super::ways::Ways;
 use crate::counters::PolicyCounters;
+use crate::debug::DebugMask;
 use crate::model::{
     Action, BundleConfig, DfBit, KeyManagement, PeerAddress, PolicyConfig, SaSpecConfig, Selector,
 };
@@ -40,6 +41,8 @@ pub struct Policy {
     pub queued: u8,
     /// What happened to its packets.
     pub counters: PolicyCounters,
+    /// What is watched of them.
+    pub debug: DebugMask,
     /// The bundles that carry what leaves.
     pub(super) ways: Ways,
     /// The next bundle's number.

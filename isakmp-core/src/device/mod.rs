@@ -18,6 +18,7 @@ use hw_offload::{
     PublicFault, PublicJob, PublicValue, RsaSeed, Ticket,
 };
 use ipsec_core::counters::{Category, Happened};
+use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{self, Direction, Half, Name};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
@@ -231,6 +232,19 @@ impl<E: Engines> Device<E> {
     /// Removes one bundle: DESTROY IPSEC POLICY SABUNDLE.
     pub fn remove_bundle(&mut self, bundle: BundleId) {
         self.plane.release(bundle, RemoveWhy::Configuration);
+    }
+
+    /// Changes what is watched of a policy, or of all: ENABLE and DISABLE IPSEC POLICY DEBUG.
+    pub fn watch(&mut self, policy: Option<&str>, change: impl Fn(DebugMask) -> DebugMask) {
+        let state = self.plane.state_mut();
+        let chosen: Vec<_> = state
+            .policies()
+            .filter(|(_, known)| policy.is_none_or(|name| known.config.name == *name))
+            .map(|(id, known)| (id, change(known.debug)))
+            .collect();
+        for (id, mask) in chosen {
+            state.set_debug(id, mask);
+        }
     }
 
     /// Counts what happened to the configuration.

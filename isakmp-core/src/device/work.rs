@@ -7,6 +7,7 @@ use hw_offload::{
     Completion, Engines, Entropy, OpenFault, PacketEngine, PublicEngine, PublicFault, Ticket,
 };
 use ipsec_core::counters::Happened;
+use ipsec_core::debug::DebugEvent;
 use ipsec_core::model::{self, Direction, Flow, Role};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
@@ -173,6 +174,16 @@ impl<E: Engines> Device<E> {
                 }
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.bundle_removed(&mut env, &removed, why);
+            }
+            PlaneEvent::Debug(event) => {
+                let policy = match &event {
+                    DebugEvent::Compared { policy, .. } | DebugEvent::Processed { policy, .. } => {
+                        *policy
+                    }
+                };
+                if let Some(policy) = self.policy_name(policy) {
+                    port.report(DeviceReport::IpsecDebug { policy, event });
+                }
             }
             PlaneEvent::Exhausted { policy, .. } => {
                 if let Some(name) = self.policy_name(policy) {
