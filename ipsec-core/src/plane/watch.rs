@@ -51,7 +51,7 @@ impl PlaneState {
         let Some(selector) = selector.filter(|_| mask.filters()).cloned() else {
             return;
         };
-        let sa = sa.map(|sa| sa.0.slot.into());
+        let sa = sa.map(|sa| sa.0.slot);
         for (watched, passed) in comparisons(&selector, direction, flow) {
             if mask.watches(direction, watched, passed) {
                 let event = DebugEvent::Compared {
@@ -103,7 +103,7 @@ impl PlaneState {
         }
         let event = DebugEvent::Processed {
             policy,
-            sa: id.0.slot.into(),
+            sa: id.0.slot,
             direction,
             post,
             parts,
