@@ -10,6 +10,7 @@ use crate::ask::{Action, Path, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::fragment;
 use crate::out::Out;
+use crate::sa::Reply;
 use crate::wire::{ExchangeType, PayloadType};
 
 /// The hash by which a message is known again.
@@ -194,8 +195,13 @@ impl Conversation {
     }
 
     /// The last message and the one that it answered, for those who must keep them.
-    pub(crate) fn into_reply(self) -> Option<(Digest, Vec<Vec<u8>>)> {
-        let datagrams = self.datagrams();
-        Some((self.received?, datagrams))
+    pub(crate) fn into_reply(self, until: Instant) -> Option<Reply> {
+        Some(Reply {
+            number: self.number,
+            kind: self.kind,
+            datagrams: self.datagrams(),
+            to: self.received?,
+            until,
+        })
     }
 }

@@ -127,12 +127,18 @@ impl IsakmpSaState {
     }
 }
 
-/// A reply that answers one message, whenever it comes again.
+/// The last message of a finished exchange: it answers one message, whenever that comes again.
 #[derive(Debug)]
-struct Reply {
-    to: Digest,
-    datagrams: Vec<Vec<u8>>,
-    until: Instant,
+pub(crate) struct Reply {
+    /// The exchange's number.
+    pub(crate) number: u32,
+    /// The exchange's type.
+    pub(crate) kind: ExchangeType,
+    /// What it answers.
+    pub(crate) to: Digest,
+    pub(crate) datagrams: Vec<Vec<u8>>,
+    /// How long it is kept.
+    pub(crate) until: Instant,
 }
 
 /// An ISAKMP SA.
@@ -448,22 +454,18 @@ impl IsakmpSa {
     }
 
     /// Keeps the last message of a finished exchange until nobody will ask for it again.
-    pub(crate) fn keep_reply(
-        &mut self,
-        to: Digest,
-        datagrams: Vec<Vec<u8>>,
-        now: Instant,
-        until: Instant,
-    ) {
+    pub(crate) fn keep_reply(&mut self, reply: Reply, now: Instant) {
         self.replies.retain(|reply| reply.until > now);
         if self.replies.len() >= REPLIES {
             self.replies.remove(0);
         }
-        self.replies.push(Reply {
-            to,
-            datagrams,
-            until,
-        });
+        self.replies.push(reply);
+    }
+
+    /// The exchanges whose last messages are kept: number and type.
+    pub(crate) fn kept(&self, now: Instant) -> impl Iterator<Item = (u32, ExchangeType)> {
+        let kept = self.replies.iter().filter(move |reply| reply.until > now);
+        kept.map(|reply| (reply.number, reply.kind))
     }
 
     /// The reply to a message that was answered before.

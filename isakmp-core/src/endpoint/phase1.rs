@@ -368,8 +368,8 @@ impl Endpoint {
             times,
             watch,
         );
-        if last_was_ours && let Some((to, bytes)) = common.talk.into_reply() {
-            sa.keep_reply(to, bytes, env.now, keep);
+        if last_was_ours && let Some(reply) = common.talk.into_reply(keep) {
+            sa.keep_reply(reply, env.now);
         }
         let Some(id) = self.sas.insert(sa) else {
             self.cannot_start(peer, common.kind, Subject::Full);

@@ -333,9 +333,9 @@ impl Endpoint {
                 }
                 // Whoever spoke last answers when the peer repeats itself.
                 if (common.role == Role::Initiator || common.commit.ours)
-                    && let Some((to, bytes)) = common.talk.into_reply()
+                    && let Some(reply) = common.talk.into_reply(keep)
                 {
-                    sa.keep_reply(to, bytes, env.now, keep);
+                    sa.keep_reply(reply, env.now);
                 }
                 self.phase2_succeeded(peer);
                 self.start_waiting(env);
