@@ -46,7 +46,7 @@ use tables::{Child, Children, Phase1s, Quicks, Sas, Transactions};
 use waits::Waits;
 
 pub use retry::{RetryPhases, RetryView};
-pub use view::ExchangeView;
+pub use view::{ExchangeDetail, ExchangePart, ExchangeView};
 
 /// What was not worth a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -134,6 +134,10 @@ pub(crate) struct Reply {
     pub(crate) number: u32,
     /// The exchange's type.
     pub(crate) kind: ExchangeType,
+    /// Which part of the exchange was ours.
+    pub(crate) role: Role,
+    /// The exchange's message id.
+    pub(crate) message_id: MessageId,
     /// What it answers.
     pub(crate) to: Digest,
     pub(crate) datagrams: Vec<Vec<u8>>,
@@ -462,10 +466,9 @@ impl IsakmpSa {
         self.replies.push(reply);
     }
 
-    /// The exchanges whose last messages are kept: number and type.
-    pub(crate) fn kept(&self, now: Instant) -> impl Iterator<Item = (u32, ExchangeType)> {
-        let kept = self.replies.iter().filter(move |reply| reply.until > now);
-        kept.map(|reply| (reply.number, reply.kind))
+    /// The last messages that are kept.
+    pub(crate) fn kept(&self, now: Instant) -> impl Iterator<Item = &Reply> {
+        self.replies.iter().filter(move |reply| reply.until > now)
     }
 
     /// The reply to a message that was answered before.

@@ -691,3 +691,224 @@ SA Id NAT-OA          SA Id Peer Address    DPD   ISAKMP SA Lifetime (secs)
         ),
     );
 }
+
+/// The manual prints no screen of a single exchange; these are its fields in their order.
+#[test]
+fn show_isakmp_exchange_main() {
+    let mut pair = pair(&basic(), 5);
+    // The answer to the first message is lost, and all that follows.
+    pair.road = Some(Box::new(|_, number, packet| {
+        let copy = (Duration::ZERO, packet.to_vec());
+        if number < 1 { vec![copy] } else { Vec::new() }
+    }));
+    pair.ping(HOST_A, HOST_B, Instant::from_secs(1));
+    // Twice sent again: after 4 and 8 seconds; the next would be 16 later.
+    pair.run_to(Instant::from_secs(15));
+    let screen = command(&mut pair, Side::A, "SHOW ISAKMP EXCHANGE=1");
+    let cookie = value(&screen, "ISAKMP Exchange", "Initiator Cookie");
+    assert_eq!(cookie.len(), 16);
+    let transform = "
+    Transform
+      Transform Number ................ 1
+      Transform Id .................... IKE
+      Encryption Algorithm ............ DES - 56 bit
+      Authentication Algorithm ........ SHA
+      Authentication Method ........... PRESHARED
+      Group Description ............... MODP768
+      Group Type ...................... MODP
+      DH Private Exponent Bits ........ 160
+      Expiry Seconds .................. 86400
+      Expiry KBytes ................... -";
+    let keys = |passes| {
+        format!(
+            "
+Main and Aggressive Mode
+  ENCO Pass ........................... {passes}
+  Shared Key Id ....................... 1
+  Peer RSA Key Id ..................... -
+  Local RSA Key Id .................... -
+  Peer Certificate Id ................. -
+  Local Certificate Id ................ -
+  Local Policy"
+        )
+    };
+    assert_screen(
+        &screen,
+        &format!(
+            "
+ISAKMP Exchange
+  Id .................................. 1
+  Phase ............................... 1
+  State ............................... SASENT
+  Type ................................ MAIN
+  Initiator ........................... TRUE
+  DOI ................................. IPSEC
+  Policy name ......................... i
+  SA .................................. -
+  Peer Address ........................ 2.2.2.2
+  Local IP Address .................... 1.1.1.1
+  Encrypted ........................... FALSE
+  Expecting message ................... TRUE
+  Has SA .............................. FALSE
+  Initiator Cookie .................... {cookie}
+  Responder Cookie .................... 0000000000000000
+  Message Id .......................... 00000000
+  Set Commit bit ...................... FALSE
+  Commit bit received ................. FALSE
+  Send notifies ....................... TRUE
+  Send deletes ........................ FALSE
+  Message Retry Limit ................. 8
+  Packet Retry Counter ................ 6
+  Initial Message Retry Timeout (s) ... 4
+  Packet Retry Timer (time left(s)) ... 14
+{keys}{transform}
+  Remote Policy ....................... -
+",
+            keys = keys(0)
+        ),
+    );
+    let screen = command(&mut pair, Side::B, "SHOW ISAKMP EXCHANGE=1");
+    let own = folded(&screen);
+    let theirs = folded(&format!(
+        "{}{transform}\n  Remote Policy{transform}",
+        keys(0)
+    ));
+    assert!(own.ends_with(&theirs), "{screen}");
+    let heading = "ISAKMP Exchange";
+    assert_eq!(value(&screen, heading, "Initiator"), "FALSE");
+    assert_eq!(value(&screen, heading, "Initiator Cookie"), cookie);
+    assert_ne!(value(&screen, heading, "Responder Cookie"), "0".repeat(16));
+    let text = pair.a.command(MINUTE, "SHOW ISAKMP EXCHANGE=9").text;
+    assert!(text.contains("the exchange 9 does not exist"), "{text}");
+}
+
+#[test]
+fn show_isakmp_exchange_quick() {
+    let vpn = "SET IPSEC POLICY=vpn";
+    let pfs = both(&basic(), vpn, &format!("{vpn} USEPFSKEY=TRUE GROUP=2"));
+    for (configs, group) in [(basic(), "-"), (pfs, "2")] {
+        let mut pair = pair(&configs, 5);
+        // Quick mode's second message is lost.
+        pair.road = Some(Box::new(|_, number, packet| {
+            let copy = (Duration::ZERO, packet.to_vec());
+            if number < 7 { vec![copy] } else { Vec::new() }
+        }));
+        pair.ping(HOST_A, HOST_B, Instant::from_secs(1));
+        pair.run_to(Instant::from_secs(3));
+        for (side, state) in [(Side::A, "WAIT_HASH_SA_NONCE"), (Side::B, "WAIT_HASH")] {
+            let screen = command(&mut pair, side, "SHOW ISAKMP EXCHANGE=2");
+            let of = |label| value(&screen, "ISAKMP Exchange", label);
+            assert_eq!(
+                [of("Phase"), of("State"), of("Type")],
+                ["2", state, "QUICK"]
+            );
+            assert_eq!(
+                [of("SA"), of("Encrypted"), of("Has SA")],
+                ["1", "TRUE", "TRUE"]
+            );
+            assert_ne!(of("Message Id"), "00000000");
+            let (_, part) = screen.split_once("Quick Mode Status").expect("a section");
+            let own = if side == Side::A {
+                "1.1.1.1"
+            } else {
+                "2.2.2.2"
+            };
+            let uses = if group == "-" { "FALSE" } else { "TRUE" };
+            assert_screen(
+                part,
+                &format!(
+                    "
+  SA id ............................... 1
+  local address ....................... {own}
+  policy name ......................... i
+  use PFS-KEY ......................... {uses}
+  use PFS-ID .......................... FALSE
+  DH group ID ......................... {group}
+  msg retry limit ..................... 8
+  msg retry timeout ................... 4
+IPSEC exchange info
+  IDi
+    type .............................. IPV4_ADDR_SUBNET
+    protocol Id ....................... 0
+    port .............................. 0
+    data .............................. c0a80a00ffffff00
+  IDr
+    type .............................. IPV4_ADDR_SUBNET
+    protocol Id ....................... 0
+    port .............................. 0
+    data .............................. c0a81400ffffff00
+  group Id ............................ {group}
+Sa Definition Information
+  Authentication Type ................. PRESHARED
+  Encryption Algorithm ................ DES - 56 bit
+  Hash Algorithm ...................... SHA
+  group Type .......................... MODP
+  group Description ................... MODP768
+  expiry seconds ...................... 86400
+  expiry kilobytes .................... -
+"
+                ),
+            );
+        }
+    }
+}
+
+#[test]
+fn show_isakmp_exchange_transaction() {
+    let configs = with(
+        "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=x",
+        "XAUTH=SERVER",
+    );
+    let mut pair = pair(&configs, 5);
+    // The answer to the question is lost.
+    pair.road = Some(Box::new(|_, number, packet| {
+        let copy = (Duration::ZERO, packet.to_vec());
+        if number < 7 { vec![copy] } else { Vec::new() }
+    }));
+    pair.ping(HOST_A, HOST_B, Instant::from_secs(1));
+    pair.run_to(Instant::from_secs(3));
+    for (side, first, state) in [(Side::A, "FALSE", "REPSENT"), (Side::B, "TRUE", "REQSENT")] {
+        let identifier = value(&sa(&mut pair, side), "XAuth Information:", "Id");
+        let screen = command(&mut pair, side, "SHOW ISAKMP EXCHANGE=2");
+        let of = |label| value(&screen, "ISAKMP Exchange", label);
+        assert_eq!(
+            [of("Phase"), of("State"), of("Initiator")],
+            ["1.5", state, first]
+        );
+        let (_, part) = screen.split_once("Transaction Mode").expect("a section");
+        let known = format!(
+            "  Mode ................................ XAUTH
+  Id .................................. {identifier}"
+        );
+        assert_screen(part, &known);
+    }
+}
+
+/// Those that are no exchange of their own: a question whether the peer is alive, a last message.
+#[test]
+fn show_isakmp_exchange_info_and_delete_delay() {
+    let dpd = "DPDMODE=BOTH DPDIDLETIMEOUT=60";
+    let mut pair = up(&with(dpd, dpd));
+    let screen = command(&mut pair, Side::A, "SHOW ISAKMP EXCHANGE=2");
+    let of = |label| value(&screen, "ISAKMP Exchange", label);
+    assert_eq!(
+        [of("State"), of("Type"), of("Initiator")],
+        ["DELETEDELAY", "QUICK", "TRUE"]
+    );
+    assert_eq!([of("SA"), of("Expecting message")], ["1", "FALSE"]);
+    cut(&mut pair);
+    pair.run_to(Instant::from_secs(65));
+    let list = command(&mut pair, Side::A, "SHOW ISAKMP EXCHANGE");
+    let number = list
+        .lines()
+        .last()
+        .and_then(|line| line.split_whitespace().next());
+    let line = format!("SHOW ISAKMP EXCHANGE={}", number.expect("one"));
+    let screen = command(&mut pair, Side::A, &line);
+    let of = |label| value(&screen, "ISAKMP Exchange", label);
+    assert_eq!(
+        [of("State"), of("Type"), of("Phase")],
+        ["WAIT_RUTA", "INFO", "2"]
+    );
+    assert_eq!([of("Packet Retry Counter"), of("Message Id")], ["8", "-"]);
+}

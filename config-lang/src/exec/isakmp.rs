@@ -69,9 +69,11 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
             None => show::policies(state),
             Some(name) => show::policy(state, endpoint, name).ok_or_else(|| missing(name))?,
         },
-        ["ISAKMP", "EXCHANGE"] if command.number("EXCHANGE").is_none() => {
-            show::exchanges(endpoint, look.now)
-        }
+        ["ISAKMP", "EXCHANGE"] => match command.number("EXCHANGE") {
+            None => show::exchanges(endpoint, look.now),
+            Some(number) => show::exchange(state, endpoint, look.now, number)
+                .ok_or_else(|| error(11, format!("the exchange {number} does not exist")))?,
+        },
         ["ISAKMP", "SA"] => match command.number("SA") {
             None => show::sas(endpoint, look.now),
             Some(number) => show::sa(endpoint, look.now, number)

@@ -82,6 +82,7 @@ impl Endpoint {
             extensions: Extensions::default(),
             suspicion: None,
             told: None,
+            passes: 0,
         };
         self.started(number, Phase::One, Role::Initiator, peer);
         let mut out = self.out(number);
@@ -368,7 +369,11 @@ impl Endpoint {
             times,
             watch,
         );
-        if last_was_ours && let Some(reply) = common.talk.into_reply(keep) {
+        if last_was_ours
+            && let Some(reply) = common
+                .talk
+                .into_reply((role, crate::wire::MessageId(0)), keep)
+        {
             sa.keep_reply(reply, env.now);
         }
         let Some(id) = self.sas.insert(sa) else {

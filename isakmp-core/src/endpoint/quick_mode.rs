@@ -75,6 +75,7 @@ impl Endpoint {
             bundle: None,
             spis: Vec::new(),
             proposed: None,
+            ids: None,
             agreed: Kept::default(),
             commit: Commit {
                 ours: sa.policy.commits(),
@@ -224,6 +225,7 @@ impl Endpoint {
             bundle: None,
             spis: Vec::new(),
             proposed: offer.proposed(),
+            ids: opened.ids.clone(),
             agreed: Kept::default(),
             commit: Commit {
                 ours: sa.policy.commits(),
@@ -333,7 +335,9 @@ impl Endpoint {
                 }
                 // Whoever spoke last answers when the peer repeats itself.
                 if (common.role == Role::Initiator || common.commit.ours)
-                    && let Some(reply) = common.talk.into_reply(keep)
+                    && let Some(reply) = common
+                        .talk
+                        .into_reply((common.role, common.message_id), keep)
                 {
                     sa.keep_reply(reply, env.now);
                 }

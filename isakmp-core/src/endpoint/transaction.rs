@@ -165,7 +165,10 @@ impl Endpoint {
         let keep = env.now + keep_time(&sa.policy);
         let (peer, role) = (sa.path.peer.ip(), sa.role);
         if sa.policy.xauth() == Xauth::Client {
-            if let Some(reply) = common.talk.into_reply(keep) {
+            if let Some(reply) = common
+                .talk
+                .into_reply((Role::Responder, common.message_id), keep)
+            {
                 sa.keep_reply(reply, env.now);
             }
             self.waits.defer(peer, env.now + SETTLING);

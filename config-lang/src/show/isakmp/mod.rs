@@ -14,7 +14,7 @@ use isakmp_core::device::State;
 
 use super::{Screen, or_dash, truth};
 
-pub(crate) use exchange::exchanges;
+pub(crate) use exchange::{exchange, exchanges};
 pub(crate) use policy::{policies, policy};
 pub(crate) use sa::{sa, sas};
 pub(crate) use with_ipsec::with_ipsec;
