@@ -76,6 +76,11 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             }
         },
         ("SHOW", ["IPSEC"]) => Ok(Plan::Print(show::ipsec(state))),
+        ("SHOW", ["IPSEC", "ISAKMP"]) => {
+            let (plane, endpoint) = (look.device.plane(), look.device.endpoint());
+            let text = show::isakmp::with_ipsec(plane, endpoint, look.now);
+            Ok(Plan::Print(text))
+        }
         ("SHOW", ["IPSEC", "COUNTERS"]) => {
             let categories = categories(command, "COUNTERS");
             let plane = look.device.plane();
