@@ -82,6 +82,7 @@ impl Endpoint {
             extensions: Extensions::default(),
             suspicion: None,
             told: None,
+            certificate_asked: false,
         };
         self.started(number, Phase::One, Role::Initiator, peer);
         let mut out = self.out(number);
