@@ -306,6 +306,14 @@ pub fn isakmp(config: &IsakmpConfig) -> String {
             .with("DISTINGUISHEDNAME", name)
             .end(&mut out);
     }
+    for certificate in &config.pki.certificates {
+        Line::new("ADD PKI")
+            .with("CERTIFICATE", Some(quoted(&certificate.name)))
+            .with("LOCATION", Some(quoted(&certificate.file)))
+            .with("TRUSTED", certificate.trusted.then_some("TRUE"))
+            .with("TYPE", Some(certificate.role))
+            .end(&mut out);
+    }
     for policy in &config.policies {
         let password = policy
             .xauth_password

@@ -29,6 +29,8 @@ pub enum Module {
     Ipsec,
     /// ISAKMP.
     Isakmp,
+    /// Certificates.
+    Pki,
     /// Users, files, system.
     System,
 }
@@ -41,6 +43,7 @@ impl Module {
             Self::Enco => 73,
             Self::Ipsec => 81,
             Self::Isakmp => 82,
+            Self::Pki => 95,
             Self::System => 45,
         }
     }

@@ -4,6 +4,7 @@ mod enco;
 mod ip;
 mod ipsec;
 mod isakmp;
+mod pki;
 mod system;
 
 pub(crate) use ipsec::PROTOCOLS;
@@ -120,6 +121,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
         ("SHOW", ["ENCO", "KEY"]) => enco::show(state, command),
         (_, ["IPSEC", ..]) => ipsec::plan(look, command),
         (_, ["ISAKMP", ..]) => isakmp::plan(look, command),
+        (_, ["PKI", ..]) => pki::plan(look, command),
         (_, ["IP" | "IPV6", ..]) => ip::plan(state, command),
         (_, ["FIREWALL", ..]) => {
             let text = format!(
@@ -294,6 +296,13 @@ fn full_name(command: &Parsed) -> String {
         name.push_str(word);
     }
     name
+}
+
+/// The warning for a policy that could not accept anybody.
+fn no_authority() -> Message {
+    let text = "AUTHTYPE=RSASIG without KEY accepts no peer before there is a trusted certificate; \
+                ADD PKI CERTIFICATE with TYPE=CA TRUSTED=YES";
+    warning(Module::Isakmp, 21, text)
 }
 
 fn warning(module: Module, number: u16, text: &str) -> Message {

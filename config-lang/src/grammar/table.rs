@@ -146,6 +146,33 @@ pub const COMMANDS: &[Spec] = &[
         ],
     },
     Spec {
+        verb: "ADD",
+        object: &["PKI", "CERTIFICATE"],
+        params: &[
+            must(
+                "CERTIFICATE",
+                Kind::Text {
+                    max: 24,
+                    words: &[],
+                },
+            ),
+            must("LOCATION", Kind::File),
+            may("TRUSTED", Kind::Bool),
+            must("TYPE", Kind::Enum(&["CA", "EE", "SELF"])),
+        ],
+    },
+    Spec {
+        verb: "DELETE",
+        object: &["PKI", "CERTIFICATE"],
+        params: &[must(
+            "CERTIFICATE",
+            Kind::Text {
+                max: 24,
+                words: &[],
+            },
+        )],
+    },
+    Spec {
         verb: "CREATE",
         object: &["CONFIG"],
         params: &[must("CONFIG", Kind::File)],
@@ -1410,6 +1437,17 @@ pub const COMMANDS: &[Spec] = &[
         verb: "SET",
         object: &["SYSTEM", "DISTINGUISHEDNAME"],
         params: &[must("DISTINGUISHEDNAME", Kind::Id)],
+    },
+    Spec {
+        verb: "SHOW",
+        object: &["PKI", "CERTIFICATE"],
+        params: &[may(
+            "CERTIFICATE",
+            Kind::Text {
+                max: 24,
+                words: &[],
+            },
+        )],
     },
     Spec {
         verb: "SHOW",
