@@ -31,6 +31,8 @@ pub enum Module {
     Isakmp,
     /// Certificates.
     Pki,
+    /// RADIUS servers.
+    Radius,
     /// Users, files, system.
     System,
 }
@@ -44,6 +46,7 @@ impl Module {
             Self::Ipsec => 81,
             Self::Isakmp => 82,
             Self::Pki => 95,
+            Self::Radius => 61,
             Self::System => 45,
         }
     }

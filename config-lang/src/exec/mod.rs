@@ -5,6 +5,7 @@ mod ip;
 mod ipsec;
 mod isakmp;
 mod pki;
+mod radius;
 mod system;
 
 pub(crate) use ipsec::PROTOCOLS;
@@ -19,7 +20,7 @@ use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
 use ipsec_core::{BundleId, Instant};
 use isakmp_core::config::IsakmpConfig;
-use isakmp_core::device::{Device, LogModule, LogSubtype, User};
+use isakmp_core::device::{Device, LogModule, LogSubtype, RadiusServer, User};
 
 use crate::lexer::Column;
 use crate::message::{Message, Module, Severity};
@@ -54,6 +55,8 @@ pub enum Plan {
     EnableIpv6,
     /// Interfaces and routes become this.
     Net(Box<Net>),
+    /// The RADIUS servers become these.
+    Radius(Vec<RadiusServer>),
     /// A new user.
     AddUser(User),
     /// The console belongs to that user now.
@@ -122,6 +125,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
         (_, ["IPSEC", ..]) => ipsec::plan(look, command),
         (_, ["ISAKMP", ..]) => isakmp::plan(look, command),
         (_, ["PKI", ..]) => pki::plan(look, command),
+        (_, ["RADIUS", ..]) => radius::plan(state, command),
         (_, ["IP" | "IPV6", ..]) => ip::plan(state, command),
         (_, ["FIREWALL", ..]) => {
             let text = format!(
@@ -228,6 +232,10 @@ pub fn apply<E: Engines>(
             device.state_mut().net = *net;
             device.reconfigure(now);
             done(Module::Ip)
+        }
+        Plan::Radius(servers) => {
+            device.state_mut().radius = servers;
+            done(Module::Radius)
         }
         Plan::AddUser(user) => {
             device.state_mut().users.add(user);

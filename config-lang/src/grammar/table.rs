@@ -173,6 +173,48 @@ pub const COMMANDS: &[Spec] = &[
         )],
     },
     Spec {
+        verb: "ADD",
+        object: &["RADIUS", "SERVER"],
+        params: &[
+            must(
+                "SERVER",
+                Kind::Address {
+                    range: false,
+                    host: false,
+                    words: &[],
+                },
+            ),
+            must(
+                "SECRET",
+                Kind::Text {
+                    max: 63,
+                    words: &[],
+                },
+            ),
+            may(
+                "PORT",
+                Kind::Int {
+                    min: 1,
+                    max: 65535,
+                    clamp: false,
+                    words: &[],
+                },
+            ),
+        ],
+    },
+    Spec {
+        verb: "DELETE",
+        object: &["RADIUS", "SERVER"],
+        params: &[must(
+            "SERVER",
+            Kind::Address {
+                range: false,
+                host: false,
+                words: &[],
+            },
+        )],
+    },
+    Spec {
         verb: "CREATE",
         object: &["CONFIG"],
         params: &[must("CONFIG", Kind::File)],
@@ -1448,6 +1490,11 @@ pub const COMMANDS: &[Spec] = &[
                 words: &[],
             },
         )],
+    },
+    Spec {
+        verb: "SHOW",
+        object: &["RADIUS"],
+        params: &[],
     },
     Spec {
         verb: "SHOW",

@@ -5,6 +5,7 @@ mod ipsec;
 mod isakmp;
 mod log;
 mod pki;
+mod radius;
 mod specs;
 
 use alloc::string::String;
@@ -15,6 +16,7 @@ pub(crate) use ipsec::{ipsec, policies, policy, sa, sas};
 pub(crate) use isakmp::{isakmp, isakmp_sa, isakmp_sas};
 pub(crate) use log::log;
 pub(crate) use pki::{certificate, certificates};
+pub(crate) use radius::radius;
 pub(crate) use specs::{bundle_spec, bundle_specs, sa_spec, sa_specs};
 
 /// A screen of labels with dot leaders: the values stand in one column.

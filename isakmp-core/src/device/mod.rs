@@ -24,7 +24,7 @@ use ipsec_core::{BundleId, Cx, DataPlane, Instant, Limits, PlaneState, RemoveWhy
 
 pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use port::{DeviceReport, Input, Port, Query};
-pub use state::State;
+pub use state::{RadiusServer, State};
 pub use users::{PasswordHash, Privilege, User, Users};
 
 use crate::ask::{Answer, Path};
