@@ -11,7 +11,7 @@ use hw_offload::{KeyKind, KeyRing};
 use ipsec_core::model::{AddressSelector, HashAlg, IpsecConfig, cipher_word};
 use ipsec_core::wire::udp_encap::Framing;
 use isakmp_core::config::IsakmpConfig;
-use isakmp_core::device::State;
+use isakmp_core::device::{RadiusServer, State};
 use isakmp_core::negotiate::phase1::hash_word;
 
 use crate::exec::PROTOCOLS;
@@ -62,6 +62,7 @@ pub fn all(state: &State) -> String {
     let mut out = String::new();
     ip(state, &mut out);
     keys(&state.keys, &mut out);
+    radius(&state.radius, &mut out);
     let ipsec_on = "ENABLE IPSEC\n";
     let ipsec = ipsec(&state.ipsec);
     let isakmp = isakmp(&state.isakmp);
@@ -151,6 +152,18 @@ fn ip(state: &State, out: &mut String) {
             .with("TEMPLATE", Some(quoted(&template.name)))
             .with("INTERFACE", interface)
             .with("NEXTHOP", template.next_hop)
+            .end(out);
+    }
+}
+
+fn radius(servers: &[RadiusServer], out: &mut String) {
+    for server in servers {
+        let secret = String::from_utf8_lossy(server.secret.expose());
+        let port = (server.port != RadiusServer::PORT).then_some(server.port);
+        Line::new("ADD RADIUS")
+            .with("SERVER", Some(server.address))
+            .with("SECRET", Some(quoted(secret)))
+            .with("PORT", port)
             .end(out);
     }
 }
@@ -304,6 +317,14 @@ pub fn isakmp(config: &IsakmpConfig) -> String {
         let name = Some(quoted(name));
         Line::new("SET SYSTEM")
             .with("DISTINGUISHEDNAME", name)
+            .end(&mut out);
+    }
+    for certificate in &config.pki.certificates {
+        Line::new("ADD PKI")
+            .with("CERTIFICATE", Some(quoted(&certificate.name)))
+            .with("LOCATION", Some(quoted(&certificate.file)))
+            .with("TRUSTED", certificate.trusted.then_some("TRUE"))
+            .with("TYPE", Some(certificate.role))
             .end(&mut out);
     }
     for policy in &config.policies {

@@ -29,6 +29,10 @@ pub enum Module {
     Ipsec,
     /// ISAKMP.
     Isakmp,
+    /// Certificates.
+    Pki,
+    /// RADIUS servers.
+    Radius,
     /// Users, files, system.
     System,
 }
@@ -41,6 +45,8 @@ impl Module {
             Self::Enco => 73,
             Self::Ipsec => 81,
             Self::Isakmp => 82,
+            Self::Pki => 95,
+            Self::Radius => 61,
             Self::System => 45,
         }
     }

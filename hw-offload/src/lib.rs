@@ -85,6 +85,6 @@ pub use packet::{
 pub use primitives::{Primitives, SoftPrimitives};
 pub use public::{PublicDone, PublicEngine, PublicFault, PublicJob, PublicValue, RsaSeed};
 #[cfg(feature = "rsa")]
-pub use rsa_key::{rsa_bits, rsa_public_half};
+pub use rsa_key::{rsa_bits, rsa_public_half, verify as rsa_verify};
 pub use secret::{Secret, ct_eq};
 pub use soft::{SoftEngine, SoftEngines, SoftPublic};

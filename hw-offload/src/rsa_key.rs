@@ -103,9 +103,15 @@ pub(crate) fn sign(key: &Secret, digest: &[u8], seed: &RsaSeed) -> Result<Vec<u8
         .map_err(|_| PublicFault::Engine)
 }
 
+/// Whether a signature is that of the public key, in the DER form of PKCS#1, over a block of type 1
+/// with this content: the bare hash in ISAKMP, a DigestInfo elsewhere (RFC 8017 §8.2.2).
+///
 /// The crate raises the signature and compares every byte of the block that it must be, in
 /// constant time; nothing of the block is parsed.
-pub(crate) fn verify(key: &[u8], digest: &[u8], signature: &[u8]) -> Result<(), PublicFault> {
+///
+/// # Errors
+/// [`PublicFault::BadKey`] or [`PublicFault::BadSignature`].
+pub fn verify(key: &[u8], digest: &[u8], signature: &[u8]) -> Result<(), PublicFault> {
     let key = PublicKey::from_pkcs1_der(key).map_err(|_| PublicFault::BadKey)?;
     check(&key).map_err(|_| PublicFault::BadKey)?;
     key.verify(Pkcs1v15Sign::new_unprefixed(), digest, signature)

@@ -61,10 +61,16 @@ pub struct WallClock {
 }
 
 impl WallClock {
+    /// Seconds since the epoch at `now`.
+    #[must_use]
+    pub const fn seconds(self, now: Instant) -> u64 {
+        self.zero.saturating_add(now.micros() / 1_000_000)
+    }
+
     /// Day of the month, hour, minute, second (UTC) at `now`.
     #[must_use]
     pub fn day_and_time(self, now: Instant) -> (u8, u8, u8, u8) {
-        let secs = self.zero.saturating_add(now.micros() / 1_000_000);
+        let secs = self.seconds(now);
         let (days, rest) = (secs / 86_400, secs % 86_400);
         // Day of month from days since 1970 in the proleptic Gregorian calendar.
         let z = days + 719_468;

@@ -11,6 +11,7 @@ use ipsec_core::net::Net;
 use ipsec_core::{BundleId, InstallFault, Instant, Negotiated, ReserveFault, Reserved};
 
 use crate::config::IsakmpConfig;
+use crate::pki::{CertificateFault, Chain};
 use crate::reason::Reason;
 use crate::wire::{Cookie, ExchangeType, NotifyType, PayloadType};
 use crate::xauth::{XauthAnswer, XauthStep};
@@ -85,6 +86,8 @@ pub enum Ask {
     LastHeard(Vec<BundleId>),
     /// Find the addresses of a host.
     Resolve(Name),
+    /// Find out whether a chain of certificates proves the peer's public key.
+    Verify(Chain),
 }
 
 /// The answer to an [`Ask`].
@@ -102,6 +105,8 @@ pub enum Answer {
     LastHeard(Option<Instant>),
     /// To `Resolve`: what was found, the best first.
     Resolved(Vec<IpAddr>),
+    /// To `Verify`: the peer's RSA key, in the DER form of PKCS#1.
+    Verified(Result<Vec<u8>, CertificateFault>),
 }
 
 /// What the endpoint wants done, in order.

@@ -10,6 +10,7 @@ use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Lifetime, Name, P
 use ipsec_core::words;
 
 use crate::identity;
+use crate::pki::Pki;
 
 words! {
     /// AUTHTYPE: how the peer proves who it is.
@@ -489,6 +490,12 @@ impl IsakmpPolicyConfig {
         self.local_rsa_key.or(module.local_rsa_key).map(KeyNumber)
     }
 
+    /// Whether the peer signs: with hybrid authentication only the gateway does.
+    #[must_use]
+    pub fn verifies_signatures(&self) -> bool {
+        self.auth_type() == AuthType::RsaSig && (!self.hybrid() || self.xauth() == Xauth::Client)
+    }
+
     /// The rules between its parameters and what they name.
     ///
     /// # Errors
@@ -550,10 +557,7 @@ impl IsakmpPolicyConfig {
                 when: "with XAUTH=CLIENT and XAUTH=SERVER",
             });
         }
-        // With hybrid authentication the gateway alone signs.
-        let signs = !self.hybrid() || self.xauth() == Xauth::Server;
-        let verifies = !self.hybrid() || self.xauth() == Xauth::Client;
-        if signs {
+        if !self.hybrid() || self.xauth() == Xauth::Server {
             let number = self.local_rsa_key(module).ok_or(ConfigFault::Required {
                 parameter: "LOCALRSAKEY",
                 when: "with AUTHTYPE=RSASIG, here or for ENABLE ISAKMP",
@@ -561,12 +565,12 @@ impl IsakmpPolicyConfig {
             let fault = "LOCALRSAKEY is no RSA private key";
             check_rsa_key(keys, number, KeyKind::Rsa, fault)?;
         }
-        if verifies {
-            let number = self.key.ok_or(ConfigFault::NotYet(
-                "AUTHTYPE=RSASIG without KEY, by certificate,",
-            ))?;
-            let fault = "KEY is no RSA public key, as AUTHTYPE=RSASIG needs it";
-            check_rsa_key(keys, KeyNumber(number), KeyKind::RsaPublic, fault)?;
+        if self.verifies_signatures() {
+            // Without KEY the peer has to send its certificate.
+            if let Some(number) = self.key {
+                let fault = "KEY is no RSA public key, as AUTHTYPE=RSASIG needs it";
+                check_rsa_key(keys, KeyNumber(number), KeyKind::RsaPublic, fault)?;
+            }
         }
         Ok(())
     }
@@ -657,6 +661,8 @@ pub struct IsakmpConfig {
     pub dh_padding: Option<bool>,
     /// SET SYSTEM DISTINGUISHEDNAME: the identity of those who sign and have no LOCALID.
     pub distinguished_name: Option<String>,
+    /// ADD PKI CERTIFICATE.
+    pub pki: Pki,
     /// The policies.
     pub policies: Vec<IsakmpPolicyConfig>,
 }

@@ -10,7 +10,7 @@ use core::net::IpAddr;
 use crate::wire::Identification;
 
 /// A distinguished name.
-const DN: u8 = 9;
+pub(crate) const DN: u8 = 9;
 /// An opaque identity.
 const KEY_ID: u8 = 11;
 

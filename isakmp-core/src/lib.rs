@@ -25,6 +25,7 @@ pub mod negotiate;
 mod out;
 mod phase1;
 mod phase2;
+pub mod pki;
 pub mod reason;
 mod rekey;
 mod sa;

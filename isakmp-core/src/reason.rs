@@ -155,6 +155,26 @@ subjects! {
     /// A host name without an address.
     Unresolved = 23, "the host name of the ISAKMP policy has no address",
         "check the name and the name server";
+    /// No certificate came, and no KEY is configured.
+    NoCertificate = 27, "the peer sent no certificate, and the ISAKMP policy has no KEY",
+        "have the peer send its certificate, or give the policy the peer's public key with KEY=";
+    /// Nobody who is trusted issued the peer's certificate.
+    Untrusted = 28, "no trusted CA certificate leads to the peer's certificate",
+        "ADD PKI CERTIFICATE with TYPE=CA TRUSTED=YES for the CA that issued it";
+    /// Too early or too late for a certificate.
+    Expired = 29, "a certificate of the peer's chain is not valid at this time",
+        "look at the clock of this router, then have the certificate renewed";
+    /// A certificate that cannot be read or that its issuer did not sign.
+    BadCertificate = 30, "a certificate of the peer's chain is damaged or forged",
+        "look at the peer's certificates with another program";
+    /// A certificate that is for something else.
+    CertificateUse = 31, "a certificate of the peer's chain may not be used for this",
+        "CA certificates need basicConstraints and keyCertSign, the peer's digitalSignature";
+    /// A certificate of somebody else.
+    CertificateName = 32, "the peer's certificate does not carry the identity that the peer claims",
+        "give the peer the LOCALID that stands in its certificate, as subject or subjectAltName";
+    /// More certificates than are looked at.
+    ChainTooLong = 33, "the peer's chain of certificates is too long", "shorten the chain";
 }
 
 /// Why a negotiation failed.

@@ -22,6 +22,9 @@ CREATE IPSEC POLICY=p0 INT=ppp0 ACTION=PERMIT TRANS=OSPF
 CREATE IPSEC POLICY=p2 INT=ppp0-0 ACTION=PERMIT IPV=6 RAD=2001:db8::/32 ICMPT=NDALL
 CREATE IPSEC POLICY=p3 INT=ppp0 ACTION=IPSEC KEYMAN=ISAKMP BUNDLE=1 PEER=9.9.9.9 LNAME=me RNAME=you DFBIT=SET GROUP=2 ISAKMP=\"two words\" SRCINT=vlan1 USEPFS=TRUE TRANS=99
 SET IPSEC POLICY=inet POSITION=2
+ADD RADIUS SERVER=10.0.0.9 SECRET=\"two words\" PORT=1645
+ADD RADIUS SERVER=2001:db8::9 SECRET=x
+ADD PKI CERTIFICATE=root LOCATION=ca.pem TRUSTED=YES TYPE=CA
 ENABLE ISAKMP UDPPORT=5000
 ";
     for name in [
@@ -34,11 +37,18 @@ ENABLE ISAKMP UDPPORT=5000
         if name.starts_with("basic") {
             text += more;
         }
-        let mut first = device();
+        let certificate = include_str!("../keys/ca.crt.pem");
+        let with_file = || {
+            let mut router = device();
+            let files = &mut router.host.files;
+            files.insert("ca.pem".into(), certificate.into());
+            router
+        };
+        let mut first = with_file();
         let findings = first.run_script(Instant::ZERO, &text);
         assert!(findings.is_empty(), "{findings:?}");
         let printed = dump::all(first.device.state());
-        let mut second = device();
+        let mut second = with_file();
         let findings = second.run_script(Instant::ZERO, &printed);
         assert!(findings.is_empty(), "{printed}{findings:?}");
         let (one, other) = (first.device.state(), second.device.state());

@@ -325,3 +325,24 @@ fn a_client_may_answer_with_another_identifier() {
     assert!(pair.run(MINUTE), "{:?}", failures(&pair));
     assert_eq!(authenticated(&pair), 2);
 }
+
+#[test]
+fn servers_are_asked_in_the_order_in_which_they_were_added() {
+    let mut pair = Pair::soft(1);
+    let mut say = |line: &str| pair.router(Side::A).command(Instant::ZERO, line).text;
+    for line in [
+        "ADD RADIUS SERVER=10.0.0.9 SECRET=hidden PORT=1645",
+        "ADD RADIUS SERVER=10.0.0.8 SECRET=hidden",
+    ] {
+        assert!(say(line).starts_with("Info (1"), "{line}");
+    }
+    let again = say("ADD RADIUS SERVER=10.0.0.8 SECRET=x");
+    assert!(again.contains("exists already"), "{again}");
+    let screen = say("SHOW RADIUS");
+    let places = ["10.0.0.9", "1645", "10.0.0.8", "1812"].map(|part| screen.find(part));
+    assert!(places.is_sorted() && places[0].is_some(), "{screen}");
+    assert!(!screen.contains("hidden"), "{screen}");
+    assert!(say("DELETE RADIUS SERVER=10.0.0.9").starts_with("Info (1"));
+    let gone = say("DELETE RADIUS SERVER=10.0.0.9");
+    assert!(gone.contains("does not exist"), "{gone}");
+}

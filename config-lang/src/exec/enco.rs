@@ -140,6 +140,7 @@ pub(super) fn destroy(state: &State, command: &Parsed) -> Result<Plan, Message> 
         .iter()
         .any(|policy| [policy.key, policy.local_rsa_key].contains(&Some(number)))
         || state.isakmp.local_rsa_key == Some(number)
+        || state.isakmp.pki.own(KeyNumber(number)).is_some()
         || state
             .ipsec
             .sa_specs
@@ -148,7 +149,7 @@ pub(super) fn destroy(state: &State, command: &Parsed) -> Result<Plan, Message> 
     if used {
         return Err(error(
             8,
-            format!("key {number} is used by a policy or SA specification"),
+            format!("key {number} is used by a policy, SA specification or certificate"),
         ));
     }
     Ok(Plan::DestroyKey(KeyNumber(number)))

@@ -136,10 +136,13 @@ fn policy<E: Engines>(
         };
         error(number, format!("{fault}"))
     })?;
-    let warning = command
+    let group_0 = command
         .get("GROUP")
         .filter(|_| record.group == Some(DhGroup::Modp512))
         .map(|given| super::group_0(Module::Isakmp).about(given.at));
+    let by_certificate = record.verifies_signatures() && record.key.is_none();
+    let no_authority = by_certificate && !config.pki.trusts();
+    let warning = group_0.or_else(|| no_authority.then(super::no_authority));
     match place.and_then(|place| config.policies.get_mut(place)) {
         Some(old) => *old = record,
         None => config.policies.push(record),

@@ -4,6 +4,8 @@ mod enco;
 mod ip;
 mod ipsec;
 mod isakmp;
+mod pki;
+mod radius;
 mod spd_counts;
 mod system;
 
@@ -22,7 +24,7 @@ use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
 use ipsec_core::{BundleId, Instant, SaId};
 use isakmp_core::config::IsakmpConfig;
-use isakmp_core::device::{Device, LogModule, LogSubtype, User};
+use isakmp_core::device::{Device, LogModule, LogSubtype, RadiusServer, User};
 
 use crate::lexer::Column;
 use crate::message::{Message, Module, Severity};
@@ -65,6 +67,8 @@ pub enum Plan {
     EnableIpv6,
     /// Interfaces and routes become this.
     Net(Box<Net>),
+    /// The RADIUS servers become these.
+    Radius(Vec<RadiusServer>),
     /// A new user.
     AddUser(User),
     /// The console belongs to that user now.
@@ -132,6 +136,8 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
         ("SHOW", ["ENCO", "KEY"]) => enco::show(state, command),
         (_, ["IPSEC", ..]) => ipsec::plan(look, command),
         (_, ["ISAKMP", ..]) => isakmp::plan(look, command),
+        (_, ["PKI", ..]) => pki::plan(look, command),
+        (_, ["RADIUS", ..]) => radius::plan(state, command),
         (_, ["IP" | "IPV6", ..]) => ip::plan(state, command),
         (_, ["FIREWALL", ..]) => {
             let text = format!(
@@ -275,6 +281,10 @@ pub fn apply<E: Engines>(
             device.reconfigure(now);
             done(Module::Ip)
         }
+        Plan::Radius(servers) => {
+            device.state_mut().radius = servers;
+            done(Module::Radius)
+        }
         Plan::AddUser(user) => {
             device.state_mut().users.add(user);
             done(Module::System)
@@ -342,6 +352,13 @@ fn full_name(command: &Parsed) -> String {
         name.push_str(word);
     }
     name
+}
+
+/// The warning for a policy that could not accept anybody.
+fn no_authority() -> Message {
+    let text = "AUTHTYPE=RSASIG without KEY accepts no peer before there is a trusted certificate; \
+                ADD PKI CERTIFICATE with TYPE=CA TRUSTED=YES";
+    warning(Module::Isakmp, 21, text)
 }
 
 fn warning(module: Module, number: u16, text: &str) -> Message {

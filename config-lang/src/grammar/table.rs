@@ -146,6 +146,75 @@ pub const COMMANDS: &[Spec] = &[
         ],
     },
     Spec {
+        verb: "ADD",
+        object: &["PKI", "CERTIFICATE"],
+        params: &[
+            must(
+                "CERTIFICATE",
+                Kind::Text {
+                    max: 24,
+                    words: &[],
+                },
+            ),
+            must("LOCATION", Kind::File),
+            may("TRUSTED", Kind::Bool),
+            must("TYPE", Kind::Enum(&["CA", "EE", "SELF"])),
+        ],
+    },
+    Spec {
+        verb: "DELETE",
+        object: &["PKI", "CERTIFICATE"],
+        params: &[must(
+            "CERTIFICATE",
+            Kind::Text {
+                max: 24,
+                words: &[],
+            },
+        )],
+    },
+    Spec {
+        verb: "ADD",
+        object: &["RADIUS", "SERVER"],
+        params: &[
+            must(
+                "SERVER",
+                Kind::Address {
+                    range: false,
+                    host: false,
+                    words: &[],
+                },
+            ),
+            must(
+                "SECRET",
+                Kind::Text {
+                    max: 63,
+                    words: &[],
+                },
+            ),
+            may(
+                "PORT",
+                Kind::Int {
+                    min: 1,
+                    max: 65535,
+                    clamp: false,
+                    words: &[],
+                },
+            ),
+        ],
+    },
+    Spec {
+        verb: "DELETE",
+        object: &["RADIUS", "SERVER"],
+        params: &[must(
+            "SERVER",
+            Kind::Address {
+                range: false,
+                host: false,
+                words: &[],
+            },
+        )],
+    },
+    Spec {
         verb: "CREATE",
         object: &["CONFIG"],
         params: &[must("CONFIG", Kind::File)],
@@ -1410,6 +1479,22 @@ pub const COMMANDS: &[Spec] = &[
         verb: "SET",
         object: &["SYSTEM", "DISTINGUISHEDNAME"],
         params: &[must("DISTINGUISHEDNAME", Kind::Id)],
+    },
+    Spec {
+        verb: "SHOW",
+        object: &["PKI", "CERTIFICATE"],
+        params: &[may(
+            "CERTIFICATE",
+            Kind::Text {
+                max: 24,
+                words: &[],
+            },
+        )],
+    },
+    Spec {
+        verb: "SHOW",
+        object: &["RADIUS"],
+        params: &[],
     },
     Spec {
         verb: "SHOW",

@@ -5,6 +5,8 @@ mod enco;
 mod ipsec;
 pub(crate) mod isakmp;
 mod log;
+mod pki;
+mod radius;
 mod specs;
 
 use alloc::string::String;
@@ -14,6 +16,8 @@ pub(crate) use counters::{counters, policy_counters, sa_counters};
 pub(crate) use enco::enco_key;
 pub(crate) use ipsec::{ipsec, policies, policy, policy_bundles, sa, sas};
 pub(crate) use log::log;
+pub(crate) use pki::{certificate, certificates};
+pub(crate) use radius::radius;
 pub(crate) use specs::{bundle_spec, bundle_specs, sa_spec, sa_specs};
 
 /// A screen of labels with dot leaders: the values stand in one column.

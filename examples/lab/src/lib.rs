@@ -1,6 +1,7 @@
 //! The simulator: two whole routers in one process, a network with bad weather between them, and a
 //! virtual clock. The gateway's `pair`, the tests and the benches stand on it.
 
+pub mod certificates;
 pub mod nat;
 mod packets;
 mod pair;

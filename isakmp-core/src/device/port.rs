@@ -13,6 +13,7 @@ use super::Device;
 #[cfg(doc)]
 use crate::ask::Answer;
 use crate::ask::{Path, Report};
+use crate::pki::Chain;
 use crate::reason::Reason;
 use crate::xauth::XauthStep;
 
@@ -37,6 +38,9 @@ pub enum Query {
     Resolve(Name),
     /// Whether a RADIUS server accepts a user; answered by [`Answer::Xauth`].
     Radius(XauthStep),
+    /// Whether a chain of certificates proves a public key, in a build without the feature `x509`;
+    /// answered by [`Answer::Verified`].
+    Verify(Chain),
 }
 
 /// What a device tells.

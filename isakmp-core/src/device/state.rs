@@ -1,8 +1,10 @@
 //! What is configured, and what SHOW reads of it.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
-use hw_offload::KeyRing;
+use hw_offload::{KeyRing, Secret};
 use ipsec_core::model::IpsecConfig;
 use ipsec_core::net::Net;
 use ipsec_core::{Limits, WallClock};
@@ -10,6 +12,32 @@ use ipsec_core::{Limits, WallClock};
 use super::log::Log;
 use super::users::Users;
 use crate::config::IsakmpConfig;
+
+/// A RADIUS server, which judges users of extended authentication.
+#[derive(Debug)]
+pub struct RadiusServer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its UDP port.
+    pub port: u16,
+    /// What it shares with this router.
+    pub secret: Secret,
+}
+
+impl RadiusServer {
+    /// The port where none is given (RFC 2865 §3).
+    pub const PORT: u16 = 1812;
+}
+
+impl Clone for RadiusServer {
+    fn clone(&self) -> Self {
+        Self {
+            address: self.address,
+            port: self.port,
+            secret: self.secret.duplicate(),
+        }
+    }
+}
 
 /// The configuration as written, with keys, users and log. It has no type parameters, so that
 /// commands need none.
@@ -32,6 +60,8 @@ pub struct State {
     pub ipv6_enabled: bool,
     /// Users.
     pub users: Users,
+    /// ADD RADIUS SERVER, in the order in which they are asked.
+    pub radius: Vec<RadiusServer>,
     /// ENABLE SYSTEM SECURITY MODE.
     pub security_mode: bool,
     /// SET CONFIG: the file that is executed at the next start.
@@ -55,6 +85,7 @@ impl State {
             ip_remote_assign: false,
             ipv6_enabled: false,
             users: Users::default(),
+            radius: Vec::new(),
             security_mode: false,
             boot_config: None,
             log: Log::new(limits.log_lines.into()),

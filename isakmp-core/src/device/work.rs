@@ -18,6 +18,8 @@ use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
 use crate::config::XauthType;
 use crate::endpoint::Endpoint;
 use crate::natt;
+#[cfg(feature = "x509")]
+use crate::pki::{Verifier, X509};
 use crate::reason::{Reason, Subject, Whose};
 use crate::wire::ExchangeType;
 
@@ -346,6 +348,14 @@ impl<E: Engines> Device<E> {
                 Answer::Xauth(self.state.users.authenticate(primitives, &step))
             }
             Ask::Resolve(name) => return port.ask(ticket, Query::Resolve(name)),
+            #[cfg(feature = "x509")]
+            Ask::Verify(chain) => {
+                let now = self.state.wall.seconds(now);
+                let pki = &self.state.isakmp.pki;
+                Answer::Verified(X509.verify(pki, now, &chain))
+            }
+            #[cfg(not(feature = "x509"))]
+            Ask::Verify(chain) => return port.ask(ticket, Query::Verify(chain)),
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);

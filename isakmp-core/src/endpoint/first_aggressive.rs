@@ -11,7 +11,7 @@ use crate::conversation::Conversation;
 use crate::negotiate::phase1::{AuthBase, Phase1};
 use crate::phase1::{
     AggrResp, Common, Exchange, Extensions, First, Incoming, KeyHalf, Opening, State, Trouble,
-    expects, find_in, nonce, on_the_wire,
+    asks_certificate, expects, find_in, nonce, on_the_wire,
 };
 use crate::reason::{Mismatch, Reason, Subject, Whose};
 use crate::wire::{Cookie, ExchangeType, HEADER, Identification, PayloadType, Payloads};
@@ -108,7 +108,13 @@ impl Endpoint {
                         extensions: Extensions::admit(policy, &payloads),
                         types: payloads.all().iter().map(|raw| raw.kind).collect(),
                     };
-                    return Ok((admitted, First { peer, id, answer }));
+                    let first = First {
+                        peer,
+                        id,
+                        answer,
+                        certificate_asked: asks_certificate(&payloads),
+                    };
+                    return Ok((admitted, first));
                 }
                 (true, Err(mismatch)) => {
                     nearest.get_or_insert((Subject::NoProposal, mismatch, policy.notifies()));
@@ -192,6 +198,7 @@ impl Endpoint {
             suspicion: None,
             told: None,
             passes: 0,
+            certificate_asked: first.certificate_asked,
         };
         common.talk.fragments = common.extensions.features.fragments;
         self.started(number, Phase::One, Role::Responder, peer);

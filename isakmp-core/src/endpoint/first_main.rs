@@ -180,6 +180,7 @@ impl Endpoint {
             suspicion: None,
             told: None,
             passes: 0,
+            certificate_asked: false,
         };
         common.talk.fragments = entry.extensions.features.fragments;
         let third = match MainResp::admit(&mut common, env, incoming) {

@@ -83,6 +83,7 @@ impl Endpoint {
             suspicion: None,
             told: None,
             passes: 0,
+            certificate_asked: false,
         };
         self.started(number, Phase::One, Role::Initiator, peer);
         let mut out = self.out(number);

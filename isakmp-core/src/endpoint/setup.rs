@@ -174,7 +174,9 @@ impl Endpoint {
                 self.heard_last(env, ticket, last);
                 None
             }
-            Answer::Reserved(_) | Answer::Installed(_) | Answer::Xauth(_) => Some(answer),
+            Answer::Reserved(_) | Answer::Installed(_) | Answer::Xauth(_) | Answer::Verified(_) => {
+                Some(answer)
+            }
         }
     }
 }

@@ -95,6 +95,7 @@ impl AggrInit {
         writer.push(PayloadType::SA, &common.sa_body);
         own.push(&mut writer);
         writer.push(PayloadType::ID, &id.to_bytes());
+        common.push_requests(&mut writer, env);
         vendor::push_offer(&mut writer, &common.policy);
         common.send_clear(out, env.now, 1, &writer, true);
         let offer = common.agreed;
@@ -214,19 +215,31 @@ impl AggrInit {
             return self.proven(common, env, out, keyed, &id, claim);
         }
         let digest = keyed.digest(common, env, Role::Responder, &claim.identity);
-        match common.check(env, out, 2, claim, &digest) {
-            Ok(Check::Authentic(claim)) => self.proven(common, env, out, keyed, &id, claim),
+        let check = common.check(env, out, 2, claim, &digest);
+        self.checked(common, env, out, keyed, (exponent, id, offer), check)
+    }
+
+    /// A step of the check of message 2 is done.
+    fn checked(
+        &mut self,
+        common: &mut Common,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        keyed: Keyed,
+        back: (Secret, Identification, Phase1),
+        check: Result<Check, Trouble>,
+    ) -> Result<Step, Trouble> {
+        match check {
+            Ok(Check::Authentic(claim)) => self.proven(common, env, out, keyed, &back.1, claim),
             Ok(Check::Asked(checking)) => {
                 *self = Self::Checking(Box::new(Verifying {
                     keyed,
                     checking,
-                    back: (exponent, id, offer),
+                    back,
                 }));
                 Ok(Step::On)
             }
-            Err(trouble) => {
-                Err(self.fall_back(common, keyed.halves.own, (exponent, id, offer), trouble))
-            }
+            Err(trouble) => Err(self.fall_back(common, keyed.halves.own, back, trouble)),
         }
     }
 
@@ -261,6 +274,7 @@ impl AggrInit {
         claim: Claim,
     ) -> Result<Step, Trouble> {
         common.extensions = claim.extensions;
+        common.certificate_asked = claim.asks_certificate;
         common.talk.fragments = common.extensions.features.fragments;
         common.accept(out, 2, claim.receipt);
         let digest = keyed.digest(common, env, Role::Initiator, id);
@@ -291,7 +305,7 @@ impl AggrInit {
     ) -> Step {
         let mut session = proven.keyed.session;
         let mut writer = Writer::new();
-        common.push_proof(&mut writer, None, proof);
+        common.push_proof(&mut writer, env, None, proof);
         let (hash, path) = (common.agreed.hash, common.talk.path);
         common
             .extensions
@@ -393,10 +407,8 @@ impl AggrInit {
                     checking,
                     back,
                 } = *state;
-                match checking.answer(common, env, 2, &answer) {
-                    Ok(claim) => self.proven(common, env, out, keyed, &back.1, claim),
-                    Err(trouble) => Err(self.fall_back(common, keyed.halves.own, back, trouble)),
-                }
+                let check = checking.answer(common, env, out, 2, answer);
+                self.checked(common, env, out, keyed, back, check)
             }
             (Self::Signing(proven, _), Answer::Public(Ok(PublicValue::Signature(proof)))) => {
                 Ok(Self::send_auth(common, env, out, *proven, &proof))

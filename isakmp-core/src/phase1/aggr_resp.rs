@@ -27,6 +27,8 @@ pub(crate) struct First {
     pub(crate) id: Identification,
     /// The body of the answer's SA payload.
     pub(crate) answer: Vec<u8>,
+    /// Whether the initiator asks for our certificate.
+    pub(crate) certificate_asked: bool,
 }
 
 /// A pre-shared key's exchange whose message 2 is out, before the initiator has proved anything.
@@ -50,7 +52,9 @@ impl Opening {
         exponent: Secret,
         own: KeyHalf,
     ) -> Result<Self, Subject> {
-        let First { peer, id, answer } = first;
+        let First {
+            peer, id, answer, ..
+        } = first;
         let halves = Halves { own, peer };
         let root = root(&common, env, &halves, None)?;
         let own_id = common.own_id(env);
@@ -207,7 +211,9 @@ impl AggrResp {
         exponent: Secret,
         own: KeyHalf,
     ) -> Self {
-        let First { peer, id, answer } = first;
+        let First {
+            peer, id, answer, ..
+        } = first;
         let ticket = common.ask_shared(out, exponent, &peer);
         let halves = Halves { own, peer };
         Self::Preparing(Box::new(Preparing {
@@ -216,6 +222,18 @@ impl AggrResp {
             answer,
             ticket,
         }))
+    }
+
+    /// A step of the check of message 3 is done.
+    fn checked(&mut self, common: &mut Common, out: &mut Out<'_>, check: Check) -> Step {
+        match (check, &mut *self) {
+            (Check::Authentic(claim), _) => self.finish(common, out, claim),
+            (Check::Asked(checking), Self::SakeAuthSent(state)) => {
+                state.checking = Some(checking);
+                Step::On
+            }
+            (Check::Asked(_), _) => Step::On,
+        }
     }
 
     /// Message 3 proved right.
@@ -270,7 +288,8 @@ fn second(
     let mut writer = Writer::new();
     writer.push(PayloadType::SA, answer);
     own.push(&mut writer);
-    common.push_proof(&mut writer, Some(id), proof);
+    common.push_requests(&mut writer, env);
+    common.push_proof(&mut writer, env, Some(id), proof);
     common.extensions.push_answer(&mut writer);
     let (hash, path) = (common.agreed.hash, common.talk.path);
     common
@@ -309,13 +328,8 @@ impl Machine for AggrResp {
             Claim::clear(common, env, 3, known, incoming)?
         };
         let digest = state.keyed.digest(common, env, Role::Initiator, &state.id);
-        match common.check(env, out, 3, claim, &digest)? {
-            Check::Authentic(claim) => Ok(self.finish(common, out, claim)),
-            Check::Asked(checking) => {
-                state.checking = Some(checking);
-                Ok(Step::On)
-            }
-        }
+        let check = common.check(env, out, 3, claim, &digest)?;
+        Ok(self.checked(common, out, check))
     }
 
     fn answer(
@@ -337,8 +351,8 @@ impl Machine for AggrResp {
                 let Some(checking) = checking else {
                     return Err(answer);
                 };
-                let claim = checking.answer(common, env, 3, &answer);
-                return Ok(claim.map(|claim| self.finish(common, out, claim)));
+                let check = checking.answer(common, env, out, 3, answer);
+                return Ok(check.map(|check| self.checked(common, out, check)));
             }
             Self::Over => false,
         };

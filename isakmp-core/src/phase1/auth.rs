@@ -20,6 +20,7 @@ use crate::ask::{Answer, Ask, Env, Path, Report};
 use crate::keys::{Cookies, Iv, Root};
 use crate::negotiate::phase1::{AuthBase, Proof};
 use crate::out::Out;
+use crate::pki::{self, Certificate, Chain};
 use crate::reason::Subject;
 use crate::sa::Session;
 use crate::wire::{
@@ -169,21 +170,45 @@ impl Common {
         }
     }
 
-    /// Appends our identity and what stands for it.
+    /// Appends our identity and what stands for it, with our certificate for a peer that asked for
+    /// it or that works with certificates, because we do.
     pub(crate) fn push_proof(
         &self,
         writer: &mut Writer,
+        env: &Env<'_>,
         id: Option<&Identification>,
         proof: &[u8],
     ) {
         if let Some(id) = id {
             writer.push(PayloadType::ID, &id.to_bytes());
         }
+        let wanted = self.certificate_asked || self.policy.key.is_none();
+        if let Some(own) = self.certificate(env).filter(|_| wanted) {
+            env.config.pki.push_chain(writer, own);
+        }
         let kind = match self.agreed.method.proof(self.role) {
             Proof::Hash => PayloadType::HASH,
             Proof::Signature => PayloadType::SIG,
         };
         writer.push(kind, proof);
+    }
+
+    /// Whether a side proves itself with a signature.
+    pub(crate) fn signs(&self, side: Role) -> bool {
+        self.agreed.method.proof(side) == Proof::Signature
+    }
+
+    /// Our own certificate, if we sign and have one.
+    pub(crate) fn certificate<'a>(&self, env: &'a Env<'_>) -> Option<&'a Certificate> {
+        let key = self.policy.local_rsa_key(env.config)?;
+        env.config.pki.own(key).filter(|_| self.signs(self.role))
+    }
+
+    /// Appends the request for the peer's certificate where only that can prove its signature.
+    pub(crate) fn push_requests(&self, writer: &mut Writer, env: &Env<'_>) {
+        if self.policy.key.is_none() && self.signs(self.role.other()) {
+            env.config.pki.push_requests(writer);
+        }
     }
 
     /// Appends INITIAL-CONTACT where the policy and the past want it.
@@ -201,6 +226,10 @@ impl Common {
 pub(crate) struct Claim {
     pub(crate) identity: Identification,
     proof: Vec<u8>,
+    /// The peer's certificates, its own first.
+    certificates: Vec<Vec<u8>>,
+    /// Whether the peer asks for ours.
+    pub(crate) asks_certificate: bool,
     pub(crate) initial_contact: bool,
     pub(crate) receipt: Receipt,
     /// The IV that follows the message, where it was enciphered.
@@ -234,6 +263,8 @@ impl Claim {
         Ok(Self {
             identity,
             proof,
+            certificates: certificates(payloads)?,
+            asks_certificate: asks_certificate(payloads),
             initial_contact,
             receipt,
             iv,
@@ -329,6 +360,38 @@ fn notified(
         .collect()
 }
 
+/// The X.509 certificates of a message; those in other encodings are passed over.
+fn certificates(payloads: &Payloads<'_>) -> Result<Vec<Vec<u8>>, Subject> {
+    let mut found = Vec::new();
+    for raw in payloads.of(PayloadType::CERT) {
+        let Ok(Payload::Certificate(encoding, der)) = Payload::parse(raw) else {
+            return Err(Subject::Malformed);
+        };
+        if encoding != pki::X509_SIGNATURE {
+            continue;
+        }
+        if found.len() == pki::LONGEST_CHAIN {
+            return Err(Subject::ChainTooLong);
+        }
+        if der.len() > pki::LONGEST_CERTIFICATE {
+            return Err(Subject::BadCertificate);
+        }
+        found.push(der.to_vec());
+    }
+    Ok(found)
+}
+
+/// Whether the sender of a message asks for a certificate that we could have. Which authorities
+/// it names does not matter: with one certificate for a key there is no other to send.
+pub(crate) fn asks_certificate(payloads: &Payloads<'_>) -> bool {
+    payloads.of(PayloadType::CR).any(|raw| {
+        matches!(
+            Payload::parse(raw),
+            Ok(Payload::CertificateRequest(pki::X509_SIGNATURE, _))
+        )
+    })
+}
+
 /// What a check came to.
 #[derive(Debug)]
 #[expect(
@@ -347,6 +410,16 @@ pub(crate) enum Check {
 pub(crate) struct Checking {
     claim: Claim,
     ticket: Ticket,
+    stage: Stage,
+}
+
+/// How far the check of a signature is.
+#[derive(Debug)]
+enum Stage {
+    /// The certificates are being checked; their key will be that of a signature over the hash.
+    Certificates(Digest),
+    /// The signature is being checked.
+    Signature,
 }
 
 impl Checking {
@@ -354,22 +427,53 @@ impl Checking {
         self.ticket == ticket
     }
 
-    /// The end of the verification.
+    /// The end of one step of the verification.
     pub(crate) fn answer(
         self,
         common: &Common,
         env: &Env<'_>,
+        out: &mut Out<'_>,
         message: u8,
-        answer: &Answer,
-    ) -> Result<Claim, Trouble> {
-        match answer {
-            Answer::Public(Ok(PublicValue::Verified)) => common.expected(env, message, self.claim),
-            Answer::Public(Err(
-                hw_offload::PublicFault::BadSignature | hw_offload::PublicFault::BadKey,
-            )) => Err(common.ignored(message, Subject::Signature)),
-            _ => Err(common.failed(answer)),
+        answer: Answer,
+    ) -> Result<Check, Trouble> {
+        match (self.stage, answer) {
+            (Stage::Certificates(digest), Answer::Verified(Ok(key))) => {
+                Ok(check_signature(out, self.claim, key, &digest))
+            }
+            (Stage::Certificates(_), Answer::Verified(Err(fault))) => {
+                Err(common.ignored(message, fault.subject()))
+            }
+            (Stage::Signature, Answer::Public(Ok(PublicValue::Verified))) => {
+                let claim = common.expected(env, message, self.claim)?;
+                Ok(Check::Authentic(claim))
+            }
+            (
+                Stage::Signature,
+                Answer::Public(Err(
+                    hw_offload::PublicFault::BadSignature | hw_offload::PublicFault::BadKey,
+                )),
+            ) => Err(common.ignored(message, Subject::Signature)),
+            (_, answer) => Err(common.failed(&answer)),
         }
     }
+}
+
+/// Asks for the check of a signature.
+fn check_signature(out: &mut Out<'_>, claim: Claim, key: Vec<u8>, digest: &Digest) -> Check {
+    let (digest, signature) = (digest.as_bytes().to_vec(), claim.proof.clone());
+    let ticket = out.ask(|ticket| {
+        Ask::Public(PublicJob::RsaVerify {
+            ticket,
+            key,
+            digest,
+            signature,
+        })
+    });
+    Check::Asked(Box::new(Checking {
+        claim,
+        ticket,
+        stage: Stage::Signature,
+    }))
 }
 
 impl Common {
@@ -401,26 +505,46 @@ impl Common {
                 let claim = self.check_hash(env, message, claim, digest)?;
                 Ok(Check::Authentic(claim))
             }
-            Proof::Signature => {
-                let key = self
-                    .policy
-                    .key
-                    .and_then(|number| env.keys.get(KeyNumber(number)));
-                let key = key.filter(|key| key.kind == KeyKind::RsaPublic);
-                let key = key.ok_or(self.fatal(message, Subject::NoKey))?;
-                let key = key.value.expose().to_vec();
-                let (digest, signature) = (digest.as_bytes().to_vec(), claim.proof.clone());
-                let ticket = out.ask(|ticket| {
-                    Ask::Public(PublicJob::RsaVerify {
-                        ticket,
-                        key,
-                        digest,
-                        signature,
-                    })
-                });
-                Ok(Check::Asked(Box::new(Checking { claim, ticket })))
-            }
+            Proof::Signature => self.check_signed(env, out, message, claim, digest),
         }
+    }
+
+    /// Checks a signature with the key that KEY names, else with that of the peer's certificate.
+    fn check_signed(
+        &self,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        message: u8,
+        mut claim: Claim,
+        digest: &Digest,
+    ) -> Result<Check, Trouble> {
+        if let Some(number) = self.policy.key {
+            let key = env.keys.get(KeyNumber(number));
+            let key = key.filter(|key| key.kind == KeyKind::RsaPublic);
+            let key = key.ok_or(self.fatal(message, Subject::NoKey))?;
+            return Ok(check_signature(
+                out,
+                claim,
+                key.value.expose().to_vec(),
+                digest,
+            ));
+        }
+        let certificates = core::mem::take(&mut claim.certificates);
+        if certificates.is_empty() {
+            return Err(self.ignored(message, Subject::NoCertificate));
+        }
+        let chain = Chain {
+            peer: self.talk.path.peer.ip(),
+            policy: self.policy.name.clone(),
+            identity: claim.identity.clone(),
+            certificates,
+        };
+        let ticket = out.ask(|_| Ask::Verify(chain));
+        Ok(Check::Asked(Box::new(Checking {
+            claim,
+            ticket,
+            stage: Stage::Certificates(digest.clone()),
+        })))
     }
 
     /// A proven identity must be the expected one. Where none is configured it is anybody's but

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use hw_offload::{DhGroup, Entropy, PublicJob, Secret, Ticket};
 use ipsec_core::model::Role;
 
-use super::{Common, Incoming, Receipt, Trouble};
+use super::{Common, Incoming, Receipt, Trouble, asks_certificate};
 use crate::admission;
 use crate::ask::{Ask, Env};
 use crate::out::Out;
@@ -97,6 +97,7 @@ impl Common {
         let (hash, cookies) = (self.agreed.hash, self.cookies);
         self.extensions
             .discover(env.primitives, hash, cookies, incoming.path, &payloads);
+        self.certificate_asked = asks_certificate(&payloads);
         Ok((half, incoming.receipt(&payloads)))
     }
 

@@ -115,6 +115,7 @@ impl MainInit {
         let own = KeyHalf { public, nonce };
         let mut writer = Writer::new();
         own.push(&mut writer);
+        common.push_requests(&mut writer, env);
         let (hash, path) = (common.agreed.hash, common.talk.path);
         common
             .extensions
@@ -133,7 +134,7 @@ impl MainInit {
         proof: &[u8],
     ) -> Self {
         let mut writer = Writer::new();
-        common.push_proof(&mut writer, Some(id), proof);
+        common.push_proof(&mut writer, env, Some(id), proof);
         common.push_contact(&mut writer);
         common.talk.path = common.extensions.float(common.talk.path);
         common.send_sealed(env, out, &mut keyed.session, 5, &writer, true);
@@ -141,6 +142,18 @@ impl MainInit {
             keyed,
             checking: None,
         }))
+    }
+
+    /// A step of the check of message 6 is done.
+    fn checked(&mut self, common: &mut Common, out: &mut Out<'_>, check: Check) -> Step {
+        match (check, &mut *self) {
+            (Check::Authentic(claim), _) => self.finish(common, out, claim),
+            (Check::Asked(checking), Self::AuthSent(state)) => {
+                state.checking = Some(checking);
+                Step::On
+            }
+            (Check::Asked(_), _) => Step::On,
+        }
     }
 
     /// Message 6 proved right.
@@ -201,13 +214,8 @@ impl Machine for MainInit {
                 let claim = Claim::sealed(common, env, session, 6, None, incoming)?;
                 let role = Role::Responder;
                 let digest = state.keyed.digest(common, env, role, &claim.identity);
-                match common.check(env, out, 6, claim, &digest)? {
-                    Check::Authentic(claim) => Ok(self.finish(common, out, claim)),
-                    Check::Asked(checking) => {
-                        state.checking = Some(checking);
-                        Ok(Step::On)
-                    }
-                }
+                let check = common.check(env, out, 6, claim, &digest)?;
+                Ok(self.checked(common, out, check))
             }
             // Busy computing: the peer will say it again, or it says what comes later too soon.
             Self::MakingKey(_)
@@ -237,8 +245,8 @@ impl Machine for MainInit {
                 let Some(checking) = checking else {
                     return Err(answer);
                 };
-                let claim = checking.answer(common, env, 6, &answer);
-                return Ok(claim.map(|claim| self.finish(common, out, claim)));
+                let check = checking.answer(common, env, out, 6, answer);
+                return Ok(check.map(|check| self.checked(common, out, check)));
             }
             Self::SaSent | Self::KeSent(_) | Self::Over => false,
         };

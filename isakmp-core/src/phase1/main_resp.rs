@@ -122,6 +122,7 @@ impl MainResp {
             .map_err(|subject| common.fatal(4, subject))?;
         let mut writer = Writer::new();
         keyed.halves.own.push(&mut writer);
+        common.push_requests(&mut writer, env);
         let (hash, path) = (common.agreed.hash, common.talk.path);
         common
             .extensions
@@ -131,6 +132,22 @@ impl MainResp {
             keyed,
             checking: None,
         })))
+    }
+
+    /// A step of the check of message 5 is done.
+    fn checked(
+        &mut self,
+        common: &mut Common,
+        env: &mut Env<'_>,
+        out: &mut Out<'_>,
+        check: Check,
+    ) -> Result<Step, Trouble> {
+        match (check, &mut *self) {
+            (Check::Authentic(claim), _) => return self.proven(common, env, out, claim),
+            (Check::Asked(checking), Self::KeSent(state)) => state.checking = Some(checking),
+            (Check::Asked(_), _) => {}
+        }
+        Ok(Step::On)
     }
 
     /// Message 5 proved right: our own proof follows.
@@ -150,6 +167,7 @@ impl MainResp {
             // Authentic, so that is where the initiator is now.
             common.talk.path = claim.receipt.path;
         }
+        common.certificate_asked |= claim.asks_certificate;
         common.accept(out, 5, claim.receipt);
         let own = common.own_id(env);
         let digest = keyed.digest(common, env, Role::Responder, &own);
@@ -181,7 +199,7 @@ impl MainResp {
     ) -> Step {
         let mut session = proven.keyed.session;
         let mut writer = Writer::new();
-        common.push_proof(&mut writer, Some(&proven.own), proof);
+        common.push_proof(&mut writer, env, Some(&proven.own), proof);
         common.push_contact(&mut writer);
         common.send_sealed(env, out, &mut session, 6, &writer, false);
         Common::up(session, proven.peer, proven.initial_contact)
@@ -215,13 +233,8 @@ impl Machine for MainResp {
         let digest = state
             .keyed
             .digest(common, env, Role::Initiator, &claim.identity);
-        match common.check(env, out, 5, claim, &digest)? {
-            Check::Authentic(claim) => self.proven(common, env, out, claim),
-            Check::Asked(checking) => {
-                state.checking = Some(checking);
-                Ok(Step::On)
-            }
-        }
+        let check = common.check(env, out, 5, claim, &digest)?;
+        self.checked(common, env, out, check)
     }
 
     fn answer(
@@ -243,8 +256,8 @@ impl Machine for MainResp {
                 let Some(checking) = checking else {
                     return Err(answer);
                 };
-                let claim = checking.answer(common, env, 5, &answer);
-                Ok(claim.and_then(|claim| self.proven(common, env, out, claim)))
+                let check = checking.answer(common, env, out, 5, answer);
+                Ok(check.and_then(|check| self.checked(common, env, out, check)))
             }
             Self::Signing(_, waits) if *waits == ticket => {
                 let Answer::Public(Ok(PublicValue::Signature(proof))) = answer else {

@@ -33,6 +33,7 @@ use ipsec_core::model::Role;
 
 pub(crate) use aggr_init::AggrInit;
 pub(crate) use aggr_resp::{AggrResp, First, Opening};
+pub(crate) use auth::asks_certificate;
 pub(crate) use extensions::Extensions;
 pub(crate) use half_open::{Body, HalfOpen, HalfOpens, find_in};
 pub(crate) use key_half::{KeyHalf, exponent, nonce, on_the_wire};
@@ -97,6 +98,8 @@ pub(crate) struct Common {
     pub(crate) told: Option<NotifyType>,
     /// Jobs that a public-key engine has done for the exchange.
     pub(crate) passes: u8,
+    /// Whether the peer asked for our certificate.
+    pub(crate) certificate_asked: bool,
 }
 
 /// One role of one exchange.
@@ -380,20 +383,27 @@ impl Common {
             .send(out, env.now, (message, types(writer)), bytes, policy);
     }
 
-    /// Our own identity: LOCALID; else, with signatures, the router's distinguished name; else
-    /// the address that we send from.
+    /// Our own identity: LOCALID; else, with signatures, the router's distinguished name or the
+    /// subject of its certificate; else the address that we send from.
     pub(crate) fn own_id(&self, env: &Env<'_>) -> Identification {
-        let signs =
-            self.agreed.method.proof(self.role) == crate::negotiate::phase1::Proof::Signature;
+        let signs = self.signs(self.role);
         let name = env.config.distinguished_name.as_deref().filter(|_| signs);
         let text = self
             .policy
             .local_id
             .as_ref()
             .map(ipsec_core::model::Name::as_str);
-        text.or(name)
-            .and_then(|text| identity::parse(text).ok())
-            .unwrap_or_else(|| Identification::of_address(self.talk.path.local.ip()))
+        let named = text.or(name).and_then(|text| identity::parse(text).ok());
+        let subject = self
+            .certificate(env)
+            .map(|certificate| certificate.facts.identity());
+        match (named, subject) {
+            // The peer may be stricter: it gets the very bytes of the certificate.
+            (Some(named), Some(subject)) if identity::matches(&named, &subject) => subject,
+            (Some(named), _) => named,
+            (None, Some(subject)) => subject,
+            (None, None) => Identification::of_address(self.talk.path.local.ip()),
+        }
     }
 
     /// The responder's choice in message 2: our own transform, unchanged, and a cookie that is

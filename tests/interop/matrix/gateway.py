@@ -45,7 +45,10 @@ def policy_words(scenario, side):
     words = [f"ENCALG={CIPHER_WORDS[cipher]} HASHALG={HASH_WORDS[mac]} GROUP={group} MODE={scenario.exchange.upper()}"]
     words.append(f"SENDNOTIFY={scenario.notify.upper()} SENDDELETES=TRUE")
     kind, _, role = scenario.auth.partition("-")
-    words.append("KEY=1" if kind in ("psk", "xauth") else "AUTHTYPE=RSASIG LOCALRSAKEY=2 KEY=3")
+    if scenario.signs:
+        words.append("AUTHTYPE=RSASIG LOCALRSAKEY=2" + ("" if scenario.certified else " KEY=3"))
+    else:
+        words.append("KEY=1")
     if kind == "hybrid":
         words.append("HYBRIDXAUTH=TRUE")
     if role:
@@ -53,7 +56,10 @@ def policy_words(scenario, side):
         words.append("XAUTH=SERVER" if serves else f"XAUTH=CLIENT XAUTHNAME={USER} XAUTHPASSWORD={PASSWORD}")
     if scenario.nat != "none":
         words.append("NATTRAVERSAL=TRUE")
-    if scenario.nat != "none" or kind in ("rsa", "hybrid"):
+    if scenario.certified and scenario.nat == "none":
+        # Our own is the subject of our certificate.
+        words.append(f'REMOTEID="CN={"peer" if side == "us" else "us"},O=Example,C=JP"')
+    elif scenario.nat != "none" or scenario.signs:
         own, other = net.identities(scenario)[:: 1 if side == "us" else -1]
         words.append(f"LOCALID={own} REMOTEID={other}")
     if any(action.startswith("dpd") for action in scenario.actions):
@@ -74,8 +80,11 @@ def configuration(scenario, side):
         f"ADD IP ROUTE=0.0.0.0 INT=ppp0 NEXT={end['gate']}",
         f'CREATE ENCO KEY=1 TYPE=GENERAL VALUE="{SECRET}"',
     ]
-    if scenario.auth.split("-")[0] in ("rsa", "hybrid"):
+    if scenario.signs:
         lines += ["CREATE ENCO KEY=2 TYPE=RSA FILE=own.key", "CREATE ENCO KEY=3 TYPE=RSA FILE=peer.pub"]
+    if scenario.certified:
+        lines.append("ADD PKI CERTIFICATE=root LOCATION=ca.crt TYPE=CA TRUSTED=YES")
+        lines.append("ADD PKI CERTIFICATE=own LOCATION=own.crt TYPE=SELF")
     if scenario.expect == "clear":
         return "\n".join([*lines, "CREATE IPSEC POLICY=inet INT=ppp0 ACTION=PERMIT", "ENABLE IPSEC", ""])
     lines.append(f"CREATE ISAKMP POLICY=i PEER={peer} {policy_words(scenario, side)}")
@@ -115,7 +124,9 @@ class Gateway:
         (self.directory / "router.cfg").write_text(configuration(scenario, self.side))
         self.files.mkdir()
         other = "peer" if self.side == "us" else "us"
-        for source, name in ((f"{self.side}.key", "own.key"), (f"{other}.pub", "peer.pub")):
+        files = [(f"{self.side}.key", "own.key"), (f"{other}.pub", "peer.pub")]
+        files += [("ca.crt", "ca.crt"), (f"{self.side}.crt", "own.crt")]
+        for source, name in files:
             shutil.copy(self.world.rsa / source, self.files / name)
         self.begin()
 

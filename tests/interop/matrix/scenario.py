@@ -9,6 +9,7 @@ CHOICES = dict(
     peer=("strongswan", "gateway", "ike-scan", "nobody"),
     exchange=("main", "aggressive"),
     auth=("psk", "rsa", "xauth-server", "xauth-client", "hybrid-server", "hybrid-client"),
+    proof=("keys", "certificates"),
     mode=("tunnel", "transport"),
     start=SIDES,
     nat=("none", *SIDES, "both"),
@@ -34,6 +35,7 @@ class Scenario:
     peer: str = "strongswan"
     exchange: str = "main"
     auth: str = "psk"
+    proof: str = "keys"
     ike: str = "aes128-sha-2"
     suite: str = "esp:aes128-sha"
     pfs: str = "none"
@@ -76,6 +78,16 @@ class Scenario:
         if kind == "ah" and len(words) == 1 and words[0] in HASHES[1:]:
             return kind, None, *words
         raise Malformed(f"{self.name}: {text} is neither esp:CIPHER-HASH nor ah:HASH")
+
+    @property
+    def signs(self):
+        """Whether a side proves itself with an RSA signature."""
+        return self.auth.split("-")[0] in ("rsa", "hybrid")
+
+    @property
+    def certified(self):
+        """Whether certificates say whose the RSA keys are."""
+        return self.signs and self.proof == "certificates"
 
     @property
     def actions(self):

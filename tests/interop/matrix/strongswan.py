@@ -40,7 +40,9 @@ def auth_sections(scenario, own, other):
     """Who proves what, seen from strongSwan."""
     psk = "auth = psk"
     signs, is_checked = "auth = pubkey\n pubkeys = peer.pub", "auth = pubkey\n pubkeys = us.pub"
-    local, remote = f"id = {own}", f"id = {other}"
+    if scenario.certified:
+        signs, is_checked = "auth = pubkey\n certs = peer.crt", "auth = pubkey\n cacerts = ca.crt"
+    local, remote = f'id = "{own}"', f'id = "{other}"'
     sections = {
         "psk": [("local", psk, local), ("remote", psk, remote)],
         "rsa": [("local", signs, local), ("remote", is_checked, remote)],
@@ -94,7 +96,8 @@ class StrongSwan:
         self.directory.mkdir()
         for folder in FOLDERS.split():
             (self.directory / "swanctl" / folder).mkdir(parents=True)
-        for name, folder in (("us.pub", "pubkey"), ("peer.pub", "pubkey"), ("peer.key", "private")):
+        for name, folder in (("us.pub", "pubkey"), ("peer.pub", "pubkey"), ("peer.key", "private"),
+                             ("peer.crt", "x509"), ("ca.crt", "x509ca")):  # fmt: skip
             shutil.copy(world.rsa / name, self.directory / "swanctl" / folder)
         self.log = self.directory / "charon.log"
         self.told = 0
@@ -281,6 +284,20 @@ def make_rsa_keys(directory):
         (directory / f"{side}.key").write_text(pem(key))
         public = run("pki", "--pub", "--type", "rsa", "--in", str(directory / f"{side}.key"), "--outform", "pem")
         (directory / f"{side}.pub").write_text(pem(public))
+    make_certificates(directory)
+
+
+def make_certificates(directory):
+    """A root, and by it a certificate for the key of each side, with its subject and its names."""
+    key = run("pki", "--gen", "--type", "rsa", "--size", "2048", "--outform", "pem")
+    root = directory / "ca"
+    root.with_suffix(".key").write_text(pem(key))
+    made = run("pki", "--self", "--ca", "--in", f"{root}.key", "--dn", "C=JP, O=Example, CN=Root", "--outform", "pem")
+    root.with_suffix(".crt").write_text(pem(made))
+    for side in ("us", "peer"):
+        words = ["pki", "--issue", "--cacert", f"{root}.crt", "--cakey", f"{root}.key", "--outform", "pem"]
+        words += ["--type", "priv", "--in", str(directory / f"{side}.key"), "--dn", net.SUBJECTS[side]]
+        (directory / f"{side}.crt").write_text(pem(run(*words, "--san", f"{side}.example")))
 
 
 def pem(text):

@@ -64,8 +64,15 @@ NO_ERRORS = """table ip errors {
 """
 
 
+# The subjects of both certificates.
+SUBJECTS = {side: f"C=JP, O=Example, CN={side}" for side in ("us", "peer")}
+
+
 def identities(scenario):
-    """Who we and the peer say that we are: addresses, but names where a NAT changes addresses."""
+    """Who we and the peer say that we are: addresses or the subjects of certificates, but names where a NAT
+    changes addresses."""
+    if scenario.certified and scenario.nat == "none":
+        return SUBJECTS["us"], SUBJECTS["peer"]
     return (US_WAN, PEER_WAN) if scenario.nat == "none" else ("us.example", "peer.example")
 
 

@@ -2,10 +2,12 @@
 
 mod args;
 mod control;
+mod errands;
 mod files;
 mod kernel;
 mod keylog;
 mod link;
+mod radius;
 mod resolver;
 mod world;
 
@@ -251,18 +253,28 @@ impl Gateway {
     fn turn(&mut self) -> Option<Instant> {
         let now = self.clock.now();
         self.world.now = now;
-        for (ticket, addresses) in self.world.resolver.answers() {
+        for (ticket, addresses) in self.world.names.results() {
             let answer = Answer::Resolved(addresses);
             self.device.answer(now, &mut Random, ticket, answer);
         }
-        let mut deadline = self.device.turn(now, &mut Random, &mut self.world);
-        for (ticket, step) in std::mem::take(&mut self.world.logins) {
-            let user = String::from_utf8_lossy(&step.user).into_owned();
-            let text = format!("user {user} is refused: there is no RADIUS server to ask");
-            self.world.complain(text);
-            let answer = Answer::Xauth(XauthAnswer::Reject);
+        for (ticket, (answer, trouble)) in self.world.logins.results() {
+            if let Some(trouble) = trouble {
+                self.world.complain(trouble);
+            }
+            let answer = Answer::Xauth(answer);
             self.device.answer(now, &mut Random, ticket, answer);
-            deadline = self.device.deadline(now);
+        }
+        let mut deadline = self.device.turn(now, &mut Random, &mut self.world);
+        for (ticket, step) in std::mem::take(&mut self.world.users) {
+            let servers = self.device.state().radius.clone();
+            let judge = move || radius::judge(&servers, &step);
+            if let Err(error) = self.world.logins.begin(ticket, judge) {
+                self.world
+                    .complain(format!("no RADIUS server is asked: {error}"));
+                let answer = Answer::Xauth(XauthAnswer::Reject);
+                self.device.answer(now, &mut Random, ticket, answer);
+                deadline = self.device.deadline(now);
+            }
         }
         let log = &self.device.state().log;
         for record in log.since(self.told) {
@@ -290,7 +302,8 @@ impl Gateway {
         let mut fds = vec![
             PollFd::new(signals, PollFlags::IN),
             PollFd::new(&self.world.tun, PollFlags::IN),
-            PollFd::new(&self.world.resolver.wake, PollFlags::IN),
+            PollFd::new(&self.world.names.wake, PollFlags::IN),
+            PollFd::new(&self.world.logins.wake, PollFlags::IN),
         ];
         for link in &self.world.links {
             let doors = link.doors.iter();

@@ -13,13 +13,14 @@ use ipsec_core::wire::{flow_of, ipv4, ipv6, udp};
 use ipsec_core::{HEADROOM, Instant, Outgoing, TAILROOM};
 use isakmp_core::Path;
 use isakmp_core::device::{DeviceReport, Port, Query};
-use isakmp_core::xauth::XauthStep;
+use isakmp_core::xauth::{XauthAnswer, XauthStep};
 use lab::{Buf, Pcap};
 use tun_rs::SyncDevice;
 
+use super::errands::Errands;
 use super::keylog::KeyLog;
 use super::link::{Carries, Link, UdpUse};
-use super::resolver::Resolver;
+use super::resolver::look_up;
 
 const UDP: u8 = 17;
 /// What the header of a datagram says whose own is not handed out: nobody looks at it.
@@ -37,6 +38,9 @@ pub(crate) enum Arrived {
     Message(InterfaceId, Path, Buf, usize),
 }
 
+/// Threads that may wait for others at once, of each kind.
+const ERRANDS: usize = 64;
+
 /// Sockets, TUN device, capture and the storage of packets.
 pub(crate) struct World {
     /// Clear packets.
@@ -51,10 +55,12 @@ pub(crate) struct World {
     capture: Option<Pcap<BufWriter<File>>>,
     keys: Option<KeyLog>,
     /// Look-ups of host names.
-    pub(crate) resolver: Resolver,
+    pub(crate) names: Errands<Vec<IpAddr>>,
     complaint: Option<(String, Instant)>,
-    /// Users that nobody has judged yet.
-    pub(crate) logins: Vec<(Ticket, XauthStep)>,
+    /// Users whom no server was asked about yet.
+    pub(crate) users: Vec<(Ticket, XauthStep)>,
+    /// Users whom a RADIUS server is asked about, and what went wrong with it.
+    pub(crate) logins: Errands<(XauthAnswer, Option<String>)>,
 }
 
 impl World {
@@ -68,6 +74,7 @@ impl World {
         pcap: Option<&FilePath>,
         keylog: Option<&FilePath>,
     ) -> Result<Self, String> {
+        let no_sockets = |error| format!("a socket pair: {error}");
         let capture = |path: &FilePath| {
             let file = File::create(path).map(BufWriter::new);
             let capture = file.and_then(Pcap::new);
@@ -81,9 +88,10 @@ impl World {
             spare: Vec::new(),
             capture: pcap.map(capture).transpose()?,
             keys: keylog.map(KeyLog::new).transpose()?,
-            resolver: Resolver::new().map_err(|error| format!("a socket pair: {error}"))?,
+            names: Errands::new(ERRANDS).map_err(no_sockets)?,
             complaint: None,
-            logins: Vec::new(),
+            users: Vec::new(),
+            logins: Errands::new(ERRANDS).map_err(no_sockets)?,
         })
     }
 
@@ -321,11 +329,14 @@ impl Port<Buf> for World {
     fn ask(&mut self, ticket: Ticket, query: Query) {
         match query {
             Query::Resolve(name) => {
-                if let Err(error) = self.resolver.ask(ticket, name.as_str().to_owned()) {
+                let host = name.as_str().to_owned();
+                if let Err(error) = self.names.begin(ticket, move || look_up(&host)) {
                     self.complain(format!("{name} cannot be looked up: {error}"));
                 }
             }
-            Query::Radius(step) => self.logins.push((ticket, step)),
+            Query::Radius(step) => self.users.push((ticket, step)),
+            // With the feature `x509` a device answers it by itself.
+            Query::Verify(_) => {}
         }
     }
 

@@ -1,0 +1,125 @@
+//! ADD, DELETE and SHOW PKI CERTIFICATE.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+use hw_offload::Engines;
+use isakmp_core::config::IsakmpConfig;
+use isakmp_core::device::State;
+
+use super::{Look, Plan, not_yet_command};
+use crate::message::{Message, Module};
+use crate::parse::Parsed;
+use crate::show;
+
+fn error(number: u16, text: String) -> Message {
+    Message::error(Module::Pki, number, text)
+}
+
+pub(super) fn plan<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    let state = look.device.state();
+    match (command.spec.verb, command.spec.object) {
+        ("ADD", ["PKI", "CERTIFICATE"]) => add(look, command),
+        ("DELETE", ["PKI", "CERTIFICATE"]) => delete(state, command),
+        ("SHOW", ["PKI", "CERTIFICATE"]) => {
+            let pki = &state.isakmp.pki;
+            let now = state.wall.seconds(look.now);
+            match command.text("CERTIFICATE") {
+                None => Ok(Plan::Print(show::certificates(pki, now))),
+                Some(name) => pki
+                    .get(name)
+                    .map(|certificate| Plan::Print(show::certificate(certificate, now)))
+                    .ok_or_else(|| missing(name)),
+            }
+        }
+        _ => Err(not_yet_command(Module::Pki, command)),
+    }
+}
+
+fn missing(name: &str) -> Message {
+    error(2, format!("the certificate {name} does not exist"))
+}
+
+/// Reads a certificate from a file. An own one has to belong to an RSA key of this router.
+#[cfg(feature = "x509")]
+fn add<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    use hw_offload::{KeyKind, rsa_public_half};
+    use ipsec_core::model::Name;
+    use isakmp_core::pki::{Certificate, CertificateRole, read_file};
+
+    let state = look.device.state();
+    let name = command.text("CERTIFICATE").unwrap_or("");
+    if state.isakmp.pki.get(name).is_some() {
+        return Err(error(1, format!("the certificate {name} exists already")));
+    }
+    let file = command.text("LOCATION").unwrap_or("");
+    let about_file = |message: Message| match command.get("LOCATION") {
+        Some(given) => message.about(given.at),
+        None => message,
+    };
+    let content = look
+        .host
+        .read_file(file)
+        .ok_or_else(|| about_file(error(3, format!("the file {file} does not exist"))))?;
+    let (der, facts) = read_file(&content).map_err(|fault| {
+        about_file(error(
+            4,
+            format!("the certificate in the file {file} cannot be used: {fault}"),
+        ))
+    })?;
+    let role = match command.word("TYPE") {
+        Some("SELF") => CertificateRole::Own,
+        Some("EE") => CertificateRole::EndEntity,
+        _ => CertificateRole::Ca,
+    };
+    let key = if role == CertificateRole::Own {
+        let mut keys = state
+            .keys
+            .iter()
+            .filter(|(_, key)| key.kind == KeyKind::Rsa);
+        let own = keys.find(|(_, key)| {
+            rsa_public_half(&key.value).is_ok_and(|half| half == facts.public_key)
+        });
+        let text = format!(
+            "no RSA key of this router belongs to the certificate in the file {file}; CREATE ENCO \
+             KEY with TYPE=RSA first"
+        );
+        Some(own.ok_or_else(|| about_file(error(5, text)))?.0)
+    } else {
+        None
+    };
+    if role == CertificateRole::Ca && !(facts.is_ca && facts.signs_certificates) {
+        let text = format!("the certificate in the file {file} is not that of a CA");
+        return Err(about_file(error(6, text)));
+    }
+    let mut config = state.isakmp.clone();
+    config.pki.certificates.push(Certificate {
+        name: Name::new(name),
+        file: String::from(file),
+        role,
+        trusted: command.bool("TRUSTED") == Some(true),
+        key,
+        der,
+        facts,
+    });
+    Ok(Plan::Isakmp(Box::new(config), None))
+}
+
+#[cfg(not(feature = "x509"))]
+fn add<E: Engines>(_: &Look<'_, E>, _: &Parsed) -> Result<Plan, Message> {
+    Err(error(7, "this router was built without X.509".into()))
+}
+
+fn delete(state: &State, command: &Parsed) -> Result<Plan, Message> {
+    let name = command.text("CERTIFICATE").unwrap_or("");
+    if state.isakmp.pki.get(name).is_none() {
+        return Err(missing(name));
+    }
+    let mut config: IsakmpConfig = state.isakmp.clone();
+    config
+        .pki
+        .certificates
+        .retain(|certificate| certificate.name != *name);
+    Ok(Plan::Isakmp(Box::new(config), None))
+}

@@ -1,0 +1,50 @@
+//! ADD, DELETE and SHOW RADIUS SERVER.
+
+use alloc::format;
+use alloc::string::String;
+use core::net::IpAddr;
+
+use hw_offload::Secret;
+use isakmp_core::device::{RadiusServer, State};
+
+use super::{Plan, not_yet_command};
+use crate::message::{Message, Module};
+use crate::parse::{Parsed, Value};
+use crate::show;
+
+fn error(number: u16, text: String) -> Message {
+    Message::error(Module::Radius, number, text)
+}
+
+pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
+    let address = match command.get("SERVER").map(|given| &given.value) {
+        Some(Value::Address(address)) => *address,
+        _ => IpAddr::from([0; 4]),
+    };
+    let mut servers = state.radius.clone();
+    let place = servers.iter().position(|server| server.address == address);
+    match (command.spec.verb, place) {
+        ("ADD", Some(_)) => {
+            let text = format!("the RADIUS server {address} exists already");
+            Err(error(1, text))
+        }
+        ("ADD", None) => {
+            servers.push(RadiusServer {
+                address,
+                port: command.small("PORT").unwrap_or(RadiusServer::PORT),
+                secret: Secret::copy_of(command.text("SECRET").unwrap_or("").as_bytes()),
+            });
+            Ok(Plan::Radius(servers))
+        }
+        ("DELETE", Some(place)) => {
+            servers.remove(place);
+            Ok(Plan::Radius(servers))
+        }
+        ("DELETE", None) => {
+            let text = format!("the RADIUS server {address} does not exist");
+            Err(error(2, text))
+        }
+        ("SHOW", _) => Ok(Plan::Print(show::radius(state))),
+        _ => Err(not_yet_command(Module::Radius, command)),
+    }
+}
