@@ -8,7 +8,7 @@ use ipsec_core::Instant;
 use ipsec_core::model::Name;
 use isakmp_core::device::Device;
 
-use crate::exec::{Host, Look, Outcome, apply, plan};
+use crate::exec::{Host, Look, Outcome, apply, carried_out, named, plan};
 use crate::message::{Message, Module, Severity};
 use crate::parse::{ParseFault, parse};
 
@@ -85,6 +85,9 @@ impl Console {
                 return Outcome::message(message.about(error.at));
             }
         };
+        for happened in named(&device.state().ipsec, &parsed) {
+            device.count(happened);
+        }
         let planned = plan(
             &mut Look {
                 device,
@@ -95,6 +98,9 @@ impl Console {
             },
             &parsed,
         );
+        if let Some(happened) = carried_out(&parsed, planned.is_ok()) {
+            device.count(happened);
+        }
         let outcome = match planned {
             Ok(planned) => apply(device, around.now, around.entropy, around.host, planned),
             Err(message) => Outcome::message(message),

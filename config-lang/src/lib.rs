@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod console;
+pub mod debug;
 pub mod dump;
 mod exec;
 pub mod grammar;

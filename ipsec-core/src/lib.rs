@@ -113,6 +113,7 @@ extern crate alloc;
 
 mod ah;
 pub mod counters;
+pub mod debug;
 mod esp;
 mod fragment;
 pub mod limits;

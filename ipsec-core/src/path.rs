@@ -4,6 +4,8 @@ use alloc::collections::BTreeMap;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use hw_offload::{Entropy, EntropyFault};
+
 use crate::slab::{Id, Slab};
 use crate::time::Instant;
 use crate::wire::udp_encap::Framing;
@@ -121,6 +123,8 @@ pub struct Path {
     pub(crate) beat_at: Instant,
     /// The next thing that time does to it.
     pub(crate) due: Option<Instant>,
+    /// The identification of the last datagram that was cut into IPv6 fragments.
+    identification: Option<u32>,
     /// Bundles that use it.
     users: u32,
 }
@@ -171,6 +175,21 @@ impl Path {
         }
     }
 
+    /// The identification of the next datagram that is cut into IPv6 fragments. It counts from a
+    /// random number: strangers cannot guess it, and none comes again while the fragments of
+    /// another may still be on their way (RFC 7739 §5.1).
+    pub(crate) fn next_identification(
+        &mut self,
+        entropy: &mut dyn Entropy,
+    ) -> Result<u32, EntropyFault> {
+        let next = match self.identification {
+            Some(last) => last.wrapping_add(1),
+            None => random_identification(entropy)?,
+        };
+        self.identification = Some(next);
+        Ok(next)
+    }
+
     /// When the peer is next to be sent something only to be heard of.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         match self.encap {
@@ -187,6 +206,13 @@ impl Path {
             .is_none_or(|moved| now.since(moved) >= MOVES_EVERY);
         self.encap.ports().is_some() && !self.behind_nat && rested
     }
+}
+
+/// An identification for the IPv6 fragments of a datagram that no path leads to its end.
+pub(crate) fn random_identification(entropy: &mut dyn Entropy) -> Result<u32, EntropyFault> {
+    let mut id = [0; 4];
+    entropy.fill(&mut id)?;
+    Ok(u32::from_be_bytes(id))
 }
 
 /// The path table.
@@ -235,6 +261,7 @@ impl Paths {
             sent_at: now,
             beat_at: now,
             due: None,
+            identification: None,
             users: 1,
         };
         let ends = (path.local_end(), path.peer_end());
@@ -315,6 +342,7 @@ impl Paths {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -380,5 +408,32 @@ mod tests {
         assert_eq!(path.mtu(now + Duration::from_secs(600)), None);
         path.learn(now + Duration::from_secs(600), 1450);
         assert_eq!(path.mtu(now + Duration::from_secs(601)), Some(1450));
+    }
+
+    #[test]
+    fn identifications_count_from_a_random_number() {
+        use hw_offload::testing::{NoEntropy, SeededEntropy};
+        let now = Instant::from_secs(1);
+        let mut paths = Paths::new(4);
+        let mut starts = Vec::new();
+        for port in 1..=3 {
+            let ends = (at("[fd00::1]:0").ip(), at("[fd00::2]:0").ip());
+            let encap = Encap::NatT {
+                local_port: port,
+                peer_port: port,
+            };
+            let id = paths.join(now, ends, encap).unwrap();
+            let path = paths.get_mut(id).unwrap();
+            assert_eq!(path.next_identification(&mut NoEntropy), Err(EntropyFault));
+            let mut entropy = SeededEntropy::new(port.into());
+            let first = path.next_identification(&mut entropy).unwrap();
+            for step in 1..=1000 {
+                let next = path.next_identification(&mut NoEntropy);
+                assert_eq!(next, Ok(first.wrapping_add(step)));
+            }
+            starts.push(first);
+        }
+        starts.dedup();
+        assert_eq!(starts.len(), 3);
     }
 }

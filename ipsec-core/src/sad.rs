@@ -118,6 +118,8 @@ pub struct Sa {
     pub sequence: u32,
     /// Sequence numbers received.
     pub replay: ReplayWindow,
+    /// Whether it has, or had, a channel.
+    pub(crate) attached: bool,
     /// What happened on it.
     pub counters: SaCounters,
 }
@@ -244,6 +246,7 @@ impl Sa {
             out_channel: None,
             sequence: 0,
             replay: ReplayWindow::new(None),
+            attached: false,
             counters: SaCounters::default(),
         }
     }

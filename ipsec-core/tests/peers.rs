@@ -129,9 +129,9 @@ fn any_number_of_peers() {
         .bundle(a.policy("vpn").bundles[10])
         .unwrap()
         .index;
-    let policy = a.policy_id("vpn");
-    assert!(a.plane.remove_bundle(policy, index));
-    assert!(!a.plane.remove_bundle(policy, index));
+    let bundle = a.plane.state().bundle_of("vpn", index).expect("a bundle");
+    a.plane.release(bundle, RemoveWhy::Configuration);
+    assert_eq!(a.plane.state().bundle_of("vpn", index), None);
     a.pump();
     assert_eq!(a.policy("vpn").bundles.len(), 39);
     // 10.2.11.0/24 lies in the network of another peer, 10.2.0.0/16.

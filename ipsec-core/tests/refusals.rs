@@ -9,7 +9,7 @@ mod common;
 
 use common::*;
 use hw_offload::*;
-use ipsec_core::counters::Happened;
+use ipsec_core::counters::{Happened, POLICY_EVENTS};
 use ipsec_core::model::*;
 use ipsec_core::*;
 
@@ -63,10 +63,7 @@ fn refused(router: &mut Router, packet: &[u8], reason: DropReason, happened: Hap
     assert_eq!(why(router.inbound(packet)), reason);
     assert_eq!(router.count(happened), before + 1, "{happened:?}");
     let counted = router.policy("vpn").counters.get(happened);
-    let per_policy = !matches!(
-        happened,
-        Happened::FindSaFailed | Happened::AhBadPayloadLength
-    );
+    let per_policy = POLICY_EVENTS.contains(&happened);
     assert_eq!(counted, own + u64::from(per_policy), "{happened:?}");
 }
 

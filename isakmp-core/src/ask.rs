@@ -68,6 +68,8 @@ pub enum Ask {
         ends: (IpAddr, IpAddr),
         /// One SPI for each.
         protocols: Vec<Protocol>,
+        /// Our part in the exchange.
+        role: Role,
     },
     /// Install one direction.
     Install {

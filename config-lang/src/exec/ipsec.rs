@@ -6,6 +6,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use hw_offload::{Cipher, Engines};
+use ipsec_core::counters::{Category, PolicyCounters};
+use ipsec_core::debug::{DebugMask, Directions, Parts, Places, Results, Selectors};
 use ipsec_core::model::{
     Action, AddressSelector, BundleConfig, ConfigFault, DfBit, HashAlg, InterfaceName, IpVersion,
     IpsecConfig, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol, SaSpecConfig,
@@ -13,7 +15,7 @@ use ipsec_core::model::{
 use ipsec_core::wire::udp_encap::Framing;
 use isakmp_core::device::State;
 
-use super::{Look, Plan, not_yet_command, refuse_later, warning};
+use super::{Look, Plan, not_yet_command, warning};
 use crate::message::{Message, Module};
 use crate::parse::{Parsed, Value};
 use crate::show;
@@ -54,6 +56,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .ok_or_else(|| missing("the policy", name))?;
             Ok(Plan::Ipsec(Box::new(config), Some(Name::new(name))))
         }
+        ("ENABLE" | "DISABLE", ["IPSEC", "POLICY", "DEBUG"]) => debug(look, command),
         (verb, ["IPSEC", "SASPECIFICATION"]) if verb != "SHOW" => sa_spec(state, config, command),
         (verb, ["IPSEC", "BUNDLESPECIFICATION"]) if verb != "SHOW" => {
             bundle(state, config, command)
@@ -73,24 +76,46 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             }
         },
         ("SHOW", ["IPSEC"]) => Ok(Plan::Print(show::ipsec(state))),
-        ("SHOW", ["IPSEC", "POLICY"]) => {
-            let later = |given: &crate::parse::Given| {
-                matches!(given.name, "SABUNDLE" | "COUNTER" | "COUNTERS")
-            };
-            refuse_later(Module::Ipsec, command, later)?;
-            let plane = look.device.plane();
-            match command.text("POLICY") {
-                None => Ok(Plan::Print(show::policies(state))),
-                Some(name) => show::policy(state, plane, look.now, name)
-                    .map(Plan::Print)
-                    .ok_or_else(|| missing("the policy", name)),
-            }
+        ("SHOW", ["IPSEC", "ISAKMP"]) => {
+            let (plane, endpoint) = (look.device.plane(), look.device.endpoint());
+            let text = show::isakmp::with_ipsec(plane, endpoint, look.now);
+            Ok(Plan::Print(text))
         }
-        ("SHOW", ["IPSEC", "SA"]) => {
-            let later = |given: &crate::parse::Given| matches!(given.name, "COUNTER" | "COUNTERS");
-            refuse_later(Module::Ipsec, command, later)?;
+        ("SHOW", ["IPSEC", "COUNTERS"]) => {
+            let categories = categories(command, "COUNTERS");
             let plane = look.device.plane();
+            Ok(Plan::Print(show::counters(plane, categories.as_deref())))
+        }
+        ("RESET", ["IPSEC", "COUNTER"]) => Ok(Plan::ResetCounters(categories(command, "COUNTER"))),
+        ("RESET", ["IPSEC", "POLICY", "COUNTER"]) => {
+            let name = command.text("POLICY").unwrap_or("");
+            let policy = config
+                .policy(name)
+                .ok_or_else(|| missing("the policy", name))?;
+            Ok(Plan::ResetPolicyCounters(policy.name.clone()))
+        }
+        ("RESET", ["IPSEC", "SA", "COUNTER"]) => {
+            let number = command.number("SA").unwrap_or(0);
+            let found = look.device.plane().sa_by_number(number);
+            let (id, _) = found.ok_or_else(|| missing("the SA", number))?;
+            Ok(Plan::ResetSaCounters(id))
+        }
+        ("SHOW", ["IPSEC", "POLICY"]) => show_policy(look, command).map(Plan::Print),
+        ("SHOW", ["IPSEC", "SA"]) => {
+            let plane = look.device.plane();
+            let counters = command.get("COUNTERS").is_some();
+            let sa = |number| {
+                plane
+                    .sa_by_number(number)
+                    .map(|(_, sa)| sa)
+                    .ok_or_else(|| missing("the SA", number))
+            };
             match command.number("SA") {
+                None if counters => {
+                    let each = plane.sas().map(|(id, sa)| show::sa_counters(id.0.slot, sa));
+                    Ok(Plan::Print(each.collect()))
+                }
+                Some(number) if counters => Ok(Plan::Print(show::sa_counters(number, sa(number)?))),
                 None => Ok(Plan::Print(show::sas(plane))),
                 Some(number) => show::sa(plane, number)
                     .map(Plan::Print)
@@ -110,6 +135,144 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .ok_or_else(|| missing("the bundle specification", number)),
         },
         _ => Err(not_yet_command(Module::Ipsec, command)),
+    }
+}
+
+/// ENABLE and DISABLE IPSEC POLICY DEBUG. Of an option that is not given, everything is meant;
+/// to switch off, what is given, or everything.
+fn debug<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    let enable = command.spec.verb == "ENABLE";
+    let kind = command.word("DEBUG").unwrap_or("ALL");
+    for (parameter, with) in [
+        ("DISPLAY", "PACKET"),
+        ("WHERE", "PACKET"),
+        ("RESULT", "FILTER"),
+        ("SELECTOR", "FILTER"),
+    ] {
+        if let Some(given) = command
+            .get(parameter)
+            .filter(|_| kind != with && kind != "ALL")
+        {
+            let text = format!("{parameter} is only valid with DEBUG={with} or DEBUG=ALL");
+            return Err(error(10, text).about(given.at));
+        }
+    }
+    let policy = command.text("POLICY").filter(|name| *name != "ALL");
+    if let Some(name) = policy {
+        let known = look.device.state().ipsec.policy(name);
+        known.ok_or_else(|| missing("the policy", name))?;
+    }
+    let mut in_force = look.device.plane().policies();
+    let found = match policy {
+        Some(name) => in_force.any(|(_, known)| known.config.name == *name),
+        None => in_force.next().is_some(),
+    };
+    if enable && !found {
+        let what = policy.map_or_else(
+            || String::from("no policy is"),
+            |name| format!("the policy {name} is not"),
+        );
+        return Err(error(14, format!("{what} in force: ENABLE IPSEC first")));
+    }
+    let named = ["DIRECTION", "DISPLAY", "RESULT", "SELECTOR", "WHERE"];
+    let everything = enable || !named.iter().any(|name| command.get(name).is_some());
+    // What an option that is not given stands for.
+    let or = |all| if everything { all } else { 0 };
+    let directions = match command.word("DIRECTION") {
+        None => Directions::from_bits(or(Directions::ALL.bits())),
+        Some("IN") => Directions::IN,
+        Some("OUT") => Directions::OUT,
+        Some(_) => Directions::ALL,
+    };
+    let results = match command.word("RESULT") {
+        None => Results::from_bits(or(Results::ALL.bits())),
+        Some("FAIL") => Results::FAIL,
+        Some("PASS") => Results::PASS,
+        Some(_) => Results::ALL,
+    };
+    let selectors = match command.word("SELECTOR") {
+        None => Selectors::from_bits(or(Selectors::ALL.bits())),
+        Some("LADDRESS") => Selectors::LOCAL_ADDRESS,
+        Some("LNAME") => Selectors::LOCAL_NAME,
+        Some("LPORT") => Selectors::LOCAL_PORT,
+        Some("RADDRESS") => Selectors::REMOTE_ADDRESS,
+        Some("RNAME") => Selectors::REMOTE_NAME,
+        Some("RPORT") => Selectors::REMOTE_PORT,
+        Some("TRANSPORTPROTOCOL") => Selectors::PROTOCOL,
+        Some(_) => Selectors::ALL,
+    };
+    let parts = match command.word("DISPLAY") {
+        None => Parts::from_bits(or(Parts::ALL.bits())),
+        Some("BUFFERHEADER") => Parts::BUFFER_HEADER,
+        Some("DATA") => Parts::DATA,
+        Some("IPHEADER") => Parts::IP_HEADER,
+        Some(_) => Parts::ALL,
+    };
+    let places = match command.word("WHERE") {
+        None => Places::from_bits(or(Places::ALL.bits())),
+        Some("IPSEC") => Places::IPSEC,
+        Some("PROTOCOL") => Places::PROTOCOL,
+        Some(_) => Places::ALL,
+    };
+    let mut mask = DebugMask::NONE;
+    if matches!(kind, "FILTER" | "ALL") {
+        mask = mask.with(DebugMask::filter(directions, results, selectors));
+    }
+    if matches!(kind, "PACKET" | "ALL") {
+        mask = mask.with(DebugMask::packet(directions, parts, places));
+    }
+    if matches!(kind, "TRACE" | "ALL") {
+        mask = mask.with(DebugMask::trace(directions));
+    }
+    Ok(Plan::WatchIpsec(policy.map(Name::new), mask, enable))
+}
+
+/// The categories of counters that a command names; none for all.
+fn categories(command: &Parsed, parameter: &str) -> Option<Vec<Category>> {
+    match &command.get(parameter)?.value {
+        Value::Words(words) if !words.contains(&"ALL") => {
+            let categories = words.iter().filter_map(|word| Category::from_word(word));
+            Some(categories.collect())
+        }
+        _ => None,
+    }
+}
+
+/// SHOW IPSEC POLICY in its forms. Both SABUNDLE and COUNTERS give both.
+fn show_policy<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<String, Message> {
+    let (state, plane) = (look.device.state(), look.device.plane());
+    let name = command.text("POLICY");
+    let absent = || missing("the policy", name.unwrap_or(""));
+    let (bundles, counters) = (
+        command.get("SABUNDLE").is_some(),
+        command.get("COUNTERS").is_some(),
+    );
+    let mut text = String::new();
+    if bundles {
+        text += &show::policy_bundles(state, plane, look.now, name).ok_or_else(absent)?;
+    }
+    if counters {
+        let none = PolicyCounters::default();
+        for config in &state.ipsec.policies {
+            if name.is_some_and(|name| config.name != *name) {
+                continue;
+            }
+            if name.is_none() {
+                text += &format!("\nPolicy ..........{}\n", config.name);
+            }
+            // A policy that is not in force has counted nothing.
+            let policy = plane.policy_by_name(config.name.as_str());
+            let counted = policy.map_or(&none, |(_, policy)| &policy.counters);
+            text += &show::policy_counters(counted);
+        }
+        if text.is_empty() && name.is_some() {
+            return Err(absent());
+        }
+    }
+    match name {
+        _ if bundles || counters => Ok(text),
+        None => Ok(show::policies(state)),
+        Some(name) => show::policy(state, plane, look.now, name).ok_or_else(absent),
     }
 }
 

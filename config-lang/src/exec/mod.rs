@@ -6,9 +6,11 @@ mod ipsec;
 mod isakmp;
 mod pki;
 mod radius;
+mod spd_counts;
 mod system;
 
 pub(crate) use ipsec::PROTOCOLS;
+pub(crate) use spd_counts::{carried_out, named};
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -16,15 +18,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
+use ipsec_core::counters::Category;
+use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
-use ipsec_core::{BundleId, Instant};
+use ipsec_core::{BundleId, Instant, SaId};
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::device::{Device, LogModule, LogSubtype, RadiusServer, User};
 
 use crate::lexer::Column;
 use crate::message::{Message, Module, Severity};
-use crate::parse::{Given, Parsed, Value};
+use crate::parse::{Parsed, Value};
 
 /// What a command will do, with nothing left that could fail.
 #[derive(Debug)]
@@ -43,6 +47,14 @@ pub enum Plan {
     Ipsec(Box<IpsecConfig>, Option<Name>),
     /// An SA bundle goes.
     RemoveBundle(BundleId),
+    /// What is watched of a policy, or of all, changes: this comes or goes.
+    WatchIpsec(Option<Name>, DebugMask, bool),
+    /// Counters of some categories become 0, or of all.
+    ResetCounters(Option<Vec<Category>>),
+    /// A policy's counters become 0.
+    ResetPolicyCounters(Name),
+    /// An SA's counters become 0.
+    ResetSaCounters(SaId),
     /// The ISAKMP configuration becomes this; what was made from the policy named goes.
     Isakmp(Box<IsakmpConfig>, Option<Name>),
     /// The ISAKMP SAs of a policy go.
@@ -194,6 +206,42 @@ pub fn apply<E: Engines>(
             device.remove_bundle(bundle);
             done(Module::Ipsec)
         }
+        Plan::WatchIpsec(policy, mask, enable) => {
+            let policy = policy.as_ref().map(Name::as_str);
+            device.watch(policy, |watched| {
+                if enable {
+                    watched.with(mask)
+                } else {
+                    watched.without(mask)
+                }
+            });
+            let (number, word) = if enable {
+                (57, "enabled")
+            } else {
+                (58, "disabled")
+            };
+            let text = format!("IPSEC Policy Debugging has been {word}");
+            Outcome::message(Message::new(Severity::Info, Module::Ipsec, number, text))
+        }
+        Plan::ResetCounters(categories) => {
+            match categories {
+                None => device.reset_ipsec_counters(None),
+                Some(categories) => {
+                    for category in categories {
+                        device.reset_ipsec_counters(Some(category));
+                    }
+                }
+            }
+            done(Module::Ipsec)
+        }
+        Plan::ResetPolicyCounters(name) => {
+            device.reset_policy_counters(name.as_str());
+            done(Module::Ipsec)
+        }
+        Plan::ResetSaCounters(sa) => {
+            device.reset_sa_counters(sa);
+            done(Module::Ipsec)
+        }
         Plan::Isakmp(config, changed) => {
             let was = device.state().isakmp.enabled;
             let is = config.enabled;
@@ -333,25 +381,6 @@ fn not_yet(module: Module, what: &str, at: Option<Column>) -> Message {
 /// The answer for a command that a later version will do.
 fn not_yet_command(module: Module, command: &Parsed) -> Message {
     not_yet(module, &full_name(command), None)
-}
-
-/// Refuses the parameters of which `later` says so.
-fn refuse_later(
-    module: Module,
-    command: &Parsed,
-    later: impl Fn(&Given) -> bool,
-) -> Result<(), Message> {
-    match command.given.iter().find(|given| later(given)) {
-        Some(given) => {
-            let what = match &given.value {
-                Value::Word(word) => format!("{}={word}", given.name),
-                Value::Bool(true) => format!("{}=TRUE", given.name),
-                _ => String::from(given.name),
-            };
-            Err(not_yet(module, &what, Some(given.at)))
-        }
-        None => Ok(()),
-    }
 }
 
 /// The values of parameters, by name.

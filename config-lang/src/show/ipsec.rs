@@ -6,17 +6,21 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hw_offload::{Cipher, Mac};
-use ipsec_core::model::{Action, AddressSelector, DfBit, Mode, PeerAddress, Protocol, cipher_word};
+use ipsec_core::debug::DebugMask;
+use ipsec_core::model::{
+    Action, AddressSelector, DfBit, Mode, PeerAddress, PolicyConfig, Protocol, cipher_word,
+};
 use ipsec_core::{Bundle, Instant, PlaneState, SaState};
 use isakmp_core::device::State;
 
 use super::{Screen, or_dash, truth};
+use crate::debug::PACKET_LENGTH;
 use crate::dump::mask;
 use crate::exec::PROTOCOLS;
 
-/// Terminal and debug values that do not change yet.
+/// The terminal that debugging goes to: the console.
 const DEBUG_DEVICE: u8 = 16;
-const DEBUG_LENGTH: u8 = 72;
+/// "Sa Selector From Pkt": which selectors of an SA come from its first packet. None does.
 const FLAGS: &str = "00000000";
 
 pub(crate) fn ipsec(state: &State) -> String {
@@ -164,10 +168,7 @@ pub(crate) fn policy(
     let beats = truth(config.udp_heartbeat == Some(true));
     screen.field(4, "HeartBeats Enabled", inside(beats.to_string()));
     screen.field(0, "Debug device", DEBUG_DEVICE);
-    screen.field(0, "Filter debug flags", FLAGS);
-    screen.field(0, "Packet debug flags", FLAGS);
-    screen.field(0, "Trace debug flags", FLAGS);
-    screen.field(0, "Packet debug length", DEBUG_LENGTH);
+    debug_flags(&mut screen, 0, compiled.map(|policy| policy.debug));
     screen.field(0, "Max Out Packet queue length", 20);
     screen.field(
         0,
@@ -183,17 +184,71 @@ pub(crate) fn policy(
         .map(|policy| policy.bundles.as_slice())
         .unwrap_or_default();
     for bundle in bundles.iter().filter_map(|id| plane.bundle(*id)) {
-        let numbers: Vec<String> = bundle.sas.iter().map(|sa| sa.0.slot.to_string()).collect();
         screen.line(format!(
             "{:<7} {:<7} {:<9} {:<21} {}",
             bundle.index,
-            numbers.join(","),
+            numbers(bundle),
             bundle_state(bundle.state),
             bytes(bundle),
             seconds(bundle, now)
         ));
     }
     Some(screen.text)
+}
+
+/// SHOW IPSEC POLICY SABUNDLE, of one policy or of all. None if there is no such policy.
+pub(crate) fn policy_bundles(
+    state: &State,
+    plane: &PlaneState,
+    now: Instant,
+    name: Option<&str>,
+) -> Option<String> {
+    if let Some(name) = name {
+        state.ipsec.policy(name)?;
+    }
+    let mut screen = Screen::new(0);
+    screen.line("Ipsec Policy SA Bundles");
+    screen.line("");
+    screen.line("                          Expiry Limits - hard/soft/used");
+    screen.line("Bundle                    Bytes");
+    screen.line("Index   SA's    State     Seconds");
+    screen.line("-".repeat(71));
+    let chosen = |config: &&PolicyConfig| name.is_none_or(|name| config.name == *name);
+    for config in state.ipsec.policies.iter().filter(chosen) {
+        screen.line(format!("Policy ..........{}", config.name));
+        let policy = plane.policy_by_name(config.name.as_str());
+        let bundles = policy.map(|(_, policy)| policy.bundles.as_slice());
+        let bundles = bundles.unwrap_or_default().iter();
+        for bundle in bundles.filter_map(|id| plane.bundle(*id)) {
+            screen.line(format!(
+                "{:<7} {:<7} {:<9} {}",
+                bundle.index,
+                numbers(bundle),
+                bundle_state(bundle.state),
+                bytes(bundle)
+            ));
+            screen.line(format!("{:26}{}", "", seconds(bundle, now)));
+            if let Some(sa) = bundle.isakmp_sa {
+                screen.line(format!("{:26}Isakmp SA = {sa}", ""));
+            }
+        }
+    }
+    Some(screen.text)
+}
+
+fn debug_flags(screen: &mut Screen, indent: usize, watched: Option<DebugMask>) {
+    let flags = watched.unwrap_or_default().flags();
+    for (name, flags) in ["Filter", "Packet", "Trace"].into_iter().zip(flags) {
+        let name = format!("{name} debug flags");
+        screen.field(indent, &name, format!("{flags:08x}"));
+    }
+    screen.field(indent, "Packet debug length", PACKET_LENGTH);
+}
+
+/// The numbers of a bundle's SAs.
+fn numbers(bundle: &Bundle) -> String {
+    let numbers = bundle.sas.iter().map(|sa| sa.0.slot.to_string());
+    numbers.collect::<Vec<_>>().join(",")
 }
 
 const fn bundle_state(state: SaState) -> &'static str {
@@ -336,9 +391,6 @@ pub(crate) fn sa(plane: &PlaneState, number: u32) -> Option<String> {
         screen.field(2, "Anti-replay bitmap", bits);
     }
     screen.field(2, "Debug device", DEBUG_DEVICE);
-    screen.field(2, "Filter debug flags", FLAGS);
-    screen.field(2, "Packet debug flags", FLAGS);
-    screen.field(2, "Trace debug flags", FLAGS);
-    screen.field(2, "Packet debug length", DEBUG_LENGTH);
+    debug_flags(&mut screen, 2, policy.map(|policy| policy.debug));
     Some(screen.text)
 }

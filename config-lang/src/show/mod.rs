@@ -1,8 +1,9 @@
 //! The screens, as the manual prints them.
 
+mod counters;
 mod enco;
 mod ipsec;
-mod isakmp;
+pub(crate) mod isakmp;
 mod log;
 mod pki;
 mod radius;
@@ -11,9 +12,9 @@ mod specs;
 use alloc::string::String;
 use core::fmt::{Display, Write};
 
+pub(crate) use counters::{counters, policy_counters, sa_counters};
 pub(crate) use enco::enco_key;
-pub(crate) use ipsec::{ipsec, policies, policy, sa, sas};
-pub(crate) use isakmp::{isakmp, isakmp_sa, isakmp_sas};
+pub(crate) use ipsec::{ipsec, policies, policy, policy_bundles, sa, sas};
 pub(crate) use log::log;
 pub(crate) use pki::{certificate, certificates};
 pub(crate) use radius::radius;
@@ -49,6 +50,10 @@ impl Screen {
 /// A value or the manual's sign for its absence.
 fn or_dash(value: Option<impl Display>) -> String {
     value.map_or_else(|| String::from("-"), |value| alloc::format!("{value}"))
+}
+
+const fn yes(value: bool) -> &'static str {
+    if value { "YES" } else { "NO" }
 }
 
 const fn truth(value: bool) -> &'static str {

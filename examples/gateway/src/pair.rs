@@ -130,6 +130,9 @@ fn print_ladder(pair: &Pair, debug: bool) {
                     clock(*at)
                 );
             }
+            DeviceReport::IpsecDebug { policy, event } => {
+                print!("{}", config_lang::debug::ipsec(policy, event));
+            }
             other if debug => println!("{}  {side}: {other:?}", clock(*at)),
             _ => {}
         }

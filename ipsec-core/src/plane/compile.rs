@@ -10,7 +10,8 @@ use hw_offload::{KeyNumber, KeyRing, PacketBuf, Secret};
 
 use super::ways::Ways;
 use super::{DataPlane, PlaneEvent, PlaneState, Policy, RemoveWhy};
-use crate::counters::{Counters, Happened};
+use crate::counters::{Happened, PolicyCounters};
+use crate::debug::DebugMask;
 use crate::model::{
     Action, BundleConfig, DfBit, Half, IpVersion, IpsecConfig, KeyManagement, PeerAddress,
     PolicyConfig, SaSpecConfig, Selector, Spi,
@@ -298,7 +299,8 @@ fn compile(record: &PolicyConfig, config: &IpsecConfig, net: &Net) -> Option<Pol
         config: record.clone(),
         bundles: Vec::new(),
         queued: 0,
-        counters: Counters::default(),
+        counters: PolicyCounters::default(),
+        debug: DebugMask::NONE,
         ways: Ways::default(),
         next_index: 0,
         acquiring: false,

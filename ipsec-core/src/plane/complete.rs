@@ -87,6 +87,7 @@ impl<B: PacketBuf> DataPlane<B> {
         state.raise_pass(flight.sa, direction, Phase::Done);
         match flight.way {
             Way::Out(begin) => {
+                state.watch_packet(bundle_id, flight.sa, direction, true, packet.packet());
                 let more = state
                     .bundle(bundle_id)
                     .is_some_and(|bundle| usize::from(begin.stage) < bundle.sas.len());
@@ -191,6 +192,7 @@ impl PlaneState {
                 return dropped(DropReason::BadInner, packet);
             }
         }
+        self.watch_packet(id, flight.sa, Direction::In, true, packet.packet());
         if last {
             let open = Open {
                 on: flight.on,
@@ -280,6 +282,11 @@ impl PlaneState {
             return dropped(DropReason::BadInner, packet);
         };
         let policy = bundle.policy;
+        self.watch_filter(policy, None, Direction::In, &flow);
+        self.watch_filter(policy, Some(sa), Direction::In, &flow);
+        let Some(bundle) = self.bundle(id) else {
+            return dropped(DropReason::SaGone, packet);
+        };
         if bundle.selector.matches(&flow, Direction::In).is_err() {
             self.raise_sa(sa, Happened::InPolSelectMatchFail);
             return dropped(DropReason::SelectorMismatch, packet);

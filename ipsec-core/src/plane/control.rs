@@ -4,14 +4,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use hw_offload::{ChannelId, ChannelSpec, Entropy, KeyRing, Op, OpenFault, PacketBuf};
+use hw_offload::{ChannelId, ChannelSpec, Cipher, Entropy, KeyRing, Op, OpenFault, PacketBuf};
 
 use super::hold::Fate;
 use super::{
     DataPlane, InstallFault, PlaneEvent, PlaneState, RemoveWhy, ReserveFault, Reserved, of_ticket,
     ticket_of,
 };
-use crate::counters::Happened;
+use crate::counters::{AlgorithmEvent, Happened};
 use crate::model::{AddressSelector, Half, KeyManagement, Protocol, Selector, Spi, is_weak_key};
 use crate::path::{Encap, PathId};
 use crate::replay::ReplayWindow;
@@ -159,6 +159,7 @@ impl<B: PacketBuf> DataPlane<B> {
         }
         for (id, keys) in ids.iter().copied().zip(keys) {
             let SaKeys {
+                protocol,
                 spi,
                 mode,
                 cipher,
@@ -166,7 +167,6 @@ impl<B: PacketBuf> DataPlane<B> {
                 mac,
                 mac_key,
                 spec,
-                ..
             } = keys;
             if let Some(sa) = state.sad.sas.get_mut(id.0) {
                 sa.spec = spec;
@@ -180,6 +180,13 @@ impl<B: PacketBuf> DataPlane<B> {
             };
             if half == Half::Outbound {
                 state.sad.set_out_spi(id, spi);
+            }
+            // The keys of an SA come in two halves, the inbound one always.
+            if half == Half::Inbound {
+                state.raise_algorithms(cipher, mac, AlgorithmEvent::KeymatProcessed);
+                if cipher == Cipher::Null && protocol == Protocol::Esp {
+                    state.algorithms.null_keymat_processed += 1;
+                }
             }
             let spec = ChannelSpec {
                 cipher,
@@ -198,6 +205,14 @@ impl<B: PacketBuf> DataPlane<B> {
         Ok(())
     }
 
+    /// Has every SA go on after that sequence number.
+    #[cfg(feature = "testing")]
+    pub fn set_sequences(&mut self, sequence: u32) {
+        for (_, sa) in self.state.sad.sas.iter_mut() {
+            sa.sequence = sequence;
+        }
+    }
+
     /// The answer to [`PlaneEvent::Open`].
     pub fn opened(
         &mut self,
@@ -207,43 +222,63 @@ impl<B: PacketBuf> DataPlane<B> {
     ) {
         let (id, half) = of_ticket(ticket);
         let state = &mut self.state;
-        let found = state.sad.sas.get(id.0).map(|sa| (sa.bundle, sa.protocol));
+        let found = state.sad.sas.get(id.0);
+        let found = found.map(|sa| (sa.bundle, sa.protocol, sa.cipher, sa.mac));
         let creating = found
-            .and_then(|(bundle, _)| state.sad.bundles.get(bundle.0))
+            .and_then(|(bundle, ..)| state.sad.bundles.get(bundle.0))
             .is_some_and(|bundle| bundle.state == SaState::Creating);
-        let (Some((bundle, protocol)), true) = (found, creating) else {
+        let (Some((bundle, protocol, cipher, mac)), true) = (found, creating) else {
             // Its SA went while it was being opened.
             state.counters.raise(Happened::SetupBundleRemoving);
-            if let Some((_, protocol)) = found {
-                state.counters.raise(match protocol {
-                    Protocol::Esp => Happened::EspSetupGetSaFailed,
-                    Protocol::Ah => Happened::AhSetupGetSaFailed,
-                });
+            match found {
+                Some((_, Protocol::Esp, ..)) => {
+                    state.counters.raise(Happened::EspSetupEncSetupBundleRm);
+                }
+                // Entries stay until their bundle has let go of its channels.
+                Some((_, Protocol::Ah, ..)) => state.counters.raise(Happened::AhSetupGetSaFailed),
+                None => state.counters.raise(Happened::EspSetupGetSaFailed),
             }
             if let Ok(channel) = result {
                 state.events.push_back(PlaneEvent::Close(channel));
             }
             return;
         };
-        let Ok(channel) = result else {
-            let (failed, policy) = match protocol {
-                Protocol::Esp => (Happened::EspSetupFailed, state.policy_of(bundle)),
-                Protocol::Ah => (Happened::AhSetupFailed, state.policy_of(bundle)),
-            };
-            state.counters.raise(failed);
-            if let Some(policy) = policy {
-                state.raise(policy, Happened::SetupSaSetupFailed);
+        let channel = match result {
+            Ok(channel) => channel,
+            Err(fault) => {
+                state.raise_algorithms(
+                    cipher,
+                    mac,
+                    match fault {
+                        OpenFault::KeyLength => AlgorithmEvent::ConfigureFail,
+                        OpenFault::Full | OpenFault::Engine => AlgorithmEvent::AttachFail,
+                    },
+                );
+                let events: &[Happened] = match protocol {
+                    Protocol::Esp if cipher == Cipher::Null => {
+                        &[Happened::EspSetupHashSetupFailImm, Happened::EspSetupFailed]
+                    }
+                    Protocol::Esp => &[Happened::EspSetupEncSetupFailed, Happened::EspSetupFailed],
+                    Protocol::Ah => &[Happened::AhSetupFailed],
+                };
+                for happened in events {
+                    state.counters.raise(*happened);
+                }
+                if let Some(policy) = state.policy_of(bundle) {
+                    state.raise(policy, Happened::SetupSaSetupFailed);
+                }
+                state.events.push_back(PlaneEvent::Installed {
+                    bundle,
+                    half,
+                    ok: false,
+                });
+                self.release(bundle, RemoveWhy::EngineFailed);
+                return;
             }
-            state.events.push_back(PlaneEvent::Installed {
-                bundle,
-                half,
-                ok: false,
-            });
-            self.release(bundle, RemoveWhy::EngineFailed);
-            return;
         };
         state.sad.own_channel(channel, id);
         if let Some(sa) = state.sad.sas.get_mut(id.0) {
+            sa.attached = true;
             match half {
                 Half::Inbound => sa.in_channel = Some(channel),
                 Half::Outbound => sa.out_channel = Some(channel),
@@ -253,6 +288,9 @@ impl<B: PacketBuf> DataPlane<B> {
                     Protocol::Esp => Happened::EspSetupDone,
                     Protocol::Ah => Happened::AhSetupDone,
                 });
+                for event in [AlgorithmEvent::AttachGood, AlgorithmEvent::ConfigureGood] {
+                    state.raise_algorithms(cipher, mac, event);
+                }
             }
         }
         let complete = state.bundle(bundle).is_some_and(|record| {
@@ -437,8 +475,10 @@ impl PlaneState {
             self.counters.raise(Happened::SetupGetPolicyFail);
             return Err(ReserveFault::NoSuchPolicy);
         };
-        let path = self.paths.join(now, ends, owner.encapsulation);
-        let path = path.ok_or(ReserveFault::Full)?;
+        let Some(path) = self.paths.join(now, ends, owner.encapsulation) else {
+            self.raise(policy, Happened::OutSetupBundleFail);
+            return Err(ReserveFault::Full);
+        };
         let names = (owner.next_index, self.serial);
         let record = Bundle::creating(policy, names, path, owner.selector.clone(), now);
         let Ok(id) = self.sad.bundles.insert(record) else {

@@ -3,9 +3,9 @@
 use hw_offload::{Cipher, JobFault, Mac, Stage};
 
 use super::PlaneState;
-use crate::counters::Happened;
+use crate::counters::{Algorithm, AlgorithmEvent, Happened};
 use crate::model::{Direction, Protocol};
-use crate::sad::SaId;
+use crate::sad::{BundleId, SaId};
 use crate::spd::PolicyId;
 
 /// How far one SA's work on a packet has come.
@@ -49,7 +49,33 @@ impl PlaneState {
                 esp_events(direction, phase, ciphers, hashes)
             }
         };
+        let failed = !matches!(phase, Phase::Start | Phase::Done);
+        let bundle = sa.bundle;
+        let algorithms = [Algorithm::of_cipher(sa.cipher), Algorithm::of_mac(sa.mac)];
         self.raise_all(id, events);
+        for (algorithm, event) in algorithms.into_iter().zip(worked(direction, phase)) {
+            if let Some(event) = event {
+                self.algorithms.raise(algorithm, event);
+            }
+        }
+        if failed && direction == Direction::Out {
+            self.raise_udp_failure(bundle);
+        }
+    }
+
+    /// Counts a packet that was to leave inside UDP.
+    fn raise_udp_failure(&mut self, bundle: BundleId) {
+        let path = self.path_of(bundle);
+        if path.is_some_and(|path| path.encap.ports().is_some()) {
+            self.counters.raise(Happened::OutUdpPktFail);
+        }
+    }
+
+    /// Counts what is done with the channels of an SA.
+    pub(super) fn raise_algorithms(&mut self, cipher: Cipher, mac: Mac, event: AlgorithmEvent) {
+        for algorithm in [Algorithm::of_cipher(cipher), Algorithm::of_mac(mac)] {
+            self.algorithms.raise(algorithm, event);
+        }
     }
 
     /// The phases of which the SA is not known any more.
@@ -80,6 +106,26 @@ impl PlaneState {
         for happened in events {
             self.counters.raise(*happened);
         }
+    }
+}
+
+/// What a phase means for cipher and hash. Nothing was deciphered where the ICV was wrong, and
+/// nothing hashed where the cipher failed first.
+const fn worked(direction: Direction, phase: Phase) -> [Option<AlgorithmEvent>; 2] {
+    use AlgorithmEvent as E;
+    let (good, fail, discard) = match direction {
+        Direction::Out => (E::EncodeGood, E::EncodeFail, E::EncodeDiscard),
+        Direction::In => (E::DecodeGood, E::DecodeFail, E::DecodeDiscard),
+    };
+    match (phase, direction) {
+        (Phase::Start, _) => [None; 2],
+        (Phase::Done | Phase::SaBadState, _) => [Some(good); 2],
+        (Phase::FailImm | Phase::Fault(JobFault::Closed), _) => [Some(discard); 2],
+        (Phase::Fault(JobFault::BadIcv), _) => [None, Some(good)],
+        (Phase::Fault(JobFault::Engine(Stage::Cipher)), Direction::Out) => [Some(fail), None],
+        (Phase::Fault(JobFault::Engine(Stage::Cipher)), Direction::In) => [Some(fail), Some(good)],
+        (Phase::Fault(JobFault::Engine(Stage::Hash)), Direction::Out) => [Some(good), Some(fail)],
+        (Phase::Fault(JobFault::Engine(Stage::Hash)), Direction::In) => [None, Some(fail)],
     }
 }
 

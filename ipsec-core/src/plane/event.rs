@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use hw_offload::{ChannelId, ChannelSpec, Ticket};
 
+use crate::debug::DebugEvent;
 use crate::model::{Half, Name, Protocol, Spi};
 use crate::path::PathId;
 use crate::sad::{BundleId, SaId};
@@ -86,6 +87,15 @@ pub enum PlaneEvent {
         /// Why.
         why: RemoveWhy,
     },
+    /// Something that is watched was seen.
+    Debug(DebugEvent),
+    /// An SA used its last sequence number and carries nothing more.
+    Exhausted {
+        /// Its bundle.
+        bundle: BundleId,
+        /// The policy.
+        policy: PolicyId,
+    },
     /// An authentic packet came from another end, and the path follows it.
     Moved {
         /// The path.
@@ -128,6 +138,8 @@ pub struct RemovedBundle {
     pub bundle: BundleId,
     /// The policy it belonged to.
     pub policy: PolicyId,
+    /// That policy's name, which may be gone too.
+    pub name: Name,
     /// The peer.
     pub peer: IpAddr,
     /// Our SPIs, which a Delete payload names.

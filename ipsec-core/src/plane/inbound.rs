@@ -125,14 +125,16 @@ impl<B: PacketBuf> DataPlane<B> {
             Found::Policy(policy) => {
                 let action = self.state.action(policy);
                 let happened = match (direction, action) {
-                    (Direction::Out, Action::Permit) => Happened::OutActionPermit,
-                    (Direction::Out, Action::Deny) => Happened::OutActionDeny,
-                    (Direction::Out, Action::Ipsec) => Happened::OutActionIpsec,
-                    (Direction::In, Action::Permit) => Happened::InActionPermit,
-                    (Direction::In, Action::Deny) => Happened::InActionDeny,
-                    (Direction::In, Action::Ipsec) => Happened::InActionIpsecFail,
+                    (Direction::Out, Action::Permit) => Some(Happened::OutActionPermit),
+                    (Direction::Out, Action::Deny) => Some(Happened::OutActionDeny),
+                    (Direction::Out, Action::Ipsec) => None,
+                    (Direction::In, Action::Permit) => Some(Happened::InActionPermit),
+                    (Direction::In, Action::Deny) => Some(Happened::InActionDeny),
+                    (Direction::In, Action::Ipsec) => Some(Happened::InActionIpsecFail),
                 };
-                self.state.raise(policy, happened);
+                if let Some(happened) = happened {
+                    self.state.raise(policy, happened);
+                }
                 action
             }
         }
@@ -339,6 +341,10 @@ impl PlaneState {
             }
         };
         self.raise_pass(sa_id, Direction::In, Phase::Start);
+        let bundle = self.sa(sa_id).map(|sa| sa.bundle);
+        if let Some(bundle) = bundle {
+            self.watch_packet(bundle, sa_id, Direction::In, false, packet.packet());
+        }
         Verdict::Compute(PacketJob {
             ticket: Ticket(ticket.to_u64()),
             channel,

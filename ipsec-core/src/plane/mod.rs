@@ -16,6 +16,7 @@ mod size;
 mod tests;
 mod timers;
 mod too_big;
+mod watch;
 mod ways;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,7 +25,7 @@ use core::net::IpAddr;
 
 use hw_offload::{Buffers, Entropy, PacketBuf, Ticket};
 
-use crate::counters::Counters;
+use crate::counters::{AlgorithmCounters, BLOCKS, Body, Category, Counters, Happened};
 use crate::fragment::Reassembly;
 use crate::limits::{HeldFragments, Limits};
 use crate::model::{Direction, Half};
@@ -109,6 +110,11 @@ pub struct PlaneState {
     /// Our port of the UDP tunnel, while a policy has one.
     tunnel_port: Option<u16>,
     counters: Counters,
+    algorithms: AlgorithmCounters,
+    /// Whether FILTER is watched of any policy.
+    watching_filters: bool,
+    /// Whether PACKET or TRACE is watched of any policy.
+    watching_packets: bool,
     /// The next bundle's serial number.
     serial: u64,
     ip_id: u16,
@@ -147,6 +153,9 @@ impl<B: PacketBuf> DataPlane<B> {
             bad_spi_policies: BTreeMap::new(),
             tunnel_port: None,
             counters: Counters::default(),
+            algorithms: AlgorithmCounters::default(),
+            watching_filters: false,
+            watching_packets: false,
             serial: 0,
             ip_id: 0,
             limits: limits.clone(),
@@ -162,6 +171,11 @@ impl<B: PacketBuf> DataPlane<B> {
     #[must_use]
     pub const fn state(&self) -> &PlaneState {
         &self.state
+    }
+
+    /// What RESET changes.
+    pub const fn state_mut(&mut self) -> &mut PlaneState {
+        &mut self.state
     }
 
     /// The next request or message for the owner.
@@ -281,6 +295,43 @@ impl PlaneState {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What the algorithms did.
+    #[must_use]
+    pub const fn algorithms(&self) -> &AlgorithmCounters {
+        &self.algorithms
+    }
+
+    /// Counts what happened to the configuration, which others keep.
+    pub fn count(&mut self, happened: Happened) {
+        self.counters.raise(happened);
+    }
+
+    /// RESET IPSEC COUNTER of a category, or of all.
+    pub fn reset_counters(&mut self, category: Option<Category>) {
+        for block in BLOCKS {
+            if category.is_none() || block.category == category {
+                match block.body {
+                    Body::Algorithms => self.algorithms.reset(),
+                    Body::Outcomes(_) | Body::Rows(_) => self.counters.reset(block),
+                }
+            }
+        }
+    }
+
+    /// RESET IPSEC POLICY COUNTER.
+    pub fn reset_policy_counters(&mut self, id: PolicyId) {
+        if let Some(policy) = self.policies.get_mut(id.0) {
+            policy.counters.reset();
+        }
+    }
+
+    /// RESET IPSEC SA COUNTER.
+    pub fn reset_sa_counters(&mut self, id: SaId) {
+        if let Some(sa) = self.sad.sas.get_mut(id.0) {
+            sa.counters.reset();
+        }
     }
 
     /// Packets in the hands of the engine.

@@ -1,6 +1,8 @@
 //! Packets that leave.
 
-use hw_offload::{Op, PacketBuf, PacketJob, Span, Ticket};
+use alloc::vec::Vec;
+
+use hw_offload::{EntropyFault, Op, PacketBuf, PacketJob, Span, Ticket};
 
 use super::count::Phase;
 use super::gather::Gathered;
@@ -9,6 +11,7 @@ use super::{Cx, DataPlane, InFlight, PlaneEvent, PlaneState, Way};
 use crate::counters::Happened;
 use crate::model::{Action, DfBit, Direction, Flow, KeyManagement, Mode, PeerAddress, Protocol};
 use crate::net::InterfaceId;
+use crate::path::random_identification;
 use crate::reason::DropReason;
 use crate::sad::{BundleId, SaId};
 use crate::spd::{Found, PolicyId};
@@ -56,13 +59,10 @@ impl<B: PacketBuf> DataPlane<B> {
                 self.state.raise(policy, Happened::OutActionDeny);
                 dropped(DropReason::Denied, packet)
             }
-            Action::Ipsec => {
-                self.state.raise(policy, Happened::OutActionIpsec);
-                match self.state.bundle_for(cx.now, policy, &flow) {
-                    Some(bundle) => self.state.seal(cx, on, bundle, packet),
-                    None => self.wait(on, policy, packet),
-                }
-            }
+            Action::Ipsec => match self.state.bundle_for(cx.now, policy, &flow) {
+                Some(bundle) => self.state.seal(cx, on, bundle, packet),
+                None => self.wait(on, policy, packet),
+            },
         }
     }
 
@@ -130,6 +130,13 @@ impl<B: PacketBuf> DataPlane<B> {
 
 impl PlaneState {
     pub(super) fn search(&mut self, on: InterfaceId, direction: Direction, flow: &Flow) -> Found {
+        if self.watching_filters {
+            let compared = self.spd.explain(on, direction, flow);
+            let compared: Vec<PolicyId> = compared.map(|(policy, _)| policy).collect();
+            for policy in compared {
+                self.watch_filter(policy, None, direction, flow);
+            }
+        }
         let found = self.spd.search(on, direction, flow, &mut self.counters);
         if found != Found::Untouched {
             self.counters.raise(match direction {
@@ -159,7 +166,8 @@ impl PlaneState {
         if allow_fragments(packet.packet_mut()).is_err() {
             return dropped(DropReason::Malformed, packet);
         }
-        cut_by_us(cx, Outgoing::new(packet, on, None, mtu))
+        let identification = random_identification(cx.entropy);
+        cut_by_us(Outgoing::new(packet, on, None, mtu), identification)
     }
 
     /// Asks for a bundle of a policy that has none, unless one is under way.
@@ -297,6 +305,10 @@ impl PlaneState {
         let Begin {
             stage, tunnelled, ..
         } = begin;
+        let working = self.bundle(id).and_then(|b| b.sas.get(usize::from(stage)));
+        if let Some(sa) = working.copied() {
+            self.watch_packet(id, sa, Direction::Out, false, packet.packet());
+        }
         let Some((sa_id, path)) = self
             .bundle(id)
             .and_then(|b| Some((*b.sas.get(usize::from(stage))?, self.path(b.path)?)))
@@ -330,9 +342,6 @@ impl PlaneState {
                 inner: inner_number(&current),
             })
         } else if current.is_fragment() {
-            if sa.protocol == Protocol::Ah {
-                self.raise_sa(sa_id, Happened::AhFragmentSeen);
-            }
             return dropped(DropReason::Fragment, packet);
         } else {
             Shape::Transport(current.place())
@@ -429,6 +438,13 @@ impl PlaneState {
         if counted && sequence > u32::MAX - SEQUENCE_RESERVE {
             self.renew(bundle, Direction::Out);
         }
+        if counted
+            && sequence == u32::MAX
+            && let Some(policy) = self.policy_of(bundle)
+        {
+            let event = PlaneEvent::Exhausted { bundle, policy };
+            self.events.push_back(event);
+        }
     }
 
     /// A packet through all SAs of its bundle.
@@ -444,7 +460,8 @@ impl PlaneState {
         };
         let mut mtu = self.mtu(on);
         let mut encapsulated = false;
-        if let Some(path) = self.paths.get_mut(bundle.path) {
+        let path_id = bundle.path;
+        if let Some(path) = self.paths.get_mut(path_id) {
             path.sent_at = cx.now;
             mtu = mtu.min(path.mtu(cx.now).unwrap_or(u16::MAX));
             encapsulated = path.encap.ports().is_some();
@@ -463,7 +480,6 @@ impl PlaneState {
             ttl: outer.ttl(),
         };
         if encapsulated && !is_v4 && udp::write_checksum(packet.packet_mut(), place.at).is_err() {
-            self.counters.raise(Happened::OutUdpPktFail);
             return dropped(DropReason::Malformed, packet);
         }
         if encapsulated {
@@ -474,19 +490,27 @@ impl PlaneState {
         if is_v4 || len <= usize::from(mtu) {
             Verdict::Transmit(outgoing)
         } else {
-            cut_by_us(cx, outgoing)
+            let identification = match self.paths.get_mut(path_id) {
+                Some(path) => path.next_identification(cx.entropy),
+                None => random_identification(cx.entropy),
+            };
+            cut_by_us(outgoing, identification)
         }
     }
 }
 
-/// Gives a datagram what its IPv6 fragments need.
-fn cut_by_us<B>(cx: &mut Cx<'_, B>, mut outgoing: Outgoing<B>) -> Verdict<B> {
-    let mut id = [0; 4];
-    if cx.entropy.fill(&mut id).is_err() {
-        return dropped(DropReason::NoEntropy, outgoing.packet);
+/// Sends a datagram as IPv6 fragments with that identification.
+fn cut_by_us<B>(
+    mut outgoing: Outgoing<B>,
+    identification: Result<u32, EntropyFault>,
+) -> Verdict<B> {
+    match identification {
+        Ok(identification) => {
+            outgoing.identification = Some(identification);
+            Verdict::Transmit(outgoing)
+        }
+        Err(EntropyFault) => dropped(DropReason::NoEntropy, outgoing.packet),
     }
-    outgoing.identification = Some(u32::from_be_bytes(id));
-    Verdict::Transmit(outgoing)
 }
 
 /// Where the work on a leaving packet stands.

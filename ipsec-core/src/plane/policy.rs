@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::ways::Ways;
-use crate::counters::Counters;
+use crate::counters::PolicyCounters;
+use crate::debug::DebugMask;
 use crate::model::{
     Action, BundleConfig, DfBit, KeyManagement, PeerAddress, PolicyConfig, SaSpecConfig, Selector,
 };
@@ -39,7 +40,9 @@ pub struct Policy {
     /// Packets that wait.
     pub queued: u8,
     /// What happened to its packets.
-    pub counters: Counters,
+    pub counters: PolicyCounters,
+    /// What is watched of them.
+    pub debug: DebugMask,
     /// The bundles that carry what leaves.
     pub(super) ways: Ways,
     /// The next bundle's number.

@@ -7,7 +7,7 @@ use hw_offload::{ChannelId, PacketBuf};
 
 use super::hold::Fate;
 use super::{DataPlane, PlaneEvent, PlaneState, RemoveWhy, RemovedBundle};
-use crate::counters::Happened;
+use crate::counters::{AlgorithmEvent, Happened};
 use crate::model::{KeyManagement, PeerAddress, Protocol, Spi};
 use crate::reason::DropReason;
 use crate::sad::{BundleId, SaId, SaState};
@@ -52,10 +52,12 @@ impl<B: PacketBuf> DataPlane<B> {
             }
         }
         state.relist_if_followed(policy);
-        if let Some(peer) = peer {
+        let name = state.policy(policy).map(|owner| owner.config.name.clone());
+        if let (Some(peer), Some(name)) = (peer, name) {
             let removed = RemovedBundle {
                 bundle: id,
                 policy,
+                name,
                 peer,
                 inbound,
                 isakmp_sa,
@@ -95,7 +97,6 @@ impl<B: PacketBuf> DataPlane<B> {
             return;
         };
         let Some(bundle) = self.state.sad.sas.get(sa.0).map(|sa| sa.bundle) else {
-            self.state.counters.raise(Happened::EspRemoveGetSaFailed);
             return;
         };
         if let Some(record) = self.state.sad.bundles.get_mut(bundle.0) {
@@ -120,20 +121,6 @@ impl<B: PacketBuf> DataPlane<B> {
         for bundle in bundles.unwrap_or_default() {
             self.release(bundle, why);
         }
-    }
-
-    /// Removes the bundle with that number of a policy: DESTROY IPSEC POLICY SABUNDLE. False if
-    /// there is none.
-    pub fn remove_bundle(&mut self, policy: PolicyId, index: u16) -> bool {
-        let found = self.state.policy(policy).and_then(|owner| {
-            let numbered =
-                |id: &&BundleId| self.state.bundle(**id).is_some_and(|b| b.index == index);
-            owner.bundles.iter().find(numbered).copied()
-        });
-        if let Some(bundle) = found {
-            self.release(bundle, RemoveWhy::Configuration);
-        }
-        found.is_some()
     }
 
     /// A negotiation for a policy ended without a bundle: what waits is dropped, and the next
@@ -201,8 +188,11 @@ impl PlaneState {
             inbound.push((entry.protocol, entry.in_spi));
             let channels = [entry.in_channel.take(), entry.out_channel.take()];
             let (bundle, protocol) = (entry.bundle, entry.protocol);
+            let (cipher, mac) = (entry.cipher, entry.mac);
             self.counters.raise(Happened::DeleteSa);
-            if channels == [None, None] {
+            if channels != [None, None] {
+                self.raise_algorithms(cipher, mac, AlgorithmEvent::Remove);
+            } else {
                 self.counters.raise(match protocol {
                     Protocol::Esp => Happened::EspRemoveNothingDone,
                     Protocol::Ah => Happened::AhRemoveNothingDone,
@@ -230,6 +220,9 @@ impl PlaneState {
                     Protocol::Esp => Happened::EspRemoveDone,
                     Protocol::Ah => Happened::AhRemoveDone,
                 });
+                if sa.attached {
+                    self.raise_algorithms(sa.cipher, sa.mac, AlgorithmEvent::Detached);
+                }
             }
         }
         self.raise(bundle.policy, Happened::RemoveDone);

@@ -46,6 +46,7 @@ struct Rig {
     now: Instant,
     channels: u32,
     asked: u32,
+    exhausted: u32,
 }
 
 impl Rig {
@@ -97,6 +98,7 @@ impl Rig {
             now,
             channels: 0,
             asked: 0,
+            exhausted: 0,
         }
     }
 
@@ -110,6 +112,7 @@ impl Rig {
                 }
                 PlaneEvent::Close(channel) => self.plane.detached(channel),
                 PlaneEvent::Acquire { .. } => self.asked += 1,
+                PlaneEvent::Exhausted { .. } => self.exhausted += 1,
                 _ => {}
             }
         }
@@ -267,7 +270,7 @@ fn threat_d13_numbers_end_with_anti_replay() {
         assert_eq!(rig.sequence(), Err(DropReason::SequenceExhausted));
     }
     rig.pump();
-    assert_eq!(rig.asked, 1);
+    assert_eq!((rig.asked, rig.exhausted), (1, 1));
     let count = |happened| rig.plane.state().counters().get(happened);
     assert_eq!(count(Happened::EspSeqNumberCycled), 0);
 }
@@ -283,6 +286,20 @@ fn threat_d13_numbers_cycle_without_anti_replay() {
     assert_eq!(rig.asked, 0);
     let count = |happened| rig.plane.state().counters().get(happened);
     assert_eq!(count(Happened::EspSeqNumberCycled), 1);
+}
+
+#[test]
+fn numbers_of_ah_cycle_too() {
+    let mut rig = esp_rig(false);
+    for (_, sa) in rig.plane.state.sad.sas.iter_mut() {
+        (sa.protocol, sa.cipher, sa.mac) = (Protocol::Ah, Cipher::Null, Mac::HmacSha1_96);
+        sa.sequence = u32::MAX;
+    }
+    let job = rig.outbound([8, 8, 8, 8].into());
+    assert!(matches!(job, Verdict::Compute(_)));
+    let count = |happened| rig.plane.state().counters().get(happened);
+    assert_eq!(count(Happened::AhSeqNumberCycled), 1);
+    assert_eq!(count(Happened::EspSeqNumberCycled), 0);
 }
 
 /// DES and 3DES are renewed after 4 GiB, whatever the configured life.

@@ -229,6 +229,7 @@ impl Answer {
     fn count(&self, counters: &mut Counters) {
         for (failed, times) in self.failures.each() {
             counters.raise_by(failed, times.into());
+            counters.raise_by(Happened::PolicyMatchFailed, times.into());
         }
         if matches!(self.found, Found::Policy(_)) {
             counters.raise(Happened::PolicyMatchGood);

@@ -17,10 +17,14 @@ use hw_offload::{
     Engines, Entropy, Idle, KeyFault, KeyKind, KeyNumber, KeyRecord, PacketEngine, PublicEngine,
     PublicFault, PublicJob, PublicValue, RsaSeed, Ticket,
 };
+use ipsec_core::counters::{Category, Happened};
+use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{self, Direction, Half, Name};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
-use ipsec_core::{BundleId, Cx, DataPlane, Instant, Limits, PlaneState, RemoveWhy, WallClock};
+use ipsec_core::{
+    BundleId, Cx, DataPlane, Instant, Limits, PlaneState, RemoveWhy, SaId, WallClock,
+};
 
 pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use port::{DeviceReport, Input, Port, Query};
@@ -101,6 +105,12 @@ impl<E: Engines> Device<E> {
     #[cfg(feature = "testing")]
     pub const fn endpoint_mut(&mut self) -> &mut Endpoint {
         &mut self.endpoint
+    }
+
+    /// Has every SA go on after that sequence number.
+    #[cfg(feature = "testing")]
+    pub fn set_sequences(&mut self, sequence: u32) {
+        self.plane.set_sequences(sequence);
     }
 
     /// The engines.
@@ -222,6 +232,42 @@ impl<E: Engines> Device<E> {
     /// Removes one bundle: DESTROY IPSEC POLICY SABUNDLE.
     pub fn remove_bundle(&mut self, bundle: BundleId) {
         self.plane.release(bundle, RemoveWhy::Configuration);
+    }
+
+    /// Changes what is watched of a policy, or of all: ENABLE and DISABLE IPSEC POLICY DEBUG.
+    pub fn watch(&mut self, policy: Option<&str>, change: impl Fn(DebugMask) -> DebugMask) {
+        let state = self.plane.state_mut();
+        let chosen: Vec<_> = state
+            .policies()
+            .filter(|(_, known)| policy.is_none_or(|name| known.config.name == *name))
+            .map(|(id, known)| (id, change(known.debug)))
+            .collect();
+        for (id, mask) in chosen {
+            state.set_debug(id, mask);
+        }
+    }
+
+    /// Counts what happened to the configuration.
+    pub fn count(&mut self, happened: Happened) {
+        self.plane.state_mut().count(happened);
+    }
+
+    /// RESET IPSEC COUNTER of a category, or of all.
+    pub fn reset_ipsec_counters(&mut self, category: Option<Category>) {
+        self.plane.state_mut().reset_counters(category);
+    }
+
+    /// RESET IPSEC POLICY COUNTER.
+    pub fn reset_policy_counters(&mut self, name: &str) {
+        let state = self.plane.state_mut();
+        if let Some((id, _)) = state.policy_by_name(name) {
+            state.reset_policy_counters(id);
+        }
+    }
+
+    /// RESET IPSEC SA COUNTER.
+    pub fn reset_sa_counters(&mut self, sa: SaId) {
+        self.plane.state_mut().reset_sa_counters(sa);
     }
 
     /// A packet wants to leave by an interface.

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use hw_offload::{Buffers, Cipher, Mac, Secret, Ticket};
+use ipsec_core::debug::DebugEvent;
 use ipsec_core::model::{Direction, Name, Spi};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::{DropReason, Outgoing, RemoveWhy};
@@ -76,6 +77,13 @@ pub enum DeviceReport {
         policy: Name,
         /// Why.
         why: RemoveWhy,
+    },
+    /// Something was seen that ENABLE IPSEC POLICY DEBUG watches.
+    IpsecDebug {
+        /// The policy.
+        policy: Name,
+        /// What was seen.
+        event: DebugEvent,
     },
     /// The keys of one direction of an SA, for readers of captures; only while
     /// [`Device::set_key_log`] allows it.

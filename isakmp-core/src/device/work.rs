@@ -6,7 +6,9 @@ use core::net::SocketAddr;
 use hw_offload::{
     Completion, Engines, Entropy, OpenFault, PacketEngine, PublicEngine, PublicFault, Ticket,
 };
-use ipsec_core::model::{self, Direction, Flow};
+use ipsec_core::counters::Happened;
+use ipsec_core::debug::DebugEvent;
+use ipsec_core::model::{self, Direction, Flow, Role};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
 use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, RemoveWhy, Verdict};
@@ -152,25 +154,44 @@ impl<E: Engines> Device<E> {
                 self.state.net.withdraw(removed.bundle);
                 self.installs
                     .retain(|(bundle, ..)| *bundle != removed.bundle);
-                if removed.was_valid
-                    && let Some(name) = self.policy_name(removed.policy)
-                {
-                    let verb = match why {
-                        RemoveWhy::Expired => "expired",
-                        RemoveWhy::Replaced => "replaced",
+                let what = match (removed.was_valid, why) {
+                    (false, _) => "creation failed",
+                    (true, RemoveWhy::Expired) => "expired",
+                    (true, RemoveWhy::Replaced) => "replaced",
+                    (
+                        true,
                         RemoveWhy::PeerDeleted
                         | RemoveWhy::PeerRestarted
                         | RemoveWhy::PeerLost
                         | RemoveWhy::Configuration
                         | RemoveWhy::NegotiationFailed
-                        | RemoveWhy::EngineFailed => "removed",
-                    };
-                    let line = format!("SA bundle {verb}: Policy - {name}");
-                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
-                    port.report(DeviceReport::BundleRemoved { policy: name, why });
+                        | RemoveWhy::EngineFailed,
+                    ) => "removed",
+                };
+                let line = format!("SA bundle {what}: Policy - {}", removed.name);
+                self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                if removed.was_valid {
+                    let policy = removed.name.clone();
+                    port.report(DeviceReport::BundleRemoved { policy, why });
                 }
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.bundle_removed(&mut env, &removed, why);
+            }
+            PlaneEvent::Debug(event) => {
+                let policy = match &event {
+                    DebugEvent::Compared { policy, .. } | DebugEvent::Processed { policy, .. } => {
+                        *policy
+                    }
+                };
+                if let Some(policy) = self.policy_name(policy) {
+                    port.report(DeviceReport::IpsecDebug { policy, event });
+                }
+            }
+            PlaneEvent::Exhausted { policy, .. } => {
+                if let Some(name) = self.policy_name(policy) {
+                    let line = format!("SA sequence numbers exhausted: Policy - {name}");
+                    self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
+                }
             }
             // Nobody here can look a name up: the packets that wait are dropped.
             PlaneEvent::Resolve { policy, .. } => {
@@ -251,6 +272,11 @@ impl<E: Engines> Device<E> {
                 }
             }
             Action::Report(report) => {
+                if let Report::Failed { reason, .. } = &report
+                    && reason.subject == Subject::Selectors
+                {
+                    self.count(Happened::PolicyFindByPeerFailed);
+                }
                 self.log_report(now, &report);
                 let secret = matches!(report, Report::Phase1Key { .. });
                 if !secret || self.key_log {
@@ -281,7 +307,11 @@ impl<E: Engines> Device<E> {
                 policy,
                 ends,
                 protocols,
+                role,
             } => {
+                if role == Role::Responder {
+                    self.count(Happened::PolicyFindByPeer);
+                }
                 let id = self
                     .plane
                     .state()

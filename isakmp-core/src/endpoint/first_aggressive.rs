@@ -198,6 +198,7 @@ impl Endpoint {
             suspicion: None,
             told: None,
             certificate_asked: first.certificate_asked,
+            passes: 0,
         };
         common.talk.fragments = common.extensions.features.fragments;
         self.started(number, Phase::One, Role::Responder, peer);

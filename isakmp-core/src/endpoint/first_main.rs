@@ -180,6 +180,7 @@ impl Endpoint {
             suspicion: None,
             told: None,
             certificate_asked: false,
+            passes: 0,
         };
         common.talk.fragments = entry.extensions.features.fragments;
         let third = match MainResp::admit(&mut common, env, incoming) {

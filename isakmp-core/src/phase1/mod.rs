@@ -98,6 +98,8 @@ pub(crate) struct Common {
     pub(crate) told: Option<NotifyType>,
     /// Whether the peer asked for our certificate.
     pub(crate) certificate_asked: bool,
+    /// Jobs that a public-key engine has done for the exchange.
+    pub(crate) passes: u8,
 }
 
 /// One role of one exchange.
@@ -209,6 +211,9 @@ impl Exchange {
         ticket: Ticket,
         answer: Answer,
     ) -> Result<Step, Answer> {
+        if matches!(answer, Answer::Public(_)) {
+            self.common.passes = self.common.passes.saturating_add(1);
+        }
         let machine = self.state.machine();
         let result = machine.answer(&mut self.common, env, out, ticket, answer)?;
         Ok(self.settle(out, result))

@@ -252,6 +252,7 @@ impl Responder {
             policy,
             ends,
             protocols,
+            role: Role::Responder,
         });
         Self::Reserving(offer, ticket)
     }

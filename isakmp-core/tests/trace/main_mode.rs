@@ -230,6 +230,7 @@ fn a_delete_with_the_traces_keys() {
             slot: 0,
             generation: 0,
         }),
+        name: Name::new("vpn"),
         peer: b.path.peer.ip(),
         inbound: vec![(Protocol::Esp, Spi(0x2270_95c8))],
         isakmp_sa: Some(1),

@@ -346,6 +346,9 @@ impl Port<Buf> for World {
         {
             self.complain(format!("the key log is not written: {error}"));
         }
+        if let DeviceReport::IpsecDebug { policy, event } = &report {
+            print!("{}", config_lang::debug::ipsec(policy, event));
+        }
         if let DeviceReport::Forbidden { path, reason, .. } = &report {
             let peer: IpAddr = SocketAddr::ip(&path.peer);
             let (what, advice) = (reason.subject.sentence(), reason.subject.advice());

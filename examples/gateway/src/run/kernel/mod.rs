@@ -101,6 +101,11 @@ impl Kernel {
     ) -> Result<(), String> {
         if has_ipv6(&state.net) {
             self.set("ipv6/conf/all/forwarding", "1")?;
+            let guarded = guarded(state);
+            for (_, device) in devices.iter().filter(|(on, _)| guarded.contains(on)) {
+                self.set(&format!("ipv6/conf/{device}/proxy_ndp"), "1")?;
+                self.set(&format!("ipv6/neigh/{device}/proxy_delay"), "0")?;
+            }
         }
         let wanted = self.wanted(state, devices)?;
         let first = self.steps.is_empty();
@@ -336,6 +341,10 @@ impl Kernel {
                         &format!("blackhole {host} metric {BLACKHOLE_METRIC}"),
                     ));
                     steps.push(step(format!("{host} dev {}", self.tun)));
+                    if address.is_ipv6() {
+                        // For an address of another device nobody answers neighbours otherwise.
+                        steps.push(neighbour_proxy(*address, device));
+                    }
                     if *len < host.1 {
                         let network = Network::of(*address, *len);
                         let what = format!("{network} dev {device} src {address} proto {PROTOCOL}");
@@ -476,6 +485,17 @@ fn source_rule(network: Network, device: &str) -> Step {
         ours: Some(words(&format!(
             "-6 rule show {rule} pref {SOURCE_PREFERENCE}"
         ))),
+        there: None,
+    }
+}
+
+/// The device answers neighbours that look for the address.
+fn neighbour_proxy(address: IpAddr, device: &str) -> Step {
+    let what = format!("proxy {address} dev {device}");
+    Step {
+        make: words(&format!("-6 neigh replace {what}")),
+        unmake: words(&format!("-6 neigh del {what}")),
+        ours: None,
         there: None,
     }
 }

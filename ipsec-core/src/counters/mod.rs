@@ -1,4 +1,15 @@
 //! What happened, counted once per place: globally, per policy and per SA.
+//!
+//! Code raises a [`Happened`]; which places count it, and where screens print it, stands in the
+//! tables of this module alone.
+
+mod algorithm;
+mod block;
+mod subset;
+
+pub use algorithm::{Algorithm, AlgorithmCounters, AlgorithmEvent};
+pub use block::{BLOCKS, Block, Body, Category, POLICY_BLOCKS, Row, SA_LINES, SaLine, never};
+pub use subset::{POLICY_EVENTS, PolicyCounters, SA_EVENTS, SaCounters};
 
 /// The counters of one place, addressed by [`Happened`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +40,15 @@ impl Counters {
         self.0.get(happened as usize).copied().unwrap_or(0)
     }
 
-    /// Sets every counter to zero.
-    pub fn reset(&mut self) {
-        *self = Self::default();
+    /// Sets the counters of a block to zero.
+    pub fn reset(&mut self, block: &Block) {
+        for happened in Happened::ALL {
+            if happened.printed().0 == block.key
+                && let Some(counter) = self.0.get_mut(*happened as usize)
+            {
+                *counter = 0;
+            }
+        }
     }
 }
 
@@ -49,6 +66,12 @@ macro_rules! happened {
             #[must_use]
             pub const fn printed(self) -> (&'static str, &'static str) {
                 match self { $(Self::$variant => ($block, $name),)* }
+            }
+
+            /// The event that a screen prints in a block under a name.
+            #[must_use]
+            pub fn of(block: &str, name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|happened| happened.printed() == (block, name))
             }
         }
     };
@@ -68,7 +91,57 @@ happened! {
     /// An arriving packet was opened.
     InProcessPktFinished = "IPsec main packet processing" / "inProcessPktFinished",
     /// A packet was selected.
-    PolicyMatchGood = "SPD" / "policyMatchSelectors",
+    PolicyMatchGood = "SPD" / "policyMatchSelectors Good",
+    /// A selector of a policy differed.
+    PolicyMatchFailed = "SPD" / "policyMatchSelectors Failed",
+    /// A policy was created.
+    PolicyAdd = "SPD" / "policyAdd Good",
+    /// A policy could not be created.
+    PolicyAddFailed = "SPD" / "policyAdd Failed",
+    /// A command named a policy that is there.
+    PolicyGet = "SPD" / "policyGet Good",
+    /// A command named a policy that is not there.
+    PolicyGetFailed = "SPD" / "policyGet Failed",
+    /// A policy was destroyed.
+    PolicyDelete = "SPD" / "policyDelete Good",
+    /// A policy could not be destroyed.
+    PolicyDeleteFailed = "SPD" / "policyDelete Failed",
+    /// A policy was shown.
+    PolicyGetConfig = "SPD" / "policyGetConfig Good",
+    /// A policy could not be shown.
+    PolicyGetConfigFailed = "SPD" / "policyGetConfig Failed",
+    /// A policy was changed.
+    PolicySetConfig = "SPD" / "policySetConfig Good",
+    /// A policy could not be changed.
+    PolicySetConfigFailed = "SPD" / "policySetConfig Failed",
+    /// The policy of what a peer proposes was found.
+    PolicyFindByPeer = "SPD" / "policyFindByPeer Good",
+    /// No policy has what a peer proposes.
+    PolicyFindByPeerFailed = "SPD" / "policyFindByPeer Failed",
+    /// An SA specification was created.
+    SaSpecAdd = "SPD" / "saSpecAdd Good",
+    /// An SA specification could not be created.
+    SaSpecAddFailed = "SPD" / "saSpecAdd Failed",
+    /// A command named an SA specification that is there.
+    SaSpecGet = "SPD" / "saSpecGet Good",
+    /// A command named an SA specification that is not there.
+    SaSpecGetFailed = "SPD" / "saSpecGet Failed",
+    /// An SA specification was destroyed.
+    SaSpecDelete = "SPD" / "saSpecDelete Good",
+    /// An SA specification could not be destroyed.
+    SaSpecDeleteFailed = "SPD" / "saSpecDelete Failed",
+    /// A bundle specification was created.
+    BundleSpecAdd = "SPD" / "bundleSpecAdd Good",
+    /// A bundle specification could not be created.
+    BundleSpecAddFailed = "SPD" / "bundleSpecAdd Failed",
+    /// A command named a bundle specification that is there.
+    BundleSpecGet = "SPD" / "bundleSpecGet Good",
+    /// A command named a bundle specification that is not there.
+    BundleSpecGetFailed = "SPD" / "bundleSpecGet Failed",
+    /// A bundle specification was destroyed.
+    BundleSpecDelete = "SPD" / "bundleSpecDelete Good",
+    /// A bundle specification could not be destroyed.
+    BundleSpecDeleteFailed = "SPD" / "bundleSpecDelete Failed",
     /// LADDRESS, an address or a prefix, differed.
     LocalAddressFailed = "Policy Filter" / "localAddressMaskFailed",
     /// LADDRESS, a range, differed.
@@ -89,8 +162,6 @@ happened! {
     OutActionDeny = "Policy" / "outDeny",
     /// A PERMIT policy selected a leaving packet.
     OutActionPermit = "Policy" / "outPermit",
-    /// An IPSEC policy selected a leaving packet.
-    OutActionIpsec = "Policy" / "outIpsec",
     /// A DENY policy selected an arriving packet.
     InActionDeny = "Policy" / "inDeny",
     /// A PERMIT policy selected an arriving packet.
@@ -187,7 +258,7 @@ happened! {
     OutUdpPkt = "IPsec over UDP" / "outPkt",
     /// An ESP packet arrived inside UDP.
     InUdpPkt = "IPsec over UDP" / "inPkt",
-    /// An ESP packet could not be put into UDP.
+    /// An ESP packet that was to leave inside UDP was not finished.
     OutUdpPktFail = "IPsec over UDP" / "outPktFail",
     /// What arrived at the tunnel's port is of no known version.
     InPktBadVersion = "IPsec over UDP" / "inPktBadVersion",
@@ -199,12 +270,16 @@ happened! {
     InUdpHeartBeat = "IPsec over UDP" / "inUdpHeartBeat",
     /// A channel was opened for an SA that is gone.
     EspSetupGetSaFailed = "ESP setup/remove" / "setupGetSaFailed",
+    /// The engine has no channel for an ESP SA that enciphers.
+    EspSetupEncSetupFailed = "ESP setup/remove" / "setupEncSetupFailed",
+    /// The engine has no channel for an ESP SA that only authenticates.
+    EspSetupHashSetupFailImm = "ESP setup/remove" / "setupHashSetupFailImm",
+    /// A bundle was removed while a channel for an ESP SA of it was opened.
+    EspSetupEncSetupBundleRm = "ESP setup/remove" / "setupEncSetupBundleRm",
     /// The engine has no channel for an ESP SA.
     EspSetupFailed = "ESP setup/remove" / "setupFailed",
     /// Both channels of an ESP SA are open.
     EspSetupDone = "ESP setup/remove" / "setupDone",
-    /// A channel was closed whose SA is gone.
-    EspRemoveGetSaFailed = "ESP setup/remove" / "removeGetSaFailed",
     /// An ESP SA had no channel to close.
     EspRemoveNothingDone = "ESP setup/remove" / "removeNothingDone",
     /// The channels of an ESP SA are closed.
@@ -271,16 +346,12 @@ happened! {
     AhSetupFailed = "AH setup/remove" / "setupFailed",
     /// Both channels of an AH SA are open.
     AhSetupDone = "AH setup/remove" / "setupDone",
-    /// A channel was closed whose SA is gone.
-    AhRemoveGetSaFailed = "AH setup/remove" / "removeGetSaFailed",
     /// An AH SA had no channel to close.
     AhRemoveNothingDone = "AH setup/remove" / "removeNothingDone",
     /// The channels of an AH SA are closed.
     AhRemoveDone = "AH setup/remove" / "removeDone",
     /// A sequence number wrapped.
     AhSeqNumberCycled = "AH outbound processing" / "seqNumberCycled",
-    /// A fragment was to be authenticated.
-    AhFragmentSeen = "AH outbound processing" / "fragmentSeen",
     /// A leaving packet began to be authenticated.
     AhOutHashStart = "AH outbound processing" / "hashStart",
     /// The engine refused it.
@@ -311,95 +382,4 @@ happened! {
     AhInHashDoneSaBadState = "AH inbound processing" / "hashDoneSaBadState",
     /// Its hash was computed.
     AhInHashGood = "AH inbound processing" / "hashGood",
-}
-
-/// The counters of one SA: only what can happen on one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaCounters([u64; SA_EVENTS.len()]);
-
-impl Default for SaCounters {
-    fn default() -> Self {
-        Self([0; SA_EVENTS.len()])
-    }
-}
-
-impl SaCounters {
-    /// Counts one; what does not happen on SAs is left out.
-    pub fn raise(&mut self, happened: Happened) {
-        if let Some(counter) = self.0.get_mut(usize::from(sa_place(happened))) {
-            *counter = counter.saturating_add(1);
-        }
-    }
-
-    /// A counter's value.
-    #[must_use]
-    pub fn get(&self, happened: Happened) -> u64 {
-        let place = usize::from(sa_place(happened));
-        self.0.get(place).copied().unwrap_or(0)
-    }
-
-    /// Sets every counter to zero.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
-}
-
-/// What is counted per SA, in the order of the screen.
-pub const SA_EVENTS: [Happened; 40] = [
-    Happened::OutProcessStart,
-    Happened::OutProcessFailImm,
-    Happened::OutProcessFail,
-    Happened::OutProcessDone,
-    Happened::EncryptionStart,
-    Happened::EncryptionFailImm,
-    Happened::EncryptionFail,
-    Happened::EncryptionGood,
-    Happened::EspOutHashStart,
-    Happened::EspOutHashFailImm,
-    Happened::EspOutHashFail,
-    Happened::EspOutHashGood,
-    Happened::AhSeqNumberCycled,
-    Happened::AhFragmentSeen,
-    Happened::AhOutHashStart,
-    Happened::AhOutHashFailImm,
-    Happened::AhOutHashFail,
-    Happened::AhOutHashGood,
-    Happened::InProcessStart,
-    Happened::InProcessFailImm,
-    Happened::InProcessFail,
-    Happened::InProcessDone,
-    Happened::EspReplayedPacket,
-    Happened::EspInHashStart,
-    Happened::EspInHashFailImm,
-    Happened::EspInHashFail,
-    Happened::EspInHashGood,
-    Happened::DecryptionStart,
-    Happened::DecryptionFailImm,
-    Happened::DecryptionFail,
-    Happened::DecryptionGood,
-    Happened::EspIcvInvalid,
-    Happened::PaddingInvalid,
-    Happened::AhReplayedPacket,
-    Happened::AhBadPayloadLength,
-    Happened::AhIcvInvalid,
-    Happened::AhInHashStart,
-    Happened::AhInHashFailImm,
-    Happened::AhInHashFail,
-    Happened::AhInHashGood,
-];
-
-/// For every event its place among [`SA_EVENTS`], or a place behind them.
-const SA_PLACES: [u8; Happened::ALL.len()] = {
-    let mut places = [u8::MAX; Happened::ALL.len()];
-    let mut place = 0;
-    while place < SA_EVENTS.len() {
-        places[SA_EVENTS[place] as usize] = place as u8;
-        place += 1;
-    }
-    places
-};
-
-fn sa_place(happened: Happened) -> u8 {
-    let place = SA_PLACES.get(happened as usize);
-    place.copied().unwrap_or(u8::MAX)
 }

@@ -1,0 +1,6 @@
+//! What ENABLE … DEBUG prints.
+
+mod ipsec;
+
+pub(crate) use ipsec::PACKET_LENGTH;
+pub use ipsec::ipsec;
