@@ -346,3 +346,36 @@ fn servers_are_asked_in_the_order_in_which_they_were_added() {
     let gone = say("DELETE RADIUS SERVER=10.0.0.9");
     assert!(gone.contains("does not exist"), "{gone}");
 }
+
+/// The user table comes first; of others the servers hear the password.
+#[test]
+fn servers_know_the_users_that_the_router_does_not() {
+    for (servers, user, asks, comes_in) in [
+        (true, "nemo", true, true),
+        (false, "nemo", false, false),
+        (true, "joger", false, true),
+    ] {
+        let client = format!("XAUTH=CLIENT XAUTHNAME={user} XAUTHPASSWORD=hogehoge");
+        let configs = configs("XAUTH=SERVER", &client);
+        let mut pair = pair_with(|_| hw_offload::SoftEngines::new(256, 64, 64), &configs, 1);
+        if servers {
+            let line = "ADD RADIUS SERVER=10.0.0.8 SECRET=hidden";
+            let answer = pair.router(Side::B).command(Instant::ZERO, line);
+            assert!(answer.text.starts_with("Info"), "{}", answer.text);
+        }
+        let asked = Arc::new(Mutex::new(0));
+        let shared = Arc::clone(&asked);
+        pair.oracle = Some(Box::new(move |_, step| {
+            *shared.lock().expect("nobody panicked") += 1;
+            let XauthProof::Password(password) = step.proof else {
+                panic!("not a password");
+            };
+            let right = step.user == b"nemo" && password.expose() == b"hogehoge";
+            right.then_some(XauthAnswer::Accept)
+        }));
+        pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+        assert_eq!(pair.run(MINUTE), comes_in, "{user}: {:?}", failures(&pair));
+        let asked = *asked.lock().expect("nobody panicked");
+        assert_eq!(asked > 0, asks, "{user} {servers}");
+    }
+}

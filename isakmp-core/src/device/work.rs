@@ -341,7 +341,10 @@ impl<E: Engines> Device<E> {
             Ask::Xauth(step) => {
                 let policy = self.state.isakmp.policy(step.policy.as_str());
                 let radius = policy.is_some_and(|p| p.xauth_type() == XauthType::Radius);
-                if radius {
+                // Whom the router does not know the servers may, where there are any.
+                let user = core::str::from_utf8(&step.user).ok();
+                let known = user.is_some_and(|name| self.state.users.get(name).is_some());
+                if radius || !known && !self.state.radius.is_empty() {
                     return port.ask(ticket, Query::Radius(step));
                 }
                 let primitives = self.engines.primitives();

@@ -10,6 +10,7 @@ from .world import Program, Trouble, run, wait_for
 PROGRAM = pathlib.Path(__file__).parents[3] / "target/release/gateway"
 SECRET = "correct horse"
 USER, PASSWORD = "carol", "4iChxLT3"
+RADIUS_SECRET = "xyzzy5461"
 # Kilobytes after which a bundle is renewed, where the scenario wants to see that.
 RENEWAL = 32
 
@@ -54,6 +55,8 @@ def policy_words(scenario, side):
     if role:
         serves = (role == "server") == (side == "us")
         words.append("XAUTH=SERVER" if serves else f"XAUTH=CLIENT XAUTHNAME={USER} XAUTHPASSWORD={PASSWORD}")
+        if scenario.users == "radius-chap":
+            words.append("XAUTHTYPE=RADIUS")
     if scenario.nat != "none":
         words.append("NATTRAVERSAL=TRUE")
     if scenario.certified and scenario.nat == "none":
@@ -89,7 +92,10 @@ def configuration(scenario, side):
         return "\n".join([*lines, "CREATE IPSEC POLICY=inet INT=ppp0 ACTION=PERMIT", "ENABLE IPSEC", ""])
     lines.append(f"CREATE ISAKMP POLICY=i PEER={peer} {policy_words(scenario, side)}")
     if scenario.auth.endswith("-server" if side == "us" else "-client"):
-        lines.append(f"ADD USER={USER} PASSWORD={PASSWORD} LOGIN=NO")
+        if scenario.users == "local":
+            lines.append(f"ADD USER={USER} PASSWORD={PASSWORD} LOGIN=NO")
+        else:
+            lines.append(f"ADD RADIUS SERVER={net.US_HOST} SECRET={RADIUS_SECRET}")
     lines += bundle_commands(scenario)
     lines.append("CREATE IPSEC POLICY=isa INT=ppp0 ACTION=PERMIT LPORT=500 RPORT=500 TRANSPORT=UDP")
     if scenario.nat != "none":
@@ -216,6 +222,28 @@ class Gateway:
         log = self.directory / "log"
         text = log.read_text(errors="replace") if log.exists() else ""
         return "\n".join(text.splitlines()[-25:])
+
+
+class Radius:
+    """The RADIUS server of a scenario, on the host behind us."""
+
+    def __init__(self, world, scenario):
+        self.how = scenario.users.removeprefix("radius-").upper()
+        log = world.directory / f"{scenario.name}.radius"
+        log.unlink(missing_ok=True)
+        script = pathlib.Path(__file__).parents[1] / "radius_server.py"
+        words = [*world.enter("H"), "/usr/bin/python3", str(script), net.US_HOST, RADIUS_SECRET, USER, PASSWORD]
+        self.program = Program(words, log)
+        self.program.wait_until("the RADIUS server", lambda: "ready" in self.program.text())
+
+    def check(self):
+        """It was asked, in the way of the scenario, and never anything that it did not accept."""
+        told = set(self.program.text().splitlines()) - {"ready"}
+        if told != {f"{self.how} accepted"}:
+            raise Trouble(f"the RADIUS server says {sorted(told)}")
+
+    def end(self):
+        self.program.end(signal.SIGKILL)
 
 
 class GatewayPeer(Gateway):

@@ -6,6 +6,7 @@ HASHES = ("none", "md5", "sha")
 GROUPS = ("0", "1", "2", "5", "14")
 SIDES = ("us", "peer")
 CHOICES = dict(
+    users=("local", "radius-pap", "radius-chap"),
     peer=("strongswan", "gateway", "ike-scan", "nobody"),
     exchange=("main", "aggressive"),
     auth=("psk", "rsa", "xauth-server", "xauth-client", "hybrid-server", "hybrid-client"),
@@ -36,6 +37,7 @@ class Scenario:
     exchange: str = "main"
     auth: str = "psk"
     proof: str = "keys"
+    users: str = "local"
     ike: str = "aes128-sha-2"
     suite: str = "esp:aes128-sha"
     pfs: str = "none"

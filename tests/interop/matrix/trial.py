@@ -5,7 +5,7 @@ import time
 
 from . import readers, scanner
 from . import world as net
-from .gateway import Gateway, GatewayPeer
+from .gateway import Gateway, GatewayPeer, Radius
 from .strongswan import GROUPS, IKE, MACS, StrongSwan
 from .world import Trouble, kind_of, wait_for, write_pcap
 
@@ -43,6 +43,7 @@ class Trial:
     def __init__(self, scenario, world, peer, directory):
         self.scenario, self.world, self.peer, self.directory = scenario, world, peer, directory
         self.ours = Gateway(world, "us")
+        self.radius = None
         self.row = Row(scenario)
         self.transport = scenario.mode == "transport"
         self.frames = [[], []]
@@ -55,10 +56,14 @@ class Trial:
             self.world.ip("-n N neigh flush all")
             self.world.seen()
             try:
+                if self.scenario.users != "local":
+                    self.radius = Radius(self.world, self.scenario)
                 if self.peer:
                     self.peer.start(self.scenario)
                 self.ours.start(self.scenario)
                 self.steps()
+                if self.radius:
+                    self.radius.check()
                 self.ours.end()
                 if self.peer:
                     self.peer.wait_for_nothing()
@@ -75,6 +80,8 @@ class Trial:
 
     def clean(self):
         try:
+            if self.radius:
+                self.radius.end()
             self.ours.end(signal.SIGKILL)
             if isinstance(self.peer, StrongSwan):
                 self.peer.finish()
