@@ -9,6 +9,7 @@ use hw_offload::{Cipher, DhGroup, Hash, KeyKind, KeyNumber, KeyRing, Secret};
 use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Lifetime, Name, PeerAddress};
 use ipsec_core::words;
 
+use crate::debug::IsakmpDebug;
 use crate::identity;
 
 words! {
@@ -657,6 +658,8 @@ pub struct IsakmpConfig {
     pub dh_padding: Option<bool>,
     /// SET SYSTEM DISTINGUISHEDNAME: the identity of those who sign and have no LOCALID.
     pub distinguished_name: Option<String>,
+    /// ENABLE ISAKMP DEBUG. It is no part of what SHOW CONFIG prints.
+    pub debug: IsakmpDebug,
     /// The policies.
     pub policies: Vec<IsakmpPolicyConfig>,
 }

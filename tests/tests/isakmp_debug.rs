@@ -1,12 +1,17 @@
 //! ENABLE ISAKMP DEBUG: the manual's trace, from messages put together from what it prints of
 //! them.
 
-use config_lang::debug::{Way, isakmp_message};
+use config_lang::debug::{Way, isakmp, isakmp_message};
 use hw_offload::testing::hex;
+use ipsec_core::Instant;
+use isakmp_core::device::DeviceReport;
 use isakmp_core::wire::{
     Attribute, Cookie, ExchangeType, Flags, Header, Identification, MessageId, PayloadType, SaBody,
     Writer,
 };
+
+use lab::{Pair, Side};
+use sekisho_tests::{HOST_A, HOST_B, basic, pair};
 
 const MANUAL: &str = include_str!("../screens/isakmp-debug-packet.txt");
 
@@ -186,4 +191,91 @@ fn what_is_no_message_is_not_printed() {
             assert!(isakmp_message(Way::Received, &cut).is_err());
         }
     }
+}
+
+/// What A and B print while policies of the basic VPN negotiate for a ping from A.
+fn printed(mut pair: Pair, lines: [&[&str]; 2]) -> [Vec<String>; 2] {
+    for line in lines[0] {
+        let text = pair.a.command(pair.now, line).text;
+        assert!(text.starts_with("Info (1820"), "{line}: {text}");
+    }
+    for line in lines[1] {
+        let text = pair.b.command(pair.now, line).text;
+        assert!(text.starts_with("Info (1820"), "{line}: {text}");
+    }
+    pair.ping(HOST_A, HOST_B, Instant::from_secs(1));
+    assert!(pair.run(Instant::from_secs(5)));
+    [Side::A, Side::B].map(|side| {
+        let here = pair.happenings.iter().filter(|here| here.side == side);
+        here.filter_map(|happening| match &happening.report {
+            DeviceReport::Isakmp(report) => isakmp(report),
+            _ => None,
+        })
+        .map(|line| line.trim_end().to_string())
+        .collect()
+    })
+}
+
+const STATE: &[&str] = &["enable isakmp debug=state"];
+
+/// The manual's trace, with the numbers of its exchanges made 1 and 2.
+#[test]
+fn states_come_in_the_manual_s_order() {
+    let [a, b] = printed(pair(&basic(), 1), [STATE, STATE]);
+    let expected = [
+        "ISAKMP MAIN exchange 1: New State: IDLE",
+        "ISAKMP MAIN exchange 1: New State: SASENT",
+        "ISAKMP MAIN exchange 1: New State: SARECV",
+        "ISAKMP MAIN exchange 1: New State: KESENT",
+        "ISAKMP MAIN exchange 1: New State: KERECV",
+        "ISAKMP MAIN exchange 1: New State: AUTHSENT",
+        "ISAKMP MAIN exchange 1: New State: AUTHRECV",
+        "ISAKMP MAIN exchange 1: New State: UP",
+        "ISAKMP QUICK exchange 2: New State: SENDING_HASH_SA_NONCE",
+        "ISAKMP QUICK exchange 2: New State: RECEIVING_MESSAGE",
+        "ISAKMP QUICK exchange 2: New State: SENDING_HASH",
+        "ISAKMP QUICK exchange 2: New State: DONE",
+    ];
+    assert_eq!(a, expected);
+    let expected = [
+        "ISAKMP MAIN exchange 1: New State: IDLE",
+        "ISAKMP MAIN exchange 1: New State: SARECV",
+        "ISAKMP MAIN exchange 1: New State: SASENT",
+        "ISAKMP MAIN exchange 1: New State: KERECV",
+        "ISAKMP MAIN exchange 1: New State: KESENT",
+        "ISAKMP MAIN exchange 1: New State: AUTHRECV",
+        "ISAKMP MAIN exchange 1: New State: AUTHSENT",
+        "ISAKMP MAIN exchange 1: New State: UP",
+        "ISAKMP QUICK exchange 2: New State: RECEIVING_MESSAGE",
+        "ISAKMP QUICK exchange 2: New State: SENDING_HASH_SA_NONCE",
+        "ISAKMP QUICK exchange 2: New State: DONE",
+    ];
+    assert_eq!(b, expected);
+}
+
+#[test]
+fn only_what_is_enabled_is_printed() {
+    let off: &[&str] = &["ENABLE ISAKMP DEBUG=STATE", "DISABLE ISAKMP DEBUG=STATE"];
+    let all: &[&str] = &["ENABLE ISAKMP DEBUG=STATE", "DISABLE ISAKMP DEBUG=ALL"];
+    let [a, b] = printed(pair(&basic(), 1), [&[], off]);
+    assert_eq!((a.len(), b.len()), (0, 0));
+    let [a, b] = printed(pair(&basic(), 1), [all, STATE]);
+    assert_eq!((a.len(), b.len()), (0, 11));
+}
+
+#[test]
+fn the_screen_shows_the_flag() {
+    let mut pair = pair(&basic(), 1);
+    let flag = |pair: &mut Pair| {
+        let text = pair.a.command(pair.now, "SHOW ISAKMP").text;
+        let line = text.lines().find(|line| line.starts_with("Debug Flag"));
+        line.unwrap().to_string()
+    };
+    assert!(flag(&mut pair).ends_with(" 00000000"));
+    let answer = pair.a.command(pair.now, STATE[0]).text;
+    assert_eq!(
+        answer,
+        "Info (182057): ISAKMP Debugging has been enabled.\n"
+    );
+    assert!(flag(&mut pair).ends_with(" 01000000"));
 }

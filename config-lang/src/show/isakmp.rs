@@ -23,7 +23,9 @@ pub(crate) fn isakmp(state: &State) -> String {
     };
     screen.field(0, "Module Status", status);
     screen.field(0, "UDP Port", state.isakmp.port());
-    screen.field(0, "Debug Flag", "00000000");
+    // Bit 0 stands on the left.
+    let flags = state.isakmp.debug.bits().reverse_bits();
+    screen.field(0, "Debug Flag", format!("{flags:08b}"));
     screen.field(0, "Global Debug Device", 0);
     let rsa_key = or_dash(state.isakmp.local_rsa_key);
     screen.field(0, "Local RSA Key", rsa_key);
