@@ -5,12 +5,14 @@ use alloc::vec::Vec;
 
 use hw_offload::{Digest, Hash, Primitives};
 use ipsec_core::Instant;
+use ipsec_core::model::Role;
 
 use crate::ask::{Action, Path, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::fragment;
 use crate::out::Out;
-use crate::wire::{ExchangeType, PayloadType};
+use crate::sa::Reply;
+use crate::wire::{ExchangeType, MessageId, PayloadType};
 
 /// The hash by which a message is known again.
 pub(crate) fn fingerprint(primitives: &dyn Primitives, message: &[u8]) -> Digest {
@@ -70,6 +72,13 @@ impl Conversation {
 
     pub(crate) const fn deadline(&self) -> Option<Instant> {
         self.resend_at
+    }
+
+    /// Retransmissions that the message under way has left.
+    pub(crate) fn retries_left(&self, policy: &IsakmpPolicyConfig) -> u16 {
+        let used = self.times.saturating_sub(1);
+        let left = policy.retry_limit().saturating_sub(used);
+        self.resend_at.map_or(0, |_| left)
     }
 
     /// Takes an accepted message's fingerprint: the same bytes again are a duplicate. Waiting for
@@ -194,8 +203,19 @@ impl Conversation {
     }
 
     /// The last message and the one that it answered, for those who must keep them.
-    pub(crate) fn into_reply(self) -> Option<(Digest, Vec<Vec<u8>>)> {
-        let datagrams = self.datagrams();
-        Some((self.received?, datagrams))
+    pub(crate) fn into_reply(
+        self,
+        (role, message_id): (Role, MessageId),
+        until: Instant,
+    ) -> Option<Reply> {
+        Some(Reply {
+            number: self.number,
+            kind: self.kind,
+            role,
+            message_id,
+            datagrams: self.datagrams(),
+            to: self.received?,
+            until,
+        })
     }
 }

@@ -199,6 +199,13 @@ impl Dpd {
         }
     }
 
+    /// R-U-THERE messages that may still be sent.
+    #[must_use]
+    pub fn retries_left(&self, policy: &IsakmpPolicyConfig) -> u16 {
+        let most = policy.retry_limit().saturating_add(1);
+        most.saturating_sub(self.retries())
+    }
+
     /// While the peer is known to be alive: how long until it is asked.
     #[must_use]
     pub fn idle_left(&self, now: Instant) -> Duration {

@@ -15,6 +15,7 @@ mod retry;
 mod setup;
 mod tables;
 mod transaction;
+mod view;
 mod waits;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -45,6 +46,7 @@ use tables::{Child, Children, Phase1s, Quicks, Sas, Transactions};
 use waits::Waits;
 
 pub use retry::{RetryPhases, RetryView};
+pub use view::{ExchangeDetail, ExchangePart, ExchangeView};
 
 /// What was not worth a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,21 +85,6 @@ pub struct IsakmpCounters {
     pub retries_phase1: u64,
     /// Quick modes begun again because one had failed.
     pub retries_phase2: u64,
-}
-
-/// An exchange as SHOW ISAKMP EXCHANGE lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExchangeView {
-    /// Its number.
-    pub number: u32,
-    /// Its type.
-    pub kind: ExchangeType,
-    /// Its phase.
-    pub phase: Phase,
-    /// The peer.
-    pub peer: IpAddr,
-    /// The state's name.
-    pub state: &'static str,
 }
 
 /// Where an exchange is kept.
@@ -517,60 +504,6 @@ impl Endpoint {
     /// Every ISAKMP SA.
     pub fn sas(&self) -> impl Iterator<Item = &IsakmpSa> {
         self.sas.iter().map(|(_, sa)| sa)
-    }
-
-    /// Every exchange under way.
-    pub fn exchanges(&self, now: Instant) -> impl Iterator<Item = ExchangeView> {
-        let phase1 = self.phase1.iter().map(|(_, exchange)| ExchangeView {
-            number: exchange.common.talk.number,
-            kind: exchange.common.kind,
-            phase: Phase::One,
-            peer: exchange.common.talk.path.peer.ip(),
-            state: exchange.state(),
-        });
-        let quick = self.quick.iter().map(|(_, quick)| ExchangeView {
-            number: quick.common.talk.number,
-            kind: ExchangeType::Quick,
-            phase: Phase::Two,
-            peer: quick.common.talk.path.peer.ip(),
-            state: quick.state(),
-        });
-        let half_open = self.half_open.iter().flat_map(move |table| table.iter(now));
-        let half_open = half_open.map(|entry| ExchangeView {
-            number: entry.number,
-            kind: ExchangeType::Main,
-            phase: Phase::One,
-            peer: entry.path.peer.ip(),
-            state: "SASENT",
-        });
-        let openings = self.openings.iter().flat_map(move |table| table.iter(now));
-        let openings = openings.map(|entry| ExchangeView {
-            number: entry.common.talk.number,
-            kind: ExchangeType::Aggressive,
-            phase: Phase::One,
-            peer: entry.path().peer.ip(),
-            state: "SAKEAUTHSENT",
-        });
-        let transactions = self.transactions.iter().map(|(_, exchange)| ExchangeView {
-            number: exchange.common.talk.number,
-            kind: ExchangeType::Transaction,
-            phase: Phase::OneAndHalf,
-            peer: exchange.common.talk.path.peer.ip(),
-            state: exchange.state(),
-        });
-        let probes = self.sas.iter().filter_map(|(_, sa)| {
-            let (number, state) = sa.watch.dpd.exchange()?;
-            Some(ExchangeView {
-                number,
-                kind: ExchangeType::Informational,
-                phase: Phase::Two,
-                peer: sa.path.peer.ip(),
-                state,
-            })
-        });
-        let strangers = half_open.chain(openings);
-        let under = transactions.chain(quick).chain(probes);
-        phase1.chain(strangers).chain(under)
     }
 
     /// Replaces the form of the ISAKMP heartbeat.

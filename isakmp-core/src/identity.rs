@@ -48,6 +48,20 @@ pub fn parse(text: &str) -> Result<Identification, IdentityTextFault> {
     })
 }
 
+/// An identity's text with the name of its form before it, as SHOW ISAKMP POLICY prints it.
+#[must_use]
+pub fn labelled(text: &str) -> alloc::string::String {
+    let form = match parse(text) {
+        Ok(Identification { kind: 1, .. }) => "IPv4:",
+        Ok(Identification { kind: 5, .. }) => "IPv6:",
+        Ok(Identification { kind: 3, .. }) => "USER_FQDN:",
+        Ok(Identification { kind: DN, .. }) => "DER_ASN1_DN:",
+        Ok(_) => "FQDN:",
+        Err(_) => "",
+    };
+    alloc::format!("{form}{text}")
+}
+
 /// Whether the peer's identity is the expected one. Protocol and port do not count; a KEY_ID with
 /// the bytes of an expected name is that name; distinguished names are compared part by part.
 #[must_use]

@@ -36,6 +36,8 @@ pub mod wire;
 pub mod xauth;
 
 pub use ask::{Acquire, Action, Answer, Ask, Env, LostBy, Path, Phase, Report};
-pub use endpoint::{Endpoint, ExchangeView, IsakmpCounters, RetryPhases, RetryView};
+pub use endpoint::{
+    Endpoint, ExchangeDetail, ExchangePart, ExchangeView, IsakmpCounters, RetryPhases, RetryView,
+};
 pub use sa::{IsakmpSa, IsakmpSaId, IsakmpSaState, Watch};
 pub use transaction::XauthView;

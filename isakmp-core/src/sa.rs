@@ -127,12 +127,22 @@ impl IsakmpSaState {
     }
 }
 
-/// A reply that answers one message, whenever it comes again.
+/// The last message of a finished exchange: it answers one message, whenever that comes again.
 #[derive(Debug)]
-struct Reply {
-    to: Digest,
-    datagrams: Vec<Vec<u8>>,
-    until: Instant,
+pub(crate) struct Reply {
+    /// The exchange's number.
+    pub(crate) number: u32,
+    /// The exchange's type.
+    pub(crate) kind: ExchangeType,
+    /// Which part of the exchange was ours.
+    pub(crate) role: Role,
+    /// The exchange's message id.
+    pub(crate) message_id: MessageId,
+    /// What it answers.
+    pub(crate) to: Digest,
+    pub(crate) datagrams: Vec<Vec<u8>>,
+    /// How long it is kept.
+    pub(crate) until: Instant,
 }
 
 /// An ISAKMP SA.
@@ -448,22 +458,17 @@ impl IsakmpSa {
     }
 
     /// Keeps the last message of a finished exchange until nobody will ask for it again.
-    pub(crate) fn keep_reply(
-        &mut self,
-        to: Digest,
-        datagrams: Vec<Vec<u8>>,
-        now: Instant,
-        until: Instant,
-    ) {
+    pub(crate) fn keep_reply(&mut self, reply: Reply, now: Instant) {
         self.replies.retain(|reply| reply.until > now);
         if self.replies.len() >= REPLIES {
             self.replies.remove(0);
         }
-        self.replies.push(Reply {
-            to,
-            datagrams,
-            until,
-        });
+        self.replies.push(reply);
+    }
+
+    /// The last messages that are kept.
+    pub(crate) fn kept(&self, now: Instant) -> impl Iterator<Item = &Reply> {
+        self.replies.iter().filter(move |reply| reply.until > now)
     }
 
     /// The reply to a message that was answered before.

@@ -331,7 +331,7 @@ SA Id  PeerAddress       EncA.     HashA.   Bytes       Seconds
 fn show_isakmp_sa() {
     let mut pair = up(2118);
     let (initiator, responder) = pair.a.device.endpoint().sas().next().expect("one").cookies;
-    // NAT-T and DPD are on and there is a byte limit on the manual's screen; not yet here.
+    // NAT-T and DPD are on and there is a byte limit on the manual's screen; elsewhere here.
     compare(
         &command(&mut pair, Side::A, "SHOW ISAKMP SA=1"),
         &format!(
@@ -389,7 +389,7 @@ Heartbeat information:
   Last sequence number rx ............. 0
 DPD information:
   DPD Mode ............................ NONE
-  State ...............................
+  State ............................... None
   Retry Count ......................... 0
   Idle Expiry (seconds)................ 0
   Next sequence number tx ............. 0

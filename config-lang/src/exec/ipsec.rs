@@ -76,6 +76,11 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             }
         },
         ("SHOW", ["IPSEC"]) => Ok(Plan::Print(show::ipsec(state))),
+        ("SHOW", ["IPSEC", "ISAKMP"]) => {
+            let (plane, endpoint) = (look.device.plane(), look.device.endpoint());
+            let text = show::isakmp::with_ipsec(plane, endpoint, look.now);
+            Ok(Plan::Print(text))
+        }
         ("SHOW", ["IPSEC", "COUNTERS"]) => {
             let categories = categories(command, "COUNTERS");
             let plane = look.device.plane();
@@ -156,10 +161,18 @@ fn debug<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Messa
     if let Some(name) = policy {
         let known = look.device.state().ipsec.policy(name);
         known.ok_or_else(|| missing("the policy", name))?;
-        if look.device.plane().policy_by_name(name).is_none() {
-            let text = format!("the policy {name} is not in force: ENABLE IPSEC first");
-            return Err(error(14, text));
-        }
+    }
+    let mut in_force = look.device.plane().policies();
+    let found = match policy {
+        Some(name) => in_force.any(|(_, known)| known.config.name == *name),
+        None => in_force.next().is_some(),
+    };
+    if enable && !found {
+        let what = policy.map_or_else(
+            || String::from("no policy is"),
+            |name| format!("the policy {name} is not"),
+        );
+        return Err(error(14, format!("{what} in force: ENABLE IPSEC first")));
     }
     let named = ["DIRECTION", "DISPLAY", "RESULT", "SELECTOR", "WHERE"];
     let everything = enable || !named.iter().any(|name| command.get(name).is_some());

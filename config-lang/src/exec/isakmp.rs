@@ -16,7 +16,7 @@ use isakmp_core::negotiate::phase1::hash_of_word;
 use super::{Look, Plan, not_yet_command};
 use crate::message::{Message, Module};
 use crate::parse::{Parsed, Value};
-use crate::show;
+use crate::show::isakmp as show;
 
 fn error(number: u16, text: String) -> Message {
     Message::error(Module::Isakmp, number, text)
@@ -58,18 +58,32 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             }
         }
         ("ENABLE" | "DISABLE", ["ISAKMP", "DEBUG"]) => debug(command),
-        ("SHOW", ["ISAKMP"]) => Ok(Plan::Print(show::isakmp(state))),
-        ("SHOW", ["ISAKMP", "SA"]) => {
-            let endpoint = look.device.endpoint();
-            match command.number("SA") {
-                None => Ok(Plan::Print(show::isakmp_sas(endpoint, look.now))),
-                Some(number) => show::isakmp_sa(endpoint, look.now, number)
-                    .map(Plan::Print)
-                    .ok_or_else(|| error(11, format!("the ISAKMP SA {number} does not exist"))),
-            }
-        }
+        ("SHOW", _) => screen(look, command),
         _ => Err(not_yet_command(Module::Isakmp, command)),
     }
+}
+
+fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    let (state, endpoint) = (look.device.state(), look.device.endpoint());
+    let text = match command.spec.object {
+        ["ISAKMP"] => show::isakmp(state),
+        ["ISAKMP", "POLICY"] => match command.text("POLICY") {
+            None => show::policies(state),
+            Some(name) => show::policy(state, endpoint, name).ok_or_else(|| missing(name))?,
+        },
+        ["ISAKMP", "EXCHANGE"] => match command.number("EXCHANGE") {
+            None => show::exchanges(endpoint, look.now),
+            Some(number) => show::exchange(state, endpoint, look.now, number)
+                .ok_or_else(|| error(11, format!("the exchange {number} does not exist")))?,
+        },
+        ["ISAKMP", "SA"] => match command.number("SA") {
+            None => show::sas(endpoint, look.now),
+            Some(number) => show::sa(endpoint, look.now, number)
+                .ok_or_else(|| error(11, format!("the ISAKMP SA {number} does not exist")))?,
+        },
+        _ => return Err(not_yet_command(Module::Isakmp, command)),
+    };
+    Ok(Plan::Print(text))
 }
 
 /// ENABLE and DISABLE ISAKMP DEBUG.

@@ -3,7 +3,7 @@
 mod counters;
 mod enco;
 mod ipsec;
-mod isakmp;
+pub(crate) mod isakmp;
 mod log;
 mod specs;
 
@@ -13,7 +13,6 @@ use core::fmt::{Display, Write};
 pub(crate) use counters::{counters, policy_counters, sa_counters};
 pub(crate) use enco::enco_key;
 pub(crate) use ipsec::{ipsec, policies, policy, policy_bundles, sa, sas};
-pub(crate) use isakmp::{isakmp, isakmp_sa, isakmp_sas};
 pub(crate) use log::log;
 pub(crate) use specs::{bundle_spec, bundle_specs, sa_spec, sa_specs};
 
@@ -47,6 +46,10 @@ impl Screen {
 /// A value or the manual's sign for its absence.
 fn or_dash(value: Option<impl Display>) -> String {
     value.map_or_else(|| String::from("-"), |value| alloc::format!("{value}"))
+}
+
+const fn yes(value: bool) -> &'static str {
+    if value { "YES" } else { "NO" }
 }
 
 const fn truth(value: bool) -> &'static str {

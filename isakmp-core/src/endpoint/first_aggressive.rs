@@ -191,6 +191,7 @@ impl Endpoint {
             extensions: admitted.extensions,
             suspicion: None,
             told: None,
+            passes: 0,
         };
         common.talk.fragments = common.extensions.features.fragments;
         self.started(number, Phase::One, Role::Responder, peer);

@@ -179,6 +179,7 @@ impl Endpoint {
             extensions: entry.extensions,
             suspicion: None,
             told: None,
+            passes: 0,
         };
         common.talk.fragments = entry.extensions.features.fragments;
         let third = match MainResp::admit(&mut common, env, incoming) {

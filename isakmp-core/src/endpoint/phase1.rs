@@ -82,6 +82,7 @@ impl Endpoint {
             extensions: Extensions::default(),
             suspicion: None,
             told: None,
+            passes: 0,
         };
         self.started(number, Phase::One, Role::Initiator, peer);
         let mut out = self.out(number);
@@ -369,8 +370,12 @@ impl Endpoint {
             times,
             watch,
         );
-        if last_was_ours && let Some((to, bytes)) = common.talk.into_reply() {
-            sa.keep_reply(to, bytes, env.now, keep);
+        if last_was_ours
+            && let Some(reply) = common
+                .talk
+                .into_reply((role, crate::wire::MessageId(0)), keep)
+        {
+            sa.keep_reply(reply, env.now);
         }
         let Some(id) = self.sas.insert(sa) else {
             self.cannot_start(peer, common.kind, Subject::Full);

@@ -75,6 +75,7 @@ impl Endpoint {
             bundle: None,
             spis: Vec::new(),
             proposed: None,
+            ids: None,
             agreed: Kept::default(),
             commit: Commit {
                 ours: sa.policy.commits(),
@@ -225,6 +226,7 @@ impl Endpoint {
             bundle: None,
             spis: Vec::new(),
             proposed: offer.proposed(),
+            ids: opened.ids.clone(),
             agreed: Kept::default(),
             commit: Commit {
                 ours: sa.policy.commits(),
@@ -334,9 +336,11 @@ impl Endpoint {
                 }
                 // Whoever spoke last answers when the peer repeats itself.
                 if (common.role == Role::Initiator || common.commit.ours)
-                    && let Some((to, bytes)) = common.talk.into_reply()
+                    && let Some(reply) = common
+                        .talk
+                        .into_reply((common.role, common.message_id), keep)
                 {
-                    sa.keep_reply(to, bytes, env.now, keep);
+                    sa.keep_reply(reply, env.now);
                 }
                 self.phase2_succeeded(peer);
                 self.start_waiting(env);

@@ -152,6 +152,10 @@ impl Phase1s {
         Some(id)
     }
 
+    pub(super) fn get(&self, id: Id) -> Option<&Exchange> {
+        self.table.get(id)
+    }
+
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Exchange> {
         self.table.get_mut(id)
     }

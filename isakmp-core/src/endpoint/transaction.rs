@@ -165,8 +165,11 @@ impl Endpoint {
         let keep = env.now + keep_time(&sa.policy);
         let (peer, role) = (sa.path.peer.ip(), sa.role);
         if sa.policy.xauth() == Xauth::Client {
-            if let Some((to, bytes)) = common.talk.into_reply() {
-                sa.keep_reply(to, bytes, env.now, keep);
+            if let Some(reply) = common
+                .talk
+                .into_reply((Role::Responder, common.message_id), keep)
+            {
+                sa.keep_reply(reply, env.now);
             }
             self.waits.defer(peer, env.now + SETTLING);
         } else if role == Role::Responder {

@@ -96,6 +96,8 @@ pub(crate) struct Common {
     pub(crate) extensions: Extensions,
     pub(crate) suspicion: Option<Reason>,
     pub(crate) told: Option<NotifyType>,
+    /// Jobs that a public-key engine has done for the exchange.
+    pub(crate) passes: u8,
 }
 
 /// One role of one exchange.
@@ -212,6 +214,9 @@ impl Exchange {
         ticket: Ticket,
         answer: Answer,
     ) -> Result<Step, Answer> {
+        if matches!(answer, Answer::Public(_)) {
+            self.common.passes = self.common.passes.saturating_add(1);
+        }
         let before = self.state();
         let machine = self.state.machine();
         let result = machine.answer(&mut self.common, env, out, ticket, answer)?;

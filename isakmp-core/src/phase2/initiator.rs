@@ -346,6 +346,7 @@ impl Initiator {
         payloads.extend(originals(sa, Role::Initiator, own.mode(), named));
         let writer = sa.hashed(env.primitives, common.message_id, &[], &payloads);
         send(common, sa, env, out, 1, &writer, true);
+        common.ids.clone_from(&ids);
         *self = Self::Sent(Sent {
             reserved,
             ni,

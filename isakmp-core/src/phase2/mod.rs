@@ -73,6 +73,8 @@ pub(crate) struct Common {
     pub(crate) spis: Vec<(Protocol, Spi)>,
     /// The first protocol and SPI of the peer's side of what is agreed on.
     pub(crate) proposed: Option<(Protocol, Spi)>,
+    /// The identities of both ends' selectors, the initiator's first, once they are named.
+    pub(crate) ids: Option<(Identification, Identification)>,
     /// What is kept of what was agreed on.
     pub(crate) agreed: Kept,
     pub(crate) commit: Commit,

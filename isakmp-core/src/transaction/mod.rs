@@ -247,7 +247,7 @@ impl Exchange {
     /// Where it stands, for the screens and for those who wait for its end.
     pub(crate) const fn view(&self) -> XauthView {
         let next = match &self.role {
-            RoleState::Server(state) => state.next(),
+            RoleState::Server(state) => state.next(self.common.failures),
             RoleState::Client(_) => "UNKNOWN",
         };
         let ok = self.is_accepted();

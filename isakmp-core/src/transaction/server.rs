@@ -61,8 +61,10 @@ impl Server {
         }
     }
 
-    pub(crate) const fn next(&self) -> &'static str {
+    pub(crate) const fn next(&self, failures: u8) -> &'static str {
         match self {
+            // Whoever was wrong may try again.
+            Self::Delaying(_) if failures < MAX_FAILURES => "REQ",
             Self::Asked(_) | Self::Holding(..) | Self::Checking(..) | Self::Delaying(_) => "SET",
             Self::Telling { .. } | Self::Over => "UNKNOWN",
         }

@@ -343,6 +343,25 @@ pub struct Identification {
 }
 
 impl Identification {
+    /// The name of its type (RFC 2407 §4.6.2.1).
+    #[must_use]
+    pub const fn kind_word(&self) -> &'static str {
+        match self.kind {
+            1 => "IPV4_ADDR",
+            2 => "FQDN",
+            3 => "USER_FQDN",
+            4 => "IPV4_ADDR_SUBNET",
+            5 => "IPV6_ADDR",
+            6 => "IPV6_ADDR_SUBNET",
+            7 => "IPV4_ADDR_RANGE",
+            8 => "IPV6_ADDR_RANGE",
+            9 => "DER_ASN1_DN",
+            10 => "DER_ASN1_GN",
+            11 => "KEY_ID",
+            _ => "UNKNOWN",
+        }
+    }
+
     /// Reads a body and checks the data's length against the type.
     ///
     /// # Errors
