@@ -41,7 +41,7 @@ fn after<'a>(line: &'a str, label: &str) -> &'a str {
 
 fn identity(kind: &str, value: &str) -> Vec<u8> {
     let octets = |text: &str| -> Vec<u8> {
-        let address: std::net::Ipv4Addr = text.parse().unwrap();
+        let address: std::net::Ipv4Addr = text.parse().expect("an address");
         address.octets().to_vec()
     };
     let (kind, data) = match (kind, value.split_once(':')) {
@@ -64,8 +64,8 @@ fn identity(kind: &str, value: &str) -> Vec<u8> {
 
 /// Puts a message together from its printed lines.
 fn assemble(lines: &[&str]) -> Vec<u8> {
-    let cookie = |text: &str| Cookie(hex(text).try_into().unwrap());
-    let (initiator, responder) = after(lines[1], "Cookie's: ").split_once(':').unwrap();
+    let cookie = |text: &str| Cookie(hex(text).try_into().expect("eight bytes"));
+    let (initiator, responder) = after(lines[1], "Cookie's: ").split_once(':').expect("two");
     let exchange = if lines[2].contains("QUICK(32)") {
         ExchangeType::Quick
     } else {
@@ -77,12 +77,14 @@ fn assemble(lines: &[&str]) -> Vec<u8> {
         next: PayloadType::NONE,
         exchange,
         flags: Flags(hex(after(lines[2], "Flags: "))[0]),
-        message_id: MessageId(u32::from_str_radix(after(lines[3], "MessageID: "), 16).unwrap()),
+        message_id: MessageId(
+            u32::from_str_radix(after(lines[3], "MessageID: "), 16).expect("digits"),
+        ),
     };
     let mut writer = Writer::new();
     for payload in payloads(&lines[4..]) {
         let body = &payload[1..];
-        let (kind, bytes) = match payload[0].rsplit_once('(').unwrap().1 {
+        let (kind, bytes) = match payload[0].rsplit_once('(').expect("a type").1 {
             "SA)" => {
                 let spi = after(body[1], "SPI:");
                 let bytes = if spi.is_empty() {
