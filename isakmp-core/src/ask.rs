@@ -225,6 +225,17 @@ pub enum Report {
         /// How often it was sent before.
         again: u16,
     },
+    /// An exchange came to another state; only while [`IsakmpDebug::STATE`] is watched.
+    ///
+    /// [`IsakmpDebug::STATE`]: crate::debug::IsakmpDebug::STATE
+    State {
+        /// Its number.
+        exchange: u32,
+        /// Its type.
+        kind: ExchangeType,
+        /// The state's name.
+        state: &'static str,
+    },
     /// An exchange ended well.
     Completed {
         /// Its number.

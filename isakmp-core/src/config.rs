@@ -9,6 +9,7 @@ use hw_offload::{Cipher, DhGroup, Hash, KeyKind, KeyNumber, KeyRing, Secret};
 use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Lifetime, Name, PeerAddress};
 use ipsec_core::words;
 
+use crate::debug::IsakmpDebug;
 use crate::identity;
 use crate::pki::Pki;
 
@@ -663,6 +664,8 @@ pub struct IsakmpConfig {
     pub distinguished_name: Option<String>,
     /// ADD PKI CERTIFICATE.
     pub pki: Pki,
+    /// ENABLE ISAKMP DEBUG. It is no part of what SHOW CONFIG prints.
+    pub debug: IsakmpDebug,
     /// The policies.
     pub policies: Vec<IsakmpPolicyConfig>,
 }

@@ -12,6 +12,7 @@ pub mod admission;
 mod ask;
 pub mod config;
 mod conversation;
+pub mod debug;
 pub mod device;
 pub mod dpd;
 mod endpoint;

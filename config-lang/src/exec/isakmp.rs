@@ -10,6 +10,7 @@ use isakmp_core::config::{
     AuthType, Backoff, DpdMode, ExchangeLimit, HeartbeatMode, IsakmpConfig, IsakmpPolicyConfig,
     Phase1Mode, Retries, Xauth, XauthPassword, XauthType,
 };
+use isakmp_core::debug::IsakmpDebug;
 use isakmp_core::negotiate::phase1::hash_of_word;
 
 use super::{Look, Plan, not_yet_command};
@@ -56,6 +57,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 None => Err(missing(name)),
             }
         }
+        ("ENABLE" | "DISABLE", ["ISAKMP", "DEBUG"]) => debug(command),
         ("SHOW", _) => screen(look, command),
         _ => Err(not_yet_command(Module::Isakmp, command)),
     }
@@ -82,6 +84,16 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
         _ => return Err(not_yet_command(Module::Isakmp, command)),
     };
     Ok(Plan::Print(text))
+}
+
+/// ENABLE and DISABLE ISAKMP DEBUG.
+fn debug(command: &Parsed) -> Result<Plan, Message> {
+    let enable = command.spec.verb == "ENABLE";
+    match command.word("DEBUG") {
+        Some("STATE") => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
+        Some("ALL" | "DEFAULT") if !enable => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
+        _ => Err(not_yet_command(Module::Isakmp, command)),
+    }
 }
 
 fn policy<E: Engines>(

@@ -24,6 +24,7 @@ use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
 use ipsec_core::{BundleId, Instant, SaId};
 use isakmp_core::config::IsakmpConfig;
+use isakmp_core::debug::IsakmpDebug;
 use isakmp_core::device::{Device, LogModule, LogSubtype, RadiusServer, User};
 
 use crate::lexer::Column;
@@ -49,6 +50,8 @@ pub enum Plan {
     RemoveBundle(BundleId),
     /// What is watched of a policy, or of all, changes: this comes or goes.
     WatchIpsec(Option<Name>, DebugMask, bool),
+    /// What is watched of ISAKMP changes: this comes or goes.
+    WatchIsakmp(IsakmpDebug, bool),
     /// Counters of some categories become 0, or of all.
     ResetCounters(Option<Vec<Category>>),
     /// A policy's counters become 0.
@@ -222,6 +225,18 @@ pub fn apply<E: Engines>(
             };
             let text = format!("IPSEC Policy Debugging has been {word}");
             Outcome::message(Message::new(Severity::Info, Module::Ipsec, number, text))
+        }
+        Plan::WatchIsakmp(set, enable) => {
+            let watched = &mut device.state_mut().isakmp.debug;
+            let (number, word) = if enable {
+                *watched = watched.with(set);
+                (57, "enabled")
+            } else {
+                *watched = watched.without(set);
+                (58, "disabled")
+            };
+            let text = format!("ISAKMP Debugging has been {word}");
+            Outcome::message(Message::new(Severity::Info, Module::Isakmp, number, text))
         }
         Plan::ResetCounters(categories) => {
             match categories {

@@ -116,7 +116,7 @@ impl<E: Engines> Device<E> {
             Report::PeerMoved { sa, from, to } => {
                 format!("ISAKMP SA {sa}: peer moved from {from} to {to}")
             }
-            Report::Message { .. } | Report::Phase1Key { .. } => return,
+            Report::Message { .. } | Report::Phase1Key { .. } | Report::State { .. } => return,
         };
         self.log(now, LogModule::Isakmp, LogSubtype::Xchg, line);
     }

@@ -228,7 +228,7 @@ impl Endpoint {
         }
         let state = AggrResp::prepare(&common, &mut out, first, pair.exponent.duplicate(), own);
         self.keep_few_unfinished(peer);
-        self.begin(Exchange::new(common, State::AggrResp(state), None));
+        self.begin(env, Exchange::new(common, State::AggrResp(state), None));
         self.pool.spend(&pair.exponent);
         self.refill_pool(env);
     }
@@ -268,7 +268,7 @@ impl Endpoint {
         self.keep_few_unfinished(peer);
         let mut out = self.out(number);
         let (common, state) = opening.promote(&mut out, third);
-        self.begin(Exchange::new(common, State::AggrResp(state), None));
+        self.begin(env, Exchange::new(common, State::AggrResp(state), None));
         self.refill_pool(env);
     }
 }

@@ -202,7 +202,7 @@ impl Endpoint {
         self.keep_few_unfinished(peer);
         let mut out = self.out(common.talk.number);
         let state = State::MainResp(MainResp::start(&mut common, &mut out, third));
-        self.begin(Exchange::new(common, state, None));
+        self.begin(env, Exchange::new(common, state, None));
     }
 
     /// The keyed hash of an address, which places it in the tables of strangers.

@@ -94,12 +94,13 @@ impl Endpoint {
             },
             _ => State::MainInit(MainInit::start(&mut common, env, &mut out)),
         };
-        self.begin(Exchange::new(common, state, begin.replaces))
+        self.begin(env, Exchange::new(common, state, begin.replaces))
     }
 
     /// An exchange takes its place, which there is.
-    pub(super) fn begin(&mut self, exchange: Exchange) -> bool {
+    pub(super) fn begin(&mut self, env: &Env<'_>, exchange: Exchange) -> bool {
         let number = exchange.common.talk.number;
+        exchange.watch(env, &mut self.out(number), None);
         match self.phase1.insert(exchange) {
             Some(id) => {
                 self.places.insert(number, super::Place::Phase1(id));

@@ -91,14 +91,15 @@ impl Endpoint {
         sa.begin_exchange();
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         match Exchange::initiator(common, acquire, sa, env, &mut out) {
-            Ok(exchange) => self.begin_quick(exchange),
+            Ok(exchange) => self.begin_quick(env, exchange),
             Err(reason) => self.quick_failed(acquire, reason),
         }
     }
 
     /// A quick mode takes its place, which there is.
-    fn begin_quick(&mut self, quick: Exchange) {
+    fn begin_quick(&mut self, env: &Env<'_>, quick: Exchange) {
         let number = quick.common.talk.number;
+        quick.watch(env, &mut self.out(number), None);
         if let Some(id) = self.quick.insert(quick) {
             self.places.insert(number, Place::Quick(id));
         }
@@ -241,7 +242,7 @@ impl Endpoint {
             .talk
             .accepted(&mut out, incoming.digest, 1, opened.types, length);
         let exchange = Exchange::responder(common, offer, &mut out);
-        self.begin_quick(exchange);
+        self.begin_quick(env, exchange);
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(message_id);
             sa.begin_exchange();

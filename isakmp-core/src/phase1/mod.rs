@@ -43,6 +43,7 @@ pub(crate) use main_resp::MainResp;
 use crate::ask::{Answer, Env, Path, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
+use crate::debug::watch_states;
 use crate::identity;
 use crate::keys::Cookies;
 use crate::negotiate::phase1::Phase1;
@@ -198,9 +199,14 @@ impl Exchange {
         out: &mut Out<'_>,
         incoming: Incoming<'_>,
     ) -> Step {
+        let before = self.state();
         let machine = self.state.machine();
         let result = machine.receive(&mut self.common, env, out, incoming);
-        self.settle(out, result)
+        let step = self.settle(out, result);
+        if !matches!(step, Step::Failed(_)) {
+            self.watch(env, out, Some(before));
+        }
+        step
     }
 
     /// An answer, if this exchange waits for it.
@@ -214,9 +220,20 @@ impl Exchange {
         if matches!(answer, Answer::Public(_)) {
             self.common.passes = self.common.passes.saturating_add(1);
         }
+        let before = self.state();
         let machine = self.state.machine();
         let result = machine.answer(&mut self.common, env, out, ticket, answer)?;
-        Ok(self.settle(out, result))
+        let step = self.settle(out, result);
+        if !matches!(step, Step::Failed(_)) {
+            self.watch(env, out, Some(before));
+        }
+        Ok(step)
+    }
+
+    /// Tells the states since `before`, or all until now.
+    pub(crate) fn watch(&self, env: &Env<'_>, out: &mut Out<'_>, before: Option<&str>) {
+        let what = (self.common.kind, self.common.role);
+        watch_states(env, out, what, before, self.state());
     }
 
     /// Whether a message could not be used is the sender's word against ours: it is told once,

@@ -33,6 +33,7 @@ use crate::admission;
 use crate::ask::{Acquire, Answer, Env, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
+use crate::debug::watch_states;
 use crate::keys::Iv;
 use crate::negotiate::phase2::{Agreement, Phase2, life_of};
 use crate::out::Out;
@@ -171,11 +172,14 @@ impl Exchange {
         out: &mut Out<'_>,
         incoming: &Incoming<'_>,
     ) -> Step {
+        let before = self.state();
         let result = match &mut self.role {
             RoleState::Initiator(state) => state.receive(&mut self.common, sa, env, out, incoming),
             RoleState::Responder(state) => state.receive(&mut self.common, sa, env, out, incoming),
         };
-        self.settle(out, result)
+        let step = self.settle(out, result);
+        self.watch_step(env, out, before, &step);
+        step
     }
 
     pub(crate) fn answer(
@@ -186,6 +190,7 @@ impl Exchange {
         ticket: Ticket,
         answer: Answer,
     ) -> Result<Step, Answer> {
+        let before = self.state();
         let result = match &mut self.role {
             RoleState::Initiator(state) => {
                 state.answer(&mut self.common, sa, env, out, ticket, answer)?
@@ -194,7 +199,21 @@ impl Exchange {
                 state.answer(&mut self.common, sa, env, out, ticket, answer)?
             }
         };
-        Ok(self.settle(out, result))
+        let step = self.settle(out, result);
+        self.watch_step(env, out, before, &step);
+        Ok(step)
+    }
+
+    fn watch_step(&self, env: &Env<'_>, out: &mut Out<'_>, before: &str, step: &Step) {
+        if !matches!(step, Step::Failed(_)) {
+            self.watch(env, out, Some(before));
+        }
+    }
+
+    /// Tells the states since `before`, or all until now.
+    pub(crate) fn watch(&self, env: &Env<'_>, out: &mut Out<'_>, before: Option<&str>) {
+        let what = (ExchangeType::Quick, self.common.role);
+        watch_states(env, out, what, before, self.state());
     }
 
     fn settle(&mut self, out: &mut Out<'_>, result: Result<Step, Trouble>) -> Step {
@@ -236,11 +255,14 @@ impl Exchange {
     /// The peer is ready, or was waited for long enough.
     fn go_on(&mut self, sa: &IsakmpSa, env: &Env<'_>, out: &mut Out<'_>) -> Step {
         self.common.commit.until = None;
+        let before = self.state();
         let result = match &mut self.role {
             RoleState::Initiator(state) => state.go_on(&self.common, sa, env, out),
             RoleState::Responder(state) => state.go_on(&self.common, sa, env, out),
         };
-        self.settle(out, result)
+        let step = self.settle(out, result);
+        self.watch_step(env, out, before, &step);
+        step
     }
 
     pub(crate) fn tick(&mut self, sa: &IsakmpSa, env: &Env<'_>, out: &mut Out<'_>) -> Step {

@@ -19,8 +19,10 @@ pub(crate) use policy::{policies, policy};
 pub(crate) use sa::{sa, sas};
 pub(crate) use with_ipsec::with_ipsec;
 
-/// The flags of the debug options.
-const FLAGS: &str = "00000000";
+/// The flags of the debug options; bit 0 stands on the left.
+fn flags(state: &State) -> String {
+    format!("{:08b}", state.isakmp.debug.bits().reverse_bits())
+}
 
 pub(crate) fn isakmp(state: &State) -> String {
     let mut screen = Screen::new(40);
@@ -32,7 +34,7 @@ pub(crate) fn isakmp(state: &State) -> String {
     };
     screen.field(0, "Module Status", status);
     screen.field(0, "UDP Port", state.isakmp.port());
-    screen.field(0, "Debug Flag", FLAGS);
+    screen.field(0, "Debug Flag", flags(state));
     screen.field(0, "Global Debug Device", 0);
     let rsa_key = or_dash(state.isakmp.local_rsa_key);
     screen.field(0, "Local RSA Key", rsa_key);

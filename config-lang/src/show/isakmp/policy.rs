@@ -10,7 +10,7 @@ use isakmp_core::device::State;
 use isakmp_core::identity;
 use isakmp_core::negotiate::phase1::hash_word;
 
-use super::{FLAGS, backoff_text, cipher_text};
+use super::{backoff_text, cipher_text, flags};
 use crate::show::{Screen, or_dash, truth};
 
 const fn mode_text(mode: Phase1Mode) -> &'static str {
@@ -79,7 +79,7 @@ pub(crate) fn policy(state: &State, endpoint: &Endpoint, name: &str) -> Option<S
     };
     screen.field(0, "Local ID", id(&policy.local_id));
     screen.field(0, "Remote ID", id(&policy.remote_id));
-    screen.field(0, "DebugFlag", FLAGS);
+    screen.field(0, "DebugFlag", flags(state));
     screen.field(0, "Retry IKE Attempts", policy.retries());
     let retries = endpoint.retries(&policy.name);
     screen.field(0, "Current IKE Retries", retries.attempts);

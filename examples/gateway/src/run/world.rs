@@ -349,6 +349,11 @@ impl Port<Buf> for World {
         if let DeviceReport::IpsecDebug { policy, event } = &report {
             print!("{}", config_lang::debug::ipsec(policy, event));
         }
+        if let DeviceReport::Isakmp(report) = &report
+            && let Some(text) = config_lang::debug::isakmp(report)
+        {
+            print!("{text}");
+        }
         if let DeviceReport::Forbidden { path, reason, .. } = &report {
             let peer: IpAddr = SocketAddr::ip(&path.peer);
             let (what, advice) = (reason.subject.sentence(), reason.subject.advice());
