@@ -16,7 +16,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
-use ipsec_core::counters::Category;
 use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
@@ -48,7 +47,7 @@ pub enum Plan {
     /// What is watched of a policy, or of all, changes: this comes or goes.
     WatchIpsec(Option<Name>, DebugMask, bool),
     /// Counters of some categories become 0, or of all.
-    ResetCounters(Option<Vec<Category>>),
+    ResetCounters(Option<Vec<&'static str>>),
     /// A policy's counters become 0.
     ResetPolicyCounters(Name),
     /// An SA's counters become 0.
