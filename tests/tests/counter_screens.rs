@@ -311,3 +311,20 @@ fn counters_stand_in_two_columns() {
         assert!(screen.contains(line), "{screen}");
     }
 }
+
+/// The manual has the word in both numbers.
+#[test]
+fn counter_and_counters_are_one_word() {
+    let mut pair = after_traffic();
+    for line in [
+        "RESET IPSEC COUNTERS=ESP,AH",
+        "RESET IPSEC COUNTER=ALL",
+        "RESET IPSEC POLICY=vpn COUNTERS",
+        "RESET IPSEC SA=0 COUNTERS",
+        "SHOW IPSEC COUNTER=AH",
+        "SHOW IPSEC POLICY=vpn COUNTER",
+        "SHOW IPSEC SA COUNTER",
+    ] {
+        command(&mut pair, Side::A, line);
+    }
+}
