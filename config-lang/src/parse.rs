@@ -161,8 +161,10 @@ fn is_flag_object(spec: &Spec, token: &Token) -> bool {
 }
 
 fn starts_with(word: &str, prefix: &str) -> bool {
-    word.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    // The manual has both numbers of this word, sometimes for one command.
+    let plural = word == "COUNTER" && prefix.eq_ignore_ascii_case("COUNTERS");
+    let start = word.get(..prefix.len());
+    plural || start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// The word that a token means: an exact one wins, else the only one that it begins.

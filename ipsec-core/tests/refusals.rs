@@ -9,7 +9,7 @@ mod common;
 
 use common::*;
 use hw_offload::*;
-use ipsec_core::counters::{Happened, POLICY_EVENTS};
+use ipsec_core::counters::{Happened, OnPolicy, Scope};
 use ipsec_core::model::*;
 use ipsec_core::*;
 
@@ -31,28 +31,9 @@ fn clear() -> Vec<u8> {
     udp_packet(HOST_A, HOST_B, 40)
 }
 
-/// A router that sends to B with keys and SPIs of its own choice; the policy selects everything
-/// that its bundle is to carry.
+/// Somebody who knows the keys and sends from A to B.
 fn forger(specs: &[(Spec, u32)], lans: (&str, &str)) -> Router {
-    let mut router = Router::at(A);
-    let bare: Vec<Spec> = specs.iter().map(|(spec, _)| *spec).collect();
-    specify(&mut router, &bare, KeyManagement::Manual);
-    for (number, (spec, spi)) in (1..).zip(specs) {
-        if let Some(kind) = KeyKind::of_cipher(spec.cipher) {
-            router.key(number * 2, kind, &cipher_key(spec.cipher));
-        }
-        if spec.hash != HashAlg::Null {
-            router.key(number * 2 + 1, KeyKind::General, &mac_key(spec.hash));
-        }
-        let record = &mut router.config.sa_specs[usize::from(number) - 1];
-        record.inspi = Some(9000 + u32::from(number));
-        record.outspi = Some(*spi);
-    }
-    let peer = PeerAddress::Address(ip(B));
-    let policy = vpn(peer, KeyManagement::Manual, lans);
-    router.config.policies.push(policy);
-    router.configure();
-    router
+    common::forger((A, B), specs, lans)
 }
 
 /// Asserts that a packet is refused for that reason, and that exactly this was counted once
@@ -63,7 +44,7 @@ fn refused(router: &mut Router, packet: &[u8], reason: DropReason, happened: Hap
     assert_eq!(why(router.inbound(packet)), reason);
     assert_eq!(router.count(happened), before + 1, "{happened:?}");
     let counted = router.policy("vpn").counters.get(happened);
-    let per_policy = POLICY_EVENTS.contains(&happened);
+    let per_policy = OnPolicy::place(happened).is_some();
     assert_eq!(counted, own + u64::from(per_policy), "{happened:?}");
 }
 

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use hw_offload::{Cipher, Engines};
-use ipsec_core::counters::{Category, PolicyCounters};
+use ipsec_core::counters::PolicyCounters;
 use ipsec_core::debug::{DebugMask, Directions, Parts, Places, Results, Selectors};
 use ipsec_core::model::{
     Action, AddressSelector, BundleConfig, ConfigFault, DfBit, HashAlg, InterfaceName, IpVersion,
@@ -228,12 +228,9 @@ fn debug<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Messa
 }
 
 /// The categories of counters that a command names; none for all.
-fn categories(command: &Parsed, parameter: &str) -> Option<Vec<Category>> {
+fn categories(command: &Parsed, parameter: &str) -> Option<Vec<&'static str>> {
     match &command.get(parameter)?.value {
-        Value::Words(words) if !words.contains(&"ALL") => {
-            let categories = words.iter().filter_map(|word| Category::from_word(word));
-            Some(categories.collect())
-        }
+        Value::Words(words) if !words.contains(&"ALL") => Some(words.clone()),
         _ => None,
     }
 }

@@ -18,7 +18,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use hw_offload::{Engines, Entropy, KeyNumber, KeyRecord};
-use ipsec_core::counters::Category;
 use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{IpsecConfig, Name};
 use ipsec_core::net::Net;
@@ -53,7 +52,7 @@ pub enum Plan {
     /// What is watched of ISAKMP changes: this comes or goes.
     WatchIsakmp(IsakmpDebug, bool),
     /// Counters of some categories become 0, or of all.
-    ResetCounters(Option<Vec<Category>>),
+    ResetCounters(Option<Vec<&'static str>>),
     /// A policy's counters become 0.
     ResetPolicyCounters(Name),
     /// An SA's counters become 0.

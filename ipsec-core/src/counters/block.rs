@@ -1,453 +1,193 @@
-//! How the screens of counters are laid out, and which names on them stay at 0 for a reason.
+//! How counters are declared, held and listed: by blocks, as the screens print them.
 
-use super::{Algorithm, Happened};
+use core::marker::PhantomData;
 
-/// What SHOW and RESET IPSEC COUNTERS choose by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Category {
-    /// AH.
-    Ah,
-    /// Algorithms.
-    Alg,
-    /// ESP.
-    Esp,
-    /// All packets.
-    Main,
-    /// The SAD.
-    Sad,
-    /// Bundles that are set up and removed.
-    Setup,
-    /// The SPD.
-    Spd,
+/// Counters under one title.
+#[derive(Debug)]
+pub struct Block<E: 'static> {
+    /// The title as printed, with its colon where it has one.
+    pub title: &'static str,
+    /// The word by which SHOW and RESET name it and others; empty if only all counters together
+    /// include it.
+    pub category: &'static str,
+    /// The lines below the title.
+    pub lines: &'static [Line<E>],
 }
 
-impl Category {
-    /// The category of that word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "AH" => Self::Ah,
-            "ALG" => Self::Alg,
-            "ESP" => Self::Esp,
-            "MAIN" => Self::Main,
-            "SAD" => Self::Sad,
-            "SETUP" => Self::Setup,
-            "SPD" => Self::Spd,
-            _ => return None,
-        })
+/// A line of a [`Block`].
+#[derive(Debug)]
+pub struct Line<E: 'static> {
+    /// What stands in front: the subject of a line whose cells are `Good` and `Failed`, or, with
+    /// no cells, a heading. Empty in front of cells that name themselves.
+    pub label: &'static str,
+    /// The counters beside each other.
+    pub cells: &'static [Cell<E>],
+}
+
+/// One counter as one screen names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<E> {
+    /// The printed name.
+    pub name: &'static str,
+    /// What raises it.
+    pub event: E,
+}
+
+impl<E: Copy> Block<E> {
+    /// Every counter of the block, with the label of its line.
+    pub fn cells(&self) -> impl Iterator<Item = (&'static str, Cell<E>)> {
+        let line = |line: &Line<E>| (line.label, line.cells);
+        let lines = self.lines.iter().map(line);
+        lines.flat_map(|(label, cells)| cells.iter().map(move |cell| (label, *cell)))
     }
 }
 
-/// Two names side by side, the second empty where the first stands alone.
-pub type Row = [&'static str; 2];
+/// A place where events of one kind are counted.
+pub trait Scope {
+    /// What is counted.
+    type Event: Copy + 'static;
 
-/// What stands under a title.
-#[derive(Clone, Copy, Debug)]
-pub enum Body {
-    /// Names, each with whether it has a column `Failed` beside `Good`.
-    Outcomes(&'static [(&'static str, bool)]),
-    /// Names in rows.
-    Rows(&'static [Row]),
-    /// [`Algorithm::ALL`], each under its heading.
-    Algorithms,
+    /// The number of an event's counter; none where it does not count.
+    fn place(event: Self::Event) -> Option<usize>;
 }
 
-/// A block of SHOW IPSEC COUNTERS.
-#[derive(Clone, Copy, Debug)]
-pub struct Block {
-    /// What [`Happened::printed`] calls it.
-    pub key: &'static str,
-    /// The title as printed.
-    pub title: &'static str,
-    /// The category; none is only shown when all are.
-    pub category: Option<Category>,
-    /// The counters.
-    pub body: Body,
+/// The counters of one [`Scope`], each from zero to `u64::MAX`, where it stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally<S, const N: usize> {
+    values: [u64; N],
+    scope: PhantomData<fn() -> S>,
 }
 
-/// The blocks of SHOW IPSEC COUNTERS, in the order of the screen.
-pub const BLOCKS: &[Block] = &[
-    Block {
-        key: "SAD",
-        title: "SAD Counters",
-        category: Some(Category::Sad),
-        body: Body::Outcomes(&[
-            ("Find SA", true),
-            ("Get SA", true),
-            ("Add SA", false),
-            ("Delete SA", true),
-        ]),
-    },
-    Block {
-        key: "SPD",
-        title: "SPD Counters",
-        category: Some(Category::Spd),
-        body: Body::Outcomes(&[
-            ("policyMatchSelectors", true),
-            ("policyAdd", true),
-            ("policyGet", true),
-            ("policyDelete", true),
-            ("policyGetConfig", true),
-            ("policySetConfig", true),
-            ("policyFindByPeer", true),
-            ("saSpecAdd", true),
-            ("saSpecGet", true),
-            ("saSpecDelete", true),
-            ("bundleSpecAdd", true),
-            ("bundleSpecGet", true),
-            ("bundleSpecDelete", true),
-        ]),
-    },
-    Block {
-        key: "Policy Filter",
-        title: "Policy Filter Counters",
-        category: Some(Category::Spd),
-        body: Body::Rows(&[
-            ["localAddressMaskFailed", "localAddressRangeFailed"],
-            ["remoteAddressMaskFailed", "remoteAddressRangeFailed"],
-            ["localPortFailed", "remotePortFailed"],
-            ["localNameFailed", "remoteNameFailed"],
-            ["transportProtoFailed", ""],
-            ["icmpTypeFailed", ""],
-            ["neighbourDiscFailed", ""],
-        ]),
-    },
-    Block {
-        key: "IPsec bundle setup/remove",
-        title: "IPsec bundle setup/remove counters:",
-        category: Some(Category::Setup),
-        body: Body::Rows(&[
-            ["setupGetSaSpecFail", "setupGetPolicyFail"],
-            ["setupStarted", "setupSaSetupFailImm"],
-            ["setupSaSetupStarted", "setupSaSetupFailed"],
-            ["setupDone", "setupFailed"],
-            ["setupBundleRemoving", ""],
-            ["removeStarted", "removeSaSetupStarted"],
-            ["removeDone", ""],
-        ]),
-    },
-    Block {
-        key: "IPsec main packet processing",
-        title: "IPsec main packet processing counters:",
-        category: Some(Category::Main),
-        body: Body::Rows(&[
-            ["outProcessPkt", "inProcessPkt"],
-            ["outNoPolicyFound", "inNoPolicyFound"],
-            ["outProcessPktFinished", "inProcessPktFinished"],
-        ]),
-    },
-    Block {
-        key: "IPsec over UDP",
-        title: "IPsec over UDP Counters",
-        category: Some(Category::Main),
-        body: Body::Rows(&[
-            ["outPkt", "inPkt"],
-            ["outPktFail", "inPktBadVersion"],
-            ["inPktNoPolicy", ""],
-            ["outUdpHeartBeat", "inUdpHeartBeat"],
-        ]),
-    },
-    Block {
-        key: "ESP setup/remove",
-        title: "ESP setup/remove counters",
-        category: Some(Category::Esp),
-        body: Body::Rows(&[
-            ["setupGetSaFailed", "setupEncSetupFailed"],
-            ["setupHashSetupFailImm", "setupEncSetupBundleRm"],
-            ["setupFailed", "setupDone"],
-            ["removeGetSaFailed", "removeNothingDone"],
-            ["removeHashFailImm", "removeDone"],
-        ]),
-    },
-    Block {
-        key: "ESP outbound processing",
-        title: "ESP outbound processing counters",
-        category: Some(Category::Esp),
-        body: Body::Rows(&[
-            ["bufChainCopy", "seqNumberCycled"],
-            ["encryptionStart", "encryptionFailImm"],
-            ["encDoneGetSaFail", "encryptionFail"],
-            ["encDoneSaBadState", "encryptionGood"],
-            ["hashStart", "hashFailImm"],
-            ["hashDoneGetSaFail", "hashFail"],
-            ["hashDoneSaBadState", "hashGood"],
-        ]),
-    },
-    Block {
-        key: "ESP inbound processing",
-        title: "ESP inbound processing counters",
-        category: Some(Category::Esp),
-        body: Body::Rows(&[
-            ["bufChainCopy", "icvInvalid"],
-            ["paddingInvalid", "replayedPacket"],
-            ["hashStart", "hashFailImm"],
-            ["hashDoneGetSaFail", "hashFail"],
-            ["hashDoneSaBadState", "hashGood"],
-            ["decryptionStart", "decryptionFailImm"],
-            ["encDoneGetSaFail", "decryptionFail"],
-            ["encDoneSaBadState", "decryptionGood"],
-        ]),
-    },
-    Block {
-        key: "AH setup/remove",
-        title: "AH setup/remove counters",
-        category: Some(Category::Ah),
-        body: Body::Rows(&[
-            ["setupGetSaFailed", "setupFailed"],
-            ["setupDone", ""],
-            ["removeGetSaFailed", "removeNothingDone"],
-            ["removeDone", ""],
-        ]),
-    },
-    Block {
-        key: "AH outbound processing",
-        title: "AH outbound processing counters",
-        category: Some(Category::Ah),
-        body: Body::Rows(&[
-            ["bufChainCopy", ""],
-            ["seqNumberCycled", "fragmentSeen"],
-            ["hashStart", "hashFailImm"],
-            ["hashDoneGetSaFail", "hashFail"],
-            ["hashDoneSaBadState", "hashGood"],
-        ]),
-    },
-    Block {
-        key: "AH inbound processing",
-        title: "AH inbound processing counters",
-        category: Some(Category::Ah),
-        body: Body::Rows(&[
-            ["bufChainCopy", "replayedPacket"],
-            ["icvInvalid", "badPayloadLength"],
-            ["hashStart", "hashFailImm"],
-            ["hashDoneGetSaFail", "hashFail"],
-            ["hashDoneSaBadState", "hashGood"],
-        ]),
-    },
-    Block {
-        key: "COMP setup/remove",
-        title: "COMP setup/remove counters:",
-        category: None,
-        body: Body::Rows(&[
-            ["setupGetSaFailed", "setupFailed"],
-            ["setupDone", ""],
-            ["removeGetSaFailed", "removeNothingDone"],
-            ["removeDone", ""],
-        ]),
-    },
-    Block {
-        key: "COMP outbound processing",
-        title: "COMP outbound processing counters:",
-        category: None,
-        body: Body::Rows(&[
-            ["bufChainCopy", ""],
-            ["compTooSmall", "compFragment"],
-            ["nonExpansionBackoff", "dataExpansion"],
-            ["compressionStart", "compressionFailImm"],
-            ["compDoneGetSaFail", "compressionFail"],
-            ["compDoneSaBadState", "compressionGood"],
-        ]),
-    },
-    Block {
-        key: "COMP inbound processing",
-        title: "COMP inbound processing counters:",
-        category: None,
-        body: Body::Rows(&[
-            ["bufChainCopy", ""],
-            ["decompressionStart", "decompressionFailImm"],
-            ["decompDoneGetSaFail", "decompressionFail"],
-            ["decompDoneSaBadState", "decompressionGood"],
-        ]),
-    },
-    Block {
-        key: "General Algorithm",
-        title: "General Algorithm Counters",
-        category: Some(Category::Alg),
-        body: Body::Algorithms,
-    },
-];
-
-/// The blocks of SHOW IPSEC POLICY COUNTERS: titles and names.
-pub const POLICY_BLOCKS: &[(&str, &[Row])] = &[
-    (
-        "Setup/Remove Counters:",
-        &[
-            ["setupStarted", "setupSaSetupFailImm"],
-            ["setupSaSetupStarted", "setupSaSetupFailed"],
-            ["setupDone", "setupFailed"],
-            ["removeStarted", "removeSaSetupStarted"],
-            ["removeDone", ""],
-        ],
-    ),
-    (
-        "Outbound Packet Processing Counters:",
-        &[
-            ["outDeny", "outPermit"],
-            ["outNoBundle", "outNoBundleFail"],
-            ["outMakeSetupStrctFail", "outSetupBundleFail"],
-            ["outBundleSoftExpire", "outBundleExpire"],
-            ["outProcessStart", "outProcessFailImm"],
-            ["outBundleStateBad", "outProcessFail"],
-            ["outProcessDone", ""],
-        ],
-    ),
-    (
-        "Inbound Packet Processing Counters:",
-        &[
-            ["inDeny", "inPermit"],
-            ["inCompUncompressed", "inActionIpsecFail"],
-            ["inBundleStateBad", "inNotFirstSaInBundle"],
-            ["inProcessStart", "inProcessFailImm"],
-            ["inProcessFail", "inProcessDone"],
-            ["inEndOfBundle", "inPrematureEndBundle"],
-            ["inBundleSaMatchFail", "inPolicyActionFail"],
-            ["inPolSelectMatchFail", "inBundleReplaced"],
-            ["inBundleSoftExpire", "inBundleExpire"],
-        ],
-    ),
-];
-
-/// A line of SHOW IPSEC SA COUNTERS.
-#[derive(Clone, Copy, Debug)]
-pub enum SaLine {
-    /// A title, with a blank line in front.
-    Title(&'static str),
-    /// A heading.
-    Heading(&'static str),
-    /// Names with their events; none for what cannot happen.
-    Cells([(&'static str, Option<Happened>); 2]),
+impl<S, const N: usize> Default for Tally<S, N> {
+    fn default() -> Self {
+        Self {
+            values: [0; N],
+            scope: PhantomData,
+        }
+    }
 }
 
-/// The lines of SHOW IPSEC SA COUNTERS for one SA.
-pub const SA_LINES: &[SaLine] = &{
-    use Happened as H;
-    [
-        SaLine::Title("Outbound packet processing counters:"),
-        SaLine::Cells([
-            ("outProcessStart", Some(H::OutProcessStart)),
-            ("outProcessFailImm", Some(H::OutProcessFailImm)),
-        ]),
-        SaLine::Cells([
-            ("outProcessFail", Some(H::OutProcessFail)),
-            ("outProcessDone", Some(H::OutProcessDone)),
-        ]),
-        SaLine::Heading("ESP:"),
-        SaLine::Cells([("espOutBufChainCopy", None), ("", None)]),
-        SaLine::Cells([
-            ("espEncryptionStart", Some(H::EncryptionStart)),
-            ("espEncryptionFailImm", Some(H::EncryptionFailImm)),
-        ]),
-        SaLine::Cells([
-            ("espEncryptionFail", Some(H::EncryptionFail)),
-            ("espEncryptionGood", Some(H::EncryptionGood)),
-        ]),
-        SaLine::Cells([
-            ("espOutHashStart", Some(H::EspOutHashStart)),
-            ("espOutHashFailImm", Some(H::EspOutHashFailImm)),
-        ]),
-        SaLine::Cells([
-            ("espOutHashFail", Some(H::EspOutHashFail)),
-            ("espOutHashGood", Some(H::EspOutHashGood)),
-        ]),
-        SaLine::Heading("AH:"),
-        SaLine::Cells([("ahOutBufChainCopy", None), ("", None)]),
-        SaLine::Cells([
-            ("ahSeqNumberCycled", Some(H::AhSeqNumberCycled)),
-            ("ahFragmentSeen", None),
-        ]),
-        SaLine::Cells([
-            ("ahOutHashStart", Some(H::AhOutHashStart)),
-            ("ahOutHashFailImm", Some(H::AhOutHashFailImm)),
-        ]),
-        SaLine::Cells([
-            ("ahOutHashFail", Some(H::AhOutHashFail)),
-            ("ahOutHashGood", Some(H::AhOutHashGood)),
-        ]),
-        SaLine::Heading("IPCOMP:"),
-        SaLine::Cells([("compOutBufChainCopy", None), ("", None)]),
-        SaLine::Cells([("compTooSmall", None), ("compFragment", None)]),
-        SaLine::Cells([("nonExpansionBackoff", None), ("dataExpansion", None)]),
-        SaLine::Cells([("compressionStart", None), ("compressionFailImm", None)]),
-        SaLine::Cells([("compressionFail", None), ("compressionGood", None)]),
-        SaLine::Title("Inbound packet processing counters:"),
-        SaLine::Cells([
-            ("inProcessStart", Some(H::InProcessStart)),
-            ("inProcessFailImm", Some(H::InProcessFailImm)),
-        ]),
-        SaLine::Cells([
-            ("inProcessFail", Some(H::InProcessFail)),
-            ("inProcessDone", Some(H::InProcessDone)),
-        ]),
-        SaLine::Heading("ESP:"),
-        SaLine::Cells([
-            ("espInBufChainCopy", None),
-            ("espReplayedPacket", Some(H::EspReplayedPacket)),
-        ]),
-        SaLine::Cells([
-            ("espInHashStart", Some(H::EspInHashStart)),
-            ("espInHashFailImm", Some(H::EspInHashFailImm)),
-        ]),
-        SaLine::Cells([
-            ("espInHashFail", Some(H::EspInHashFail)),
-            ("espInHashGood", Some(H::EspInHashGood)),
-        ]),
-        SaLine::Cells([
-            ("espDecryptionStart", Some(H::DecryptionStart)),
-            ("espDecryptionFailImm", Some(H::DecryptionFailImm)),
-        ]),
-        SaLine::Cells([
-            ("espDecryptionFail", Some(H::DecryptionFail)),
-            ("espDecryptionGood", Some(H::DecryptionGood)),
-        ]),
-        SaLine::Cells([
-            ("espIcvInvalid", Some(H::EspIcvInvalid)),
-            ("espPaddingInvalid", Some(H::PaddingInvalid)),
-        ]),
-        SaLine::Heading("AH:"),
-        SaLine::Cells([
-            ("ahInBufChainCopy", None),
-            ("ahReplayedPacket", Some(H::AhReplayedPacket)),
-        ]),
-        SaLine::Cells([
-            ("ahBadPayloadLength", Some(H::AhBadPayloadLength)),
-            ("ahIcvInvalid", Some(H::AhIcvInvalid)),
-        ]),
-        SaLine::Cells([
-            ("ahInHashStart", Some(H::AhInHashStart)),
-            ("ahInHashFailImm", Some(H::AhInHashFailImm)),
-        ]),
-        SaLine::Cells([
-            ("ahInHashFail", Some(H::AhInHashFail)),
-            ("ahInHashGood", Some(H::AhInHashGood)),
-        ]),
-        SaLine::Heading("IPCOMP:"),
-        SaLine::Cells([("compInBufChainCopy", None), ("", None)]),
-        SaLine::Cells([("decompressionStart", None), ("decompressionFailImm", None)]),
-        SaLine::Cells([("decompressionFail", None), ("decompressionGood", None)]),
-    ]
-};
+impl<S: Scope, const N: usize> Tally<S, N> {
+    /// Counts one.
+    pub fn raise(&mut self, event: S::Event) {
+        self.raise_by(event, 1);
+    }
 
-/// Why a counter that the screens print always is 0; none where it can be raised.
-#[must_use]
-pub fn never(block: &str, name: &str) -> Option<&'static str> {
-    let algorithms = [
-        Algorithm::TripleDesInner,
-        Algorithm::TripleDes2Key,
-        Algorithm::DesMac,
-        Algorithm::Lzs,
-    ];
-    let lacks = |algorithm: &Algorithm| algorithm.printed().0 == block;
-    Some(match name {
-        "outMakeSetupStrctFail" => "a set-up needs no structure of its own",
-        "localNameFailed" | "remoteNameFailed" => "negotiation compares names, no packet has one",
-        "icmpTypeFailed" => "the only ICMP types a policy names count as neighbourDiscFailed",
-        "inPolicyActionFail" => "a policy that is no longer ACTION=IPSEC has no SAs left",
-        "fragmentSeen" => "fragments are put together in front of IPsec",
-        "removeGetSaFailed" => "the entry of an SA outlives its channels",
-        "removeHashFailImm" => "an engine cannot refuse to close a channel",
-        _ if name.ends_with("ufChainCopy") => "a packet always lies in one buffer",
-        _ if name.ends_with("GetInfoFail") => "an SA that is gone cannot tell its algorithm",
-        _ if block.starts_with("COMP") || name == "inCompUncompressed" => "there is no IPComp",
-        _ if algorithms.iter().any(lacks) => "there is no such algorithm",
-        _ => return None,
-    })
+    /// Counts several. What does not count here is left out.
+    pub fn raise_by(&mut self, event: S::Event, n: u64) {
+        if let Some(value) = S::place(event).and_then(|place| self.values.get_mut(place)) {
+            *value = value.saturating_add(n);
+        }
+    }
+
+    /// Sets every counter to zero.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Sets the counters of one block to zero.
+    pub fn reset_block(&mut self, block: &Block<S::Event>) {
+        for (_, cell) in block.cells() {
+            if let Some(value) = S::place(cell.event).and_then(|place| self.values.get_mut(place)) {
+                *value = 0;
+            }
+        }
+    }
+
+    /// A counter's value.
+    #[must_use]
+    pub fn get(&self, event: S::Event) -> u64 {
+        let value = S::place(event).and_then(|place| self.values.get(place));
+        value.copied().unwrap_or(0)
+    }
+}
+
+/// Declares events that are counted, together with the blocks that print them.
+///
+/// The enum gets `ALL`, every event in order, and `BLOCKS`, and is a [`Scope`] of itself. A line
+/// with a label in front is one of outcomes, or a heading if it is empty; events that only other
+/// screens print come last.
+///
+/// ```
+/// use ipsec_core::counters::Tally;
+///
+/// ipsec_core::counters! {
+///     /// What becomes of letters.
+///     pub enum Letter;
+///     block "Letter Counters" of "POST" {
+///         "deliver" { /** In the box. */ Delivered "Good", Lost "Failed" }
+///         "STAMPS:" {}
+///         { Stamped "stamped", Unstamped "unstamped" }
+///     }
+///     elsewhere { /** Read. */ Read }
+/// }
+/// let mut letters = Tally::<Letter, { Letter::ALL.len() }>::default();
+/// letters.raise(Letter::Lost);
+/// let (label, cell) = Letter::BLOCKS[0].cells().nth(1).unwrap();
+/// assert_eq!((label, cell.name, letters.get(cell.event)), ("deliver", "Failed", 1));
+/// ```
+#[macro_export]
+macro_rules! counters {
+    (
+        $(#[$about:meta])*
+        $vis:vis enum $Event:ident;
+        $(block $title:literal of $category:literal {
+            $($($label:literal)? {
+                $($(#[$doc:meta])* $Variant:ident $name:literal),* $(,)?
+            })*
+        })*
+        $(elsewhere { $($(#[$other_doc:meta])* $Other:ident),* $(,)? })?
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis enum $Event {
+            $($($(
+                $(#[$doc])*
+                #[doc = ""]
+                #[doc = concat!("Printed as `", $name, "`.")]
+                $Variant,
+            )*)*)*
+            $($($(#[$other_doc])* $Other,)*)?
+        }
+
+        impl $Event {
+            /// Every event, in the order of declaration.
+            pub const ALL: &'static [Self] = &[
+                $($($(Self::$Variant,)*)*)*
+                $($(Self::$Other,)*)?
+            ];
+
+            /// The blocks that print them, in the order of the screen.
+            pub const BLOCKS: &'static [$crate::counters::Block<Self>] = $crate::counter_blocks! {
+                $(block $title of $category {
+                    $($($label)? { $($Variant $name),* })*
+                })*
+            };
+        }
+
+        impl $crate::counters::Scope for $Event {
+            type Event = Self;
+
+            fn place(event: Self) -> Option<usize> {
+                Some(event as usize)
+            }
+        }
+    };
+}
+
+/// The blocks of a screen whose events are declared elsewhere, in the words of [`counters!`].
+#[macro_export]
+macro_rules! counter_blocks {
+    ($(block $title:literal of $category:literal {
+        $($($label:literal)? { $($Variant:ident $name:literal),* $(,)? })*
+    })*) => {
+        &[$($crate::counters::Block {
+            title: $title,
+            category: $category,
+            lines: &[$($crate::counters::Line {
+                label: concat!("" $(, $label)?),
+                cells: &[$($crate::counters::Cell { name: $name, event: Self::$Variant }),*],
+            }),*],
+        }),*]
+    };
 }

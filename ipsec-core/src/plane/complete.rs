@@ -292,7 +292,6 @@ impl PlaneState {
             return dropped(DropReason::SelectorMismatch, packet);
         }
         if self.action(policy) != Action::Ipsec {
-            self.raise_sa(sa, Happened::InPolicyActionFail);
             return dropped(DropReason::PolicyAction, packet);
         }
         let short = bundle

@@ -185,7 +185,7 @@ impl<B: PacketBuf> DataPlane<B> {
             if half == Half::Inbound {
                 state.raise_algorithms(cipher, mac, AlgorithmEvent::KeymatProcessed);
                 if cipher == Cipher::Null && protocol == Protocol::Esp {
-                    state.algorithms.null_keymat_processed += 1;
+                    state.counters.raise(Happened::NullKeymatProcessed);
                 }
             }
             let spec = ChannelSpec {

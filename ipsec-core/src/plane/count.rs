@@ -55,7 +55,7 @@ impl PlaneState {
         self.raise_all(id, events);
         for (algorithm, event) in algorithms.into_iter().zip(worked(direction, phase)) {
             if let Some(event) = event {
-                self.algorithms.raise(algorithm, event);
+                self.raise_algorithm(algorithm, event);
             }
         }
         if failed && direction == Direction::Out {
@@ -64,7 +64,7 @@ impl PlaneState {
     }
 
     /// Counts a packet that was to leave inside UDP.
-    fn raise_udp_failure(&mut self, bundle: BundleId) {
+    pub(super) fn raise_udp_failure(&mut self, bundle: BundleId) {
         let path = self.path_of(bundle);
         if path.is_some_and(|path| path.encap.ports().is_some()) {
             self.counters.raise(Happened::OutUdpPktFail);
@@ -74,7 +74,13 @@ impl PlaneState {
     /// Counts what is done with the channels of an SA.
     pub(super) fn raise_algorithms(&mut self, cipher: Cipher, mac: Mac, event: AlgorithmEvent) {
         for algorithm in [Algorithm::of_cipher(cipher), Algorithm::of_mac(mac)] {
-            self.algorithms.raise(algorithm, event);
+            self.raise_algorithm(algorithm, event);
+        }
+    }
+
+    fn raise_algorithm(&mut self, algorithm: Option<Algorithm>, event: AlgorithmEvent) {
+        if let Some(algorithm) = algorithm {
+            self.counters.raise(algorithm.happened(event));
         }
     }
 

@@ -25,7 +25,7 @@ use core::net::IpAddr;
 
 use hw_offload::{Buffers, Entropy, PacketBuf, Ticket};
 
-use crate::counters::{AlgorithmCounters, BLOCKS, Body, Category, Counters, Happened};
+use crate::counters::{Counters, Happened};
 use crate::fragment::Reassembly;
 use crate::limits::{HeldFragments, Limits};
 use crate::model::{Direction, Half};
@@ -110,7 +110,6 @@ pub struct PlaneState {
     /// Our port of the UDP tunnel, while a policy has one.
     tunnel_port: Option<u16>,
     counters: Counters,
-    algorithms: AlgorithmCounters,
     /// Whether FILTER is watched of any policy.
     watching_filters: bool,
     /// Whether PACKET or TRACE is watched of any policy.
@@ -153,7 +152,6 @@ impl<B: PacketBuf> DataPlane<B> {
             bad_spi_policies: BTreeMap::new(),
             tunnel_port: None,
             counters: Counters::default(),
-            algorithms: AlgorithmCounters::default(),
             watching_filters: false,
             watching_packets: false,
             serial: 0,
@@ -297,25 +295,16 @@ impl PlaneState {
         &self.counters
     }
 
-    /// What the algorithms did.
-    #[must_use]
-    pub const fn algorithms(&self) -> &AlgorithmCounters {
-        &self.algorithms
-    }
-
     /// Counts what happened to the configuration, which others keep.
     pub fn count(&mut self, happened: Happened) {
         self.counters.raise(happened);
     }
 
     /// RESET IPSEC COUNTER of a category, or of all.
-    pub fn reset_counters(&mut self, category: Option<Category>) {
-        for block in BLOCKS {
-            if category.is_none() || block.category == category {
-                match block.body {
-                    Body::Algorithms => self.algorithms.reset(),
-                    Body::Outcomes(_) | Body::Rows(_) => self.counters.reset(block),
-                }
+    pub fn reset_counters(&mut self, category: Option<&str>) {
+        for block in Happened::BLOCKS {
+            if category.is_none_or(|category| category == block.category) {
+                self.counters.reset_block(block);
             }
         }
     }

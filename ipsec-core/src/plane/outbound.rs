@@ -384,6 +384,7 @@ impl PlaneState {
         let (iv, crypt, auth, icv) = match laid_out {
             Ok(spans) => spans,
             Err(why) => {
+                self.raise_udp_failure(id);
                 self.raise_sa(sa_id, Happened::OutProcessFailImm);
                 return dropped(why, packet);
             }

@@ -93,10 +93,10 @@ impl<B: PacketBuf> DataPlane<B> {
 
     /// The answer to [`PlaneEvent::Close`].
     pub fn detached(&mut self, channel: ChannelId) {
-        let Some(sa) = self.state.sad.disown_channel(channel) else {
-            return;
-        };
-        let Some(bundle) = self.state.sad.sas.get(sa.0).map(|sa| sa.bundle) else {
+        let owner = self.state.sad.disown_channel(channel);
+        let Some(bundle) = owner.and_then(|sa| Some(self.state.sa(sa)?.bundle)) else {
+            // It was opened too late for its SA.
+            self.state.counters.raise(Happened::EspRemoveGetSaFailed);
             return;
         };
         if let Some(record) = self.state.sad.bundles.get_mut(bundle.0) {

@@ -678,6 +678,30 @@ impl Agreement {
     }
 }
 
+/// A router that sends to the other end with keys and SPIs of its own choice; the policy selects
+/// everything that its bundle is to carry.
+pub fn forger((wan, to): (&str, &str), specs: &[(Spec, u32)], lans: (&str, &str)) -> Router {
+    let mut router = Router::at(wan);
+    let bare: Vec<Spec> = specs.iter().map(|(spec, _)| *spec).collect();
+    specify(&mut router, &bare, KeyManagement::Manual);
+    for (number, (spec, spi)) in (1..).zip(specs) {
+        if let Some(kind) = KeyKind::of_cipher(spec.cipher) {
+            router.key(number * 2, kind, &cipher_key(spec.cipher));
+        }
+        if spec.hash != HashAlg::Null {
+            router.key(number * 2 + 1, KeyKind::General, &mac_key(spec.hash));
+        }
+        let record = &mut router.config.sa_specs[usize::from(number) - 1];
+        record.inspi = Some(9000 + u32::from(number));
+        record.outspi = Some(*spi);
+    }
+    let peer = PeerAddress::Address(ip(to));
+    let policy = vpn(peer, KeyManagement::Manual, lans);
+    router.config.policies.push(policy);
+    router.configure();
+    router
+}
+
 /// Two routers with policies `vpn` whose keys are negotiated, and nothing negotiated yet.
 pub fn isakmp_pair(
     specs: &[Spec],

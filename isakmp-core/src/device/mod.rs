@@ -17,7 +17,7 @@ use hw_offload::{
     Engines, Entropy, Idle, KeyFault, KeyKind, KeyNumber, KeyRecord, PacketEngine, PublicEngine,
     PublicFault, PublicJob, PublicValue, RsaSeed, Ticket,
 };
-use ipsec_core::counters::{Category, Happened};
+use ipsec_core::counters::Happened;
 use ipsec_core::debug::DebugMask;
 use ipsec_core::model::{self, Direction, Half, Name};
 use ipsec_core::net::InterfaceId;
@@ -253,7 +253,7 @@ impl<E: Engines> Device<E> {
     }
 
     /// RESET IPSEC COUNTER of a category, or of all.
-    pub fn reset_ipsec_counters(&mut self, category: Option<Category>) {
+    pub fn reset_ipsec_counters(&mut self, category: Option<&str>) {
         self.plane.state_mut().reset_counters(category);
     }
 
