@@ -1,5 +1,9 @@
 //! What happened, counted once per place: globally, per policy and per SA.
 
+mod block;
+
+pub use block::{Block, Layout, Row, Scope, Tally};
+
 /// The counters of one place, addressed by [`Happened`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters([u64; Happened::ALL.len()]);
