@@ -309,13 +309,13 @@ impl Dpd {
         }
     }
 
-    /// R-U-THERE-ACK. True if it answers one of the outstanding questions.
-    pub(crate) fn acknowledged(&mut self, sequence: u32) -> bool {
+    /// The sequence numbers of the questions that are not answered yet.
+    pub(crate) fn questions(&self) -> Option<RangeInclusive<u32>> {
         let State::Querying(querying) = self.state else {
-            return false;
+            return None;
         };
         let last = querying.first.wrapping_add(querying.sent.into());
-        outstanding(querying.first, last).is_some_and(|range| range.contains(&sequence))
+        outstanding(querying.first, last)
     }
 
     /// R-U-THERE. One that repeats the last sequence number is answered again: its answer was
@@ -361,6 +361,11 @@ mod tests {
 
     const fn at(seconds: u64) -> Instant {
         Instant::from_secs(seconds)
+    }
+
+    fn acknowledged(dpd: &Dpd, sequence: u32) -> bool {
+        let questions = dpd.questions();
+        questions.is_some_and(|questions| questions.contains(&sequence))
     }
 
     fn dpd() -> Dpd {
@@ -430,7 +435,7 @@ mod tests {
     #[test]
     fn any_outstanding_answer_counts_and_no_other() {
         let mut dpd = dpd();
-        assert!(!dpd.acknowledged(12_516), "nothing was asked");
+        assert!(!acknowledged(&dpd, 12_516), "nothing was asked");
         for (now, sequence) in [(20, 12_516), (24, 12_517)] {
             dpd.check(Ticket(now));
             let verdict = dpd.checked(at(now), None, &policy());
@@ -438,11 +443,11 @@ mod tests {
         }
         assert_eq!(dpd.status(), DpdStatus::IdleQueryRetry);
         assert_eq!(dpd.retries(), 2);
-        assert!(!dpd.acknowledged(12_515) && !dpd.acknowledged(12_518));
-        assert!(dpd.acknowledged(12_516) && dpd.acknowledged(12_517));
+        assert!(!acknowledged(&dpd, 12_515) && !acknowledged(&dpd, 12_518));
+        assert!(acknowledged(&dpd, 12_516) && acknowledged(&dpd, 12_517));
         dpd.heard(at(25));
         assert_eq!((dpd.status(), dpd.retries()), (DpdStatus::Active, 0));
-        assert!(!dpd.acknowledged(12_517), "the question is answered");
+        assert!(!acknowledged(&dpd, 12_517), "the question is answered");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bad_spi;
 mod bucket;
+mod count;
 mod first_aggressive;
 mod first_main;
 mod fragments;
@@ -28,6 +29,7 @@ use ipsec_core::{Id, Instant, Limits};
 
 use crate::ask::{Acquire, Action, Answer, Env, Path, Phase, Report};
 use crate::conversation::fingerprint;
+use crate::counters::{Counters, Course, Happened};
 use crate::fragment::Reassembly;
 use crate::guard::Guard;
 use crate::heartbeat::HeartbeatCodec;
@@ -36,8 +38,9 @@ use crate::natt;
 use crate::out::{Out, waits_for};
 use crate::phase1::{HalfOpen, HalfOpens, Incoming, Opening};
 use crate::sa::{IsakmpSa, IsakmpSaId};
-use crate::wire::{Cookie, ExchangeType, Header, PayloadType};
+use crate::wire::{Cookie, ExchangeType, Header, Malformed, PayloadType};
 use bucket::Bucket;
+use ipsec_core::counters::Block;
 use phase1::Begin;
 use policies::Policies;
 use pool::Pool;
@@ -47,45 +50,6 @@ use waits::Waits;
 
 pub use retry::{RetryPhases, RetryView};
 pub use view::{ExchangeDetail, ExchangePart, ExchangeView};
-
-/// What was not worth a report.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IsakmpCounters {
-    /// Datagrams received.
-    pub received: u64,
-    /// Datagrams that are no ISAKMP messages.
-    pub malformed: u64,
-    /// Messages for an SA or exchange that is not there.
-    pub unknown: u64,
-    /// Messages that were answered before.
-    pub duplicates: u64,
-    /// First messages from addresses that no policy names.
-    pub strangers: u64,
-    /// Half-open exchanges that made room for newer ones.
-    pub evicted: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Authentic messages by a way on which their sender has no business.
-    pub bad_port: u64,
-    /// Messages on the old port after the move to that of NAT traversal.
-    pub old_port: u64,
-    /// R-U-THERE and R-U-THERE-ACK whose sequence numbers are wrong, or too many of them.
-    pub dpd_refused: u64,
-    /// Heartbeats that are not newer than the last.
-    pub heartbeats_refused: u64,
-    /// Unknown SPIs that the data plane told of.
-    pub bad_spi_requests: u64,
-    /// Of these, from peers with an ISAKMP SA or a negotiation of one.
-    pub bad_spi_from_known_peer: u64,
-    /// Of these, where the ISAKMP policy has MODE=AGGRESSIVE.
-    pub bad_spi_in_aggr_mode: u64,
-    /// Of these, where the ISAKMP policy has SENDNOTIFY=FALSE.
-    pub bad_spi_send_notify_unset: u64,
-    /// Phase 1 exchanges begun again because one had failed.
-    pub retries_phase1: u64,
-    /// Quick modes begun again because one had failed.
-    pub retries_phase2: u64,
-}
 
 /// Where an exchange is kept.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +94,7 @@ pub struct Endpoint {
     complaints: VecDeque<(IpAddr, Instant)>,
     hosts: setup::Hosts,
     was_enabled: bool,
-    counters: IsakmpCounters,
+    counters: Counters,
 }
 
 /// First messages with long SA bodies that are kept at once.
@@ -189,7 +153,7 @@ impl Endpoint {
             complaints: VecDeque::new(),
             hosts: setup::Hosts::default(),
             was_enabled: false,
-            counters: IsakmpCounters::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -198,12 +162,16 @@ impl Endpoint {
         if !env.config.enabled {
             return;
         }
-        self.counters.received += 1;
-        let parsed = Header::parse(bytes);
-        let fits = bytes.len() <= usize::from(self.limits.message_len);
-        let (Ok((header, body)), true) = (parsed, fits) else {
-            self.counters.malformed += 1;
-            return;
+        self.counters.raise(Happened::MsgRxd);
+        self.counters.raise(Happened::NetworkRx);
+        let long = bytes.len() > usize::from(self.limits.message_len);
+        if long || bytes.len() < crate::wire::HEADER {
+            return self.counters.raise(Happened::MsgRxBadLength);
+        }
+        let (header, body) = match Header::parse(bytes) {
+            Ok(parsed) => parsed,
+            Err(Malformed::Version) => return self.counters.raise(Happened::MsgRxBadVersion),
+            Err(_) => return self.counters.raise(Happened::MsgRxInconsistLengths),
         };
         if header.next == PayloadType::FRAGMENT {
             if let Some(whole) = self.reassemble(env.now, path, &header, body) {
@@ -217,13 +185,15 @@ impl Endpoint {
     /// A whole message.
     fn message(&mut self, env: &mut Env<'_>, path: Path, bytes: &[u8]) {
         let Ok((header, body)) = Header::parse(bytes) else {
-            self.counters.malformed += 1;
-            return;
+            return self.counters.raise(Happened::MsgRxInconsistLengths);
         };
         if header.initiator == Cookie::ZERO || header.initiator == header.responder {
-            self.counters.malformed += 1;
-            return;
+            return self.counters.raise(Happened::MsgRxUnexpectedMsg);
         }
+        if header.next == PayloadType::NONE {
+            return self.counters.raise(Happened::MsgRxBadNextPayload);
+        }
+        self.count_received(&header);
         let whole = bytes
             .get(..crate::wire::HEADER + body.len())
             .unwrap_or(bytes);
@@ -239,7 +209,7 @@ impl Endpoint {
             ExchangeType::Quick => self.quick_mode(env, path, incoming),
             ExchangeType::Transaction => self.transaction(env, path, &incoming),
             ExchangeType::Informational => self.informational(env, path, &incoming),
-            ExchangeType::NewGroup | ExchangeType::Other(_) => self.counters.unknown += 1,
+            ExchangeType::NewGroup | ExchangeType::Other(_) => {}
         }
     }
 
@@ -249,17 +219,26 @@ impl Endpoint {
             self.push(Action::Failed(acquire.policy));
             return;
         }
-        let busy = self.quick.is_any_for(&acquire.policy, acquire.peer);
-        let queued = self.waits.holds(&acquire.policy, acquire.peer);
-        if busy || queued {
-            return;
+        self.counters.raise(Happened::Acquire);
+        if self.quick.is_any_for(&acquire.policy, acquire.peer) {
+            return self.counters.raise(Happened::AcqPh2EquivInProgress);
+        }
+        if self.waits.holds(&acquire.policy, acquire.peer) {
+            return self.counters.raise(Happened::AcquireEquivFound);
+        }
+        if self.usable_sa(acquire.peer).is_none() {
+            self.counters.raise(Happened::AcquireNoSa);
         }
         if self.waits.len(acquire.peer) >= usize::from(self.limits.queued_acquires) {
             self.push(Action::Failed(acquire.policy));
             return;
         }
+        let (policy, peer) = (acquire.policy.clone(), acquire.peer);
         self.waits.push(acquire, env.now);
         self.start_waiting(env);
+        if self.waits.holds(&policy, peer) {
+            self.counters.raise(Happened::AcquireQueued);
+        }
     }
 
     /// An answer to an [`Action::Ask`]. A late or foreign one has no effect.
@@ -353,6 +332,7 @@ impl Endpoint {
         };
         if sa.is_over(env.now) && !sa.watch.extension.is_checking() {
             if !self.may_extend(id) {
+                self.counters.raise(Happened::SadExpired);
                 self.remove_sa(env, id, true, false);
             }
             return;
@@ -408,8 +388,8 @@ impl Endpoint {
     /// The next thing to do.
     pub fn next_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front()?;
+        self.count_action(&action);
         if let Action::Send { bytes, .. } = &action {
-            self.counters.sent += 1;
             self.count_sent(bytes);
         }
         Some(action)
@@ -423,6 +403,10 @@ impl Endpoint {
         let id = self.sa_of(&header).filter(|_| header.flags.encrypted());
         if let Some(sa) = id.and_then(|id| self.sas.get_mut(id.0)) {
             sa.count(bytes.len());
+            let limit = sa.lifetime.hard_bytes();
+            if limit.is_some_and(|limit| sa.bytes >= limit) {
+                self.counters.raise(Happened::MsgTxEncryptExpKBytes);
+            }
         }
     }
 
@@ -519,8 +503,16 @@ impl Endpoint {
 
     /// What was counted.
     #[must_use]
-    pub const fn counters(&self) -> IsakmpCounters {
-        self.counters
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// RESET ISAKMP COUNTER: the counters of a category, or all, begin again from zero.
+    pub fn reset_counters(&mut self, category: Option<&str>) {
+        let chosen = |block: &&Block<Happened>| category.is_none_or(|one| block.category == one);
+        for block in Happened::BLOCKS.iter().filter(chosen) {
+            self.counters.reset_block(block);
+        }
     }
 
     fn push(&mut self, action: Action) {
@@ -538,7 +530,21 @@ impl Endpoint {
         out(&mut self.actions, &mut self.tickets, number)
     }
 
-    fn started(&mut self, exchange: u32, phase: Phase, role: Role, peer: IpAddr) {
+    fn started(
+        &mut self,
+        kind: ExchangeType,
+        exchange: u32,
+        phase: Phase,
+        role: Role,
+        peer: IpAddr,
+    ) {
+        self.count_course(
+            kind,
+            match role {
+                Role::Initiator => Course::InitStarted,
+                Role::Responder => Course::RespStarted,
+            },
+        );
         self.push(Action::Report(Report::Started {
             exchange,
             phase,
@@ -570,7 +576,7 @@ impl Endpoint {
         let id = self.sa_of(header)?;
         let moved = self.sas.get(id.0)?.path.local.port() == natt::PORT;
         if moved && path.local.port() != natt::PORT {
-            self.counters.old_port += 1;
+            self.counters.raise(Happened::MsgRxFailOldPort);
             return None;
         }
         Some(id)
@@ -582,11 +588,16 @@ impl Endpoint {
             return false;
         };
         let path = sa.path;
-        let Some(replies) = sa.replies_to(message, now) else {
+        let Some(reply) = sa.reply_to(message, now) else {
             return false;
         };
-        self.counters.duplicates += 1;
-        for bytes in replies {
+        self.counters.raise(Happened::XdbDuplicate);
+        self.counters.raise(Happened::DeleteDelayPktsRxd);
+        self.counters.raise(Happened::DeleteDelayRetrySent);
+        if (reply.kind, reply.role) == (ExchangeType::Quick, Role::Responder) {
+            self.counters.raise(Happened::DeleteDelayConSent);
+        }
+        for bytes in reply.datagrams.clone() {
             self.push(Action::Send { path, bytes });
         }
         true
@@ -613,6 +624,8 @@ impl Endpoint {
         let wants = self.sas.get(id.0).is_some_and(|sa| sa.policy.deletes());
         if tell && wants {
             self.send_isakmp_delete(env, id);
+        } else if tell && self.sas.get(id.0).is_some() {
+            self.counters.raise(Happened::InfoPh2DeleteDisabled);
         }
         let quick: Vec<Id> = self.quick.under(id).map(|(id, _)| id).collect();
         for id in quick {
@@ -623,6 +636,11 @@ impl Endpoint {
         }
         if let Some(sa) = self.sas.remove(id.0) {
             self.waits.stir(sa.path.peer.ip());
+            self.counters.raise(if by_peer {
+                Happened::SadDeletedByPeer
+            } else {
+                Happened::SadDelete
+            });
             let number = u16::try_from(sa.number).unwrap_or(u16::MAX);
             let report = Report::SaGone {
                 sa: number,

@@ -12,6 +12,7 @@ pub mod admission;
 mod ask;
 pub mod config;
 mod conversation;
+pub mod counters;
 pub mod debug;
 pub mod device;
 pub mod dpd;
@@ -37,8 +38,6 @@ pub mod wire;
 pub mod xauth;
 
 pub use ask::{Acquire, Action, Answer, Ask, Env, LostBy, Path, Phase, Report};
-pub use endpoint::{
-    Endpoint, ExchangeDetail, ExchangePart, ExchangeView, IsakmpCounters, RetryPhases, RetryView,
-};
+pub use endpoint::{Endpoint, ExchangeDetail, ExchangePart, ExchangeView, RetryPhases, RetryView};
 pub use sa::{IsakmpSa, IsakmpSaId, IsakmpSaState, Watch};
 pub use transaction::XauthView;

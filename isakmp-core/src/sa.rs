@@ -472,11 +472,8 @@ impl IsakmpSa {
     }
 
     /// The reply to a message that was answered before.
-    pub(crate) fn replies_to(&self, message: &Digest, now: Instant) -> Option<Vec<Vec<u8>>> {
-        self.replies
-            .iter()
-            .find(|r| r.to == *message && r.until > now)
-            .map(|r| r.datagrams.clone())
+    pub(crate) fn reply_to(&self, message: &Digest, now: Instant) -> Option<&Reply> {
+        self.kept(now).find(|reply| reply.to == *message)
     }
 
     /// Whether a message id was used before, which no honest peer does again.

@@ -11,6 +11,7 @@ use hw_offload::{
 };
 use ipsec_core::Instant;
 use ipsec_core::wire::flow_of;
+use isakmp_core::counters::Happened;
 use lab::{Buf, Pair, Pcap, Side, is_udp, udp};
 use sekisho_tests::allocations::{Counting, live};
 use sekisho_tests::{HOST_A, HOST_B, basic, bundles, config, failures, one, pair, pair_with};
@@ -283,7 +284,7 @@ fn threat_b1_those_whom_no_policy_names_leave_no_trace() {
     let mut scene = Scene::new(&basic(), Duration::from_millis(25), 2);
     scene.flood(at(100), 100, &message);
     let endpoint = scene.pair.a.device.endpoint();
-    assert_eq!(endpoint.counters().strangers, scene.sent.0);
+    assert_eq!(endpoint.counters().get(Happened::XdbStranger), scene.sent.0);
     assert_eq!((scene.exchanges(), scene.jobs.get()), (0, 0));
     assert_eq!(scene.backscatter.get().datagrams, 0);
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use hw_offload::Engines;
 use ipsec_core::Instant;
 use ipsec_core::model::Name;
+use isakmp_core::counters::Happened;
 use isakmp_core::reason::Subject;
 use isakmp_core::wire::{ExchangeType, NotifyType};
 use isakmp_core::{Report, RetryPhases};
@@ -440,7 +441,11 @@ fn retries_are_counted() {
         pair.run_to(Instant::from_secs(600));
         assert_eq!(attempts(&pair, 1), 1 + times as usize, "{word}");
         assert_eq!(
-            pair.a.device.endpoint().counters().retries_phase1,
+            pair.a
+                .device
+                .endpoint()
+                .counters()
+                .get(Happened::RetryIkeAttemptsPh1),
             u64::from(times)
         );
         at_rest(&mut pair);

@@ -58,8 +58,17 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             }
         }
         ("ENABLE" | "DISABLE", ["ISAKMP", "DEBUG"]) => debug(command),
+        ("RESET", ["ISAKMP", "COUNTER"]) => Ok(Plan::ResetIsakmpCounters(word(command, "COUNTER"))),
         ("SHOW", _) => screen(look, command),
         _ => Err(not_yet_command(Module::Isakmp, command)),
+    }
+}
+
+/// The word of a parameter of words.
+fn word(command: &Parsed, name: &str) -> Option<&'static str> {
+    match command.get(name).map(|given| &given.value) {
+        Some(Value::Word(word)) => Some(*word),
+        _ => None,
     }
 }
 
@@ -67,6 +76,7 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
     let (state, endpoint) = (look.device.state(), look.device.endpoint());
     let text = match command.spec.object {
         ["ISAKMP"] => show::isakmp(state),
+        ["ISAKMP", "COUNTERS"] => show::counters(endpoint, word(command, "COUNTERS")),
         ["ISAKMP", "POLICY"] => match command.text("POLICY") {
             None => show::policies(state),
             Some(name) => show::policy(state, endpoint, name).ok_or_else(|| missing(name))?,

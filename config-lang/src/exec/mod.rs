@@ -61,6 +61,8 @@ pub enum Plan {
     Isakmp(Box<IsakmpConfig>, Option<Name>),
     /// The ISAKMP SAs of a policy go.
     ResetIsakmp(Name),
+    /// The counters of ISAKMP begin again from zero: those of a category, or all.
+    ResetIsakmpCounters(Option<&'static str>),
     /// ENABLE IP.
     EnableIp,
     /// ENABLE IP REMOTEASSIGN.
@@ -272,6 +274,10 @@ pub fn apply<E: Engines>(
                 let line = format!("ISAKMP has been {word}");
                 device.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
             }
+            done(Module::Isakmp)
+        }
+        Plan::ResetIsakmpCounters(category) => {
+            device.reset_isakmp_counters(category);
             done(Module::Isakmp)
         }
         Plan::ResetIsakmp(name) => {

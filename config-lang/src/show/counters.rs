@@ -38,7 +38,7 @@ pub(crate) fn sa_counters(number: u32, sa: &Sa) -> String {
 impl Screen {
     /// Blocks of counters, two beside each other, each block with an empty line in front. What
     /// names itself is indented by so many columns, headings among them by two.
-    pub(super) fn blocks<'a, E: Copy + 'static>(
+    pub(crate) fn blocks<'a, E: Copy + 'static>(
         &mut self,
         blocks: impl IntoIterator<Item = &'a Block<E>>,
         indent: usize,

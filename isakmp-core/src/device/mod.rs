@@ -162,6 +162,11 @@ impl<E: Engines> Device<E> {
         endpoint.policy_reset(&mut env, name);
     }
 
+    /// Sets the ISAKMP counters of a category, or all, to zero: RESET ISAKMP COUNTER.
+    pub fn reset_isakmp_counters(&mut self, category: Option<&str>) {
+        self.endpoint.reset_counters(category);
+    }
+
     /// Removes every ISAKMP SA, with Delete payloads where the policies want them.
     pub fn disable_isakmp(&mut self, now: Instant, entropy: &mut dyn Entropy) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);

@@ -10,19 +10,20 @@ use super::Endpoint;
 use super::phase1::Begin;
 use crate::ask::Env;
 use crate::config::Phase1Mode;
+use crate::counters::Happened;
 
 impl Endpoint {
     /// The data plane saw an unknown SPI of a policy's fixed peer; it tells this at most once in
     /// ten seconds for a peer.
     pub fn bad_spi(&mut self, env: &mut Env<'_>, policy: &Name, (local, peer): (IpAddr, IpAddr)) {
-        self.counters.bad_spi_requests += 1;
+        self.counters.raise(Happened::BadSpiRequests);
         if !env.config.enabled {
             return;
         }
         // Who has an SA with us was told, or will be: a forged packet must not undo it.
         let known = self.sas.with(peer).next().is_some();
         if known || self.is_under_way(peer) {
-            self.counters.bad_spi_from_known_peer += 1;
+            self.counters.raise(Happened::BadSpiFromKnownPeer);
             return;
         }
         let named = env.ipsec.policy(policy.as_str());
@@ -30,9 +31,9 @@ impl Endpoint {
         let towards = self.policies.towards(env.config, peer, named.as_ref());
         let Some(isakmp) = towards else { return };
         if isakmp.mode() == Phase1Mode::Aggressive {
-            self.counters.bad_spi_in_aggr_mode += 1;
+            self.counters.raise(Happened::BadSpiInAggrMode);
         } else if !isakmp.notifies() {
-            self.counters.bad_spi_send_notify_unset += 1;
+            self.counters.raise(Happened::BadSpiSendNotifyUnset);
         } else {
             let begin = Begin {
                 local,

@@ -8,6 +8,7 @@ use super::policies::at;
 use crate::ask::{Action, Env, Phase, Report};
 use crate::config::Phase1Mode;
 use crate::conversation::Conversation;
+use crate::counters::Happened;
 use crate::negotiate::phase1::{AuthBase, Phase1};
 use crate::phase1::{
     AggrResp, Common, Exchange, Extensions, First, Incoming, KeyHalf, Opening, State, Trouble,
@@ -35,7 +36,8 @@ impl Endpoint {
                 let reason = Reason::new(kind, 1, Subject::Mode, Whose::Ours);
                 self.refuse_first(env, &incoming, reason, false);
             } else {
-                self.counters.strangers += 1;
+                self.counters.raise(Happened::XdbStranger);
+                self.counters.raise(Happened::SpdByPeerFailed);
             }
             return;
         }
@@ -48,24 +50,23 @@ impl Endpoint {
         if let Some(entry) = find_in(&mut self.openings, hash, env.now, same) {
             let Some(entry) = entry.as_mut() else { return };
             if entry.common.talk.is_duplicate(&incoming.digest) {
-                self.counters.duplicates += 1;
+                self.counters.raise(Happened::XdbDuplicate);
                 let number = entry.common.talk.number;
                 let mut out = super::out(&mut self.actions, &mut self.tickets, number);
                 entry.common.talk.answer_again(&mut out);
             } else {
-                self.counters.unknown += 1;
+                self.counters.raise(Happened::MsgRxUnexpectedMsg);
             }
             return;
         }
         if length > LONGEST_FIRST {
-            self.counters.unknown += 1;
-            return;
+            return self.counters.raise(Happened::MsgRxPh1XchgStartFail);
         }
         let kind = ExchangeType::Aggressive;
         match self.admit_aggressive(env, &incoming) {
             // Strangers, of whom only the name is known, take their turn.
             Ok(_) if !self.policies.names(peer) && !self.bucket.take(env.now) => {
-                self.counters.unknown += 1;
+                self.counters.raise(Happened::MsgRxPh1XchgStartFail);
             }
             Ok((admitted, first)) => self.open_aggressive(env, incoming, hash, admitted, first),
             Err((subject, mismatch, notifies)) => {
@@ -166,7 +167,7 @@ impl Endpoint {
         let pair = self.pool.lend(agreed.group, policy.exponent_bits());
         let (Some(pair), Some(nonce)) = (pair, nonce(env.entropy)) else {
             // Too early after a start: the initiator will ask again.
-            self.counters.unknown += 1;
+            self.counters.raise(Happened::MsgRxPh1XchgStartFail);
             return self.refill_pool(env);
         };
         let number = self.next_exchange();
@@ -179,8 +180,7 @@ impl Endpoint {
             nonce,
         };
         if own.reflects(&first.peer) {
-            self.counters.malformed += 1;
-            return;
+            return self.counters.raise(Happened::MsgRxPh1XchgStartFail);
         }
         let kind = ExchangeType::Aggressive;
         let mut common = Common {
@@ -201,7 +201,9 @@ impl Endpoint {
             certificate_asked: first.certificate_asked,
         };
         common.talk.fragments = common.extensions.features.fragments;
-        self.started(number, Phase::One, Role::Responder, peer);
+        self.counters.raise(Happened::SpdByPeerGood);
+        self.counters.raise(Happened::XdbHalfOpenAdd);
+        self.started(kind, number, Phase::One, Role::Responder, peer);
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         let length = HEADER + incoming.body.len();
         let talk = &mut common.talk;
@@ -216,7 +218,7 @@ impl Endpoint {
                         unnamed
                     };
                     if table.insert(hash, env.now, opening) {
-                        self.counters.evicted += 1;
+                        self.counters.raise(Happened::XdbHalfOpenEvicted);
                     }
                 }
                 Err(subject) => self.refused(peer, Reason::new(kind, 2, subject, Whose::Ours)),
@@ -238,13 +240,13 @@ impl Endpoint {
         let peer = incoming.path.peer.ip();
         let cookies = (incoming.header.initiator, incoming.header.responder);
         let (Some(hash), false) = (self.hash_of(env, peer), self.phase1.is_full()) else {
-            self.counters.unknown += 1;
+            self.counters.raise(Happened::MsgRxP1NoXcgNot1stMsg);
             return;
         };
         let same = |entry: &Opening| entry.cookies() == cookies;
         let found = find_in(&mut self.openings, hash, env.now, same);
         let Some(slot) = found else {
-            self.counters.unknown += 1;
+            self.counters.raise(Happened::MsgRxP1NoXcgNot1stMsg);
             return;
         };
         let Some(entry) = slot.as_mut() else { return };

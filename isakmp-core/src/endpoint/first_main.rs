@@ -6,11 +6,13 @@ use core::net::IpAddr;
 use ipsec_core::model::Role;
 
 use super::Endpoint;
+use super::count::bad_payloads;
 use super::policies::at;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::Phase1Mode;
 use crate::conversation::Conversation;
+use crate::counters::Happened;
 use crate::negotiate::phase1::Phase1;
 use crate::phase1::{
     Body, Common, Exchange, Extensions, HalfOpen, Incoming, MainResp, State, Trouble, find_in,
@@ -28,7 +30,8 @@ impl Endpoint {
         let path = incoming.path;
         let peer = path.peer.ip();
         if !self.policies.has_any_for(peer) {
-            self.counters.strangers += 1;
+            self.counters.raise(Happened::XdbStranger);
+            self.counters.raise(Happened::SpdByPeerFailed);
             return;
         }
         let Some(hash) = self.hash_of(env, peer) else {
@@ -39,10 +42,9 @@ impl Endpoint {
         let known = find_in(&mut self.half_open, hash, env.now, same);
         if let Some(entry) = known.and_then(Option::as_mut) {
             if entry.digest != incoming.digest {
-                self.counters.unknown += 1;
-                return;
+                return self.counters.raise(Happened::MsgRxUnexpectedMsg);
             }
-            self.counters.duplicates += 1;
+            self.counters.raise(Happened::XdbDuplicate);
             entry.repeats = entry.repeats.saturating_add(1);
             return second_main(entry, &mut self.actions);
         }
@@ -67,7 +69,15 @@ impl Endpoint {
             suspected: false,
             body: Body::new(&admitted.sa_body),
         };
-        self.started(number, Phase::One, Role::Responder, peer);
+        self.counters.raise(Happened::SpdByPeerGood);
+        self.counters.raise(Happened::XdbHalfOpenAdd);
+        self.started(
+            ExchangeType::Main,
+            number,
+            Phase::One,
+            Role::Responder,
+            peer,
+        );
         self.push(Action::Report(Report::Message {
             exchange: number,
             sent: false,
@@ -86,7 +96,7 @@ impl Endpoint {
             (false, false) => unnamed,
         };
         if table.insert(hash, env.now, entry) {
-            self.counters.evicted += 1;
+            self.counters.raise(Happened::XdbHalfOpenEvicted);
         }
     }
 
@@ -99,6 +109,13 @@ impl Endpoint {
         notifies: bool,
     ) {
         let path = incoming.path;
+        self.counters.raise(Happened::MsgRxPh1XchgStartFail);
+        if let Err(fault) = Payloads::parse(incoming.header.next, incoming.body) {
+            self.counters.raise(bad_payloads(fault));
+        }
+        if !notifies && reason.subject == Subject::NoProposal {
+            self.counters.raise(Happened::InfoPh1NotifyDisabled);
+        }
         if !self.is_seldom(env.now, path.peer.ip()) {
             return;
         }
@@ -150,14 +167,14 @@ impl Endpoint {
         let peer = path.peer.ip();
         let cookies = (incoming.header.initiator, incoming.header.responder);
         let (Some(hash), false) = (self.hash_of(env, peer), self.phase1.is_full()) else {
-            self.counters.unknown += 1;
+            self.counters.raise(Happened::MsgRxP1NoXcgNot1stMsg);
             return;
         };
         let first_contact = self.is_first_contact(peer);
         let same = |entry: &HalfOpen| entry.cookies == cookies && entry.path == path;
         let found = find_in(&mut self.half_open, hash, env.now, same);
         let Some(slot) = found else {
-            self.counters.unknown += 1;
+            self.counters.raise(Happened::MsgRxP1NoXcgNot1stMsg);
             return;
         };
         let Some(entry) = slot.as_mut() else { return };

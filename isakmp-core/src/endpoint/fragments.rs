@@ -4,6 +4,7 @@ use ipsec_core::Instant;
 
 use super::Endpoint;
 use crate::ask::Path;
+use crate::counters::Happened;
 use crate::fragment::Reassembly;
 use crate::keys::Cookies;
 use crate::wire::{Cookie, Header, Payload, Payloads};
@@ -20,9 +21,10 @@ impl Endpoint {
         header: &Header,
         body: &[u8],
     ) -> Option<alloc::vec::Vec<u8>> {
+        self.counters.raise(Happened::NetworkFragment);
         let cookies = (header.initiator, header.responder);
         if !self.takes_fragments(cookies, path) {
-            self.counters.unknown += 1;
+            self.counters.raise(Happened::NetworkFragmentRefused);
             return None;
         }
         let payloads = Payloads::parse(header.next, body).ok();
@@ -30,7 +32,7 @@ impl Endpoint {
         let Some(Payload::Fragment(identifier, number, last, data)) =
             raw.and_then(|raw| Payload::parse(raw).ok())
         else {
-            self.counters.malformed += 1;
+            self.counters.raise(Happened::NetworkFragmentRefused);
             return None;
         };
         self.reassemblies

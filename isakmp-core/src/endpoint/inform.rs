@@ -8,8 +8,10 @@ use ipsec_core::Instant;
 use ipsec_core::model::{Protocol, Spi};
 
 use super::Endpoint;
+use super::count::bad_payloads;
 use crate::admission;
 use crate::ask::{Action, Env, Path, Report};
+use crate::counters::Happened;
 use crate::phase1::Incoming;
 use crate::phase2::Step;
 use crate::reason::{Reason, Subject, Whose};
@@ -33,7 +35,8 @@ impl Endpoint {
         }
         let Some(id) = self.sa_by(header, path) else {
             if !self.is_early(env, incoming) {
-                self.counters.unknown += 1;
+                self.counters.raise(Happened::MsgRxPhase2NoSa);
+                self.counters.raise(Happened::InfoPh2SANotFound);
             }
             return;
         };
@@ -48,8 +51,7 @@ impl Endpoint {
             return self.after_quick(env, place, step);
         }
         if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
-            self.counters.unknown += 1;
-            return;
+            return self.counters.raise(Happened::MsgRxUnexpectedMsg);
         }
         let iv = sa.iv(env.primitives, header.message_id);
         let opened = sa.open(env.primitives, &iv, incoming.body);
@@ -60,11 +62,12 @@ impl Endpoint {
             .filter(|payloads| sa.authentic(env.primitives, header.message_id, &[], payloads))
             .filter(|payloads| admission::admits(ExchangeType::Informational, 1, true, payloads))
         else {
-            self.counters.malformed += 1;
-            return;
+            return self.count_ignored(header);
         };
         let peer = sa.path.peer.ip();
         let own_cookies = [sa.cookies.0.0, sa.cookies.1.0].concat();
+        let questions = sa.watch.dpd.questions();
+        self.count_deciphered(true);
         if let Some(sa) = self.sas.get_mut(id.0) {
             sa.remember(header.message_id);
             sa.count(HEADER + incoming.body.len());
@@ -73,7 +76,8 @@ impl Endpoint {
         for raw in payloads.all() {
             match Payload::parse(*raw) {
                 Ok(Payload::Notify(notify)) => {
-                    if self.liveness_notify(env, id, &notify) {
+                    self.counters.raise(Happened::InfoNotifyRx);
+                    if self.liveness_notify(env, id, &notify, questions.as_ref()) {
                         continue;
                     }
                     let (kind, exchange) = (notify.kind, 0);
@@ -94,11 +98,13 @@ impl Endpoint {
                 Ok(Payload::Delete(delete))
                     if delete.protocol == 1 && delete.spis().any(|spi| spi == own_cookies) =>
                 {
+                    self.counters.raise(Happened::InfoDeleteRx);
                     // What stands behind it is no longer protected by anything.
                     self.retry_deleted(env, id);
                     return self.remove_sa(env, id, false, true);
                 }
                 Ok(Payload::Delete(delete)) => {
+                    self.counters.raise(Happened::InfoDeleteRx);
                     let Some(protocol) = Protocol::from_doi_number(delete.protocol) else {
                         continue;
                     };
@@ -166,22 +172,20 @@ impl Endpoint {
     /// Without authentication a notification is a hint for a person, and nothing else.
     fn unauthenticated(&mut self, path: Path, incoming: &Incoming<'_>) {
         let header = incoming.header;
-        if header.flags.encrypted() {
-            self.counters.unknown += 1;
-            return;
-        }
         let found = self
             .phase1
             .named(header.initiator)
             .find(|(_, exchange)| exchange.common.talk.path.peer == path.peer)
             .map(|(id, _)| id);
-        let Some(exchange) = found.and_then(|id| self.phase1.get_mut(id)) else {
-            self.counters.unknown += 1;
-            return;
+        let payloads = match Payloads::parse(header.next, incoming.body) {
+            Ok(payloads) => payloads,
+            Err(fault) => return self.counters.raise(bad_payloads(fault)),
         };
-        let Ok(payloads) = Payloads::parse(header.next, incoming.body) else {
-            self.counters.malformed += 1;
-            return;
+        if payloads.first(PayloadType::D).is_some() {
+            self.counters.raise(Happened::InfoPh1NoDelAllowed);
+        }
+        let Some(exchange) = found.and_then(|id| self.phase1.get_mut(id)) else {
+            return self.counters.raise(Happened::InfoNoMatchingPolicy);
         };
         let notify = payloads
             .all()
@@ -191,6 +195,7 @@ impl Endpoint {
                 _ => None,
             });
         if let Some(notify) = notify.filter(|notify| notify.kind.is_error()) {
+            self.counters.raise(Happened::InfoNotifyRxPlain);
             exchange.hint(notify.kind);
             let exchange = exchange.common.talk.number;
             let (peer, kind, authentic) = (path.peer.ip(), notify.kind, false);
@@ -225,7 +230,7 @@ impl Endpoint {
     ) {
         let mut id = [0; 4];
         if env.entropy.fill(&mut id).is_err() {
-            return;
+            return self.counters.raise(Happened::InfoPh1ExchgStartFail);
         }
         let header = Header {
             initiator,
@@ -243,6 +248,8 @@ impl Endpoint {
         };
         let mut writer = Writer::new();
         writer.push(PayloadType::N, &notify.to_bytes());
+        self.counters.raise(Happened::MsgTx);
+        self.counters.raise(Happened::InfoNotifyTxPlain);
         self.push(Action::Send {
             path,
             bytes: writer.message(header),
@@ -266,6 +273,8 @@ impl Endpoint {
                 data: &[],
             };
             self.inform(env, id, (PayloadType::N, notify.to_bytes()));
+        } else {
+            self.counters.raise(Happened::InfoPh2NotifyDisabled);
         }
     }
 
@@ -296,8 +305,12 @@ impl Endpoint {
         payload: (PayloadType, Vec<u8>),
     ) {
         let Ok(message_id) = self.new_message_id(env, id) else {
-            return;
+            return self.counters.raise(Happened::InfoPh2XchgStartFail);
         };
+        self.counters.raise(match payload.0 {
+            PayloadType::D => Happened::InfoDeleteTx,
+            _ => Happened::InfoNotifyTx,
+        });
         let Some(sa) = self.sas.get(id.0) else { return };
         let writer = sa.hashed(env.primitives, message_id, &[], &[payload]);
         let mut iv = sa.iv(env.primitives, message_id);

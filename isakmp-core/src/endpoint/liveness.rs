@@ -3,12 +3,14 @@
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::ops::RangeInclusive;
 
 use hw_offload::Ticket;
 use ipsec_core::{Id, Instant, KEEPALIVE_AFTER};
 
 use super::{Child, Endpoint};
 use crate::ask::{Action, Ask, Env, LostBy, Path, Report};
+use crate::counters::Happened;
 use crate::dpd::{Due, Query, Verdict};
 use crate::heartbeat::Beat;
 use crate::natt::Move;
@@ -24,7 +26,7 @@ impl Endpoint {
         sa.watch.dpd.heard(now);
         match sa.watch.nat.judge(now, sa.path, path) {
             Move::Same => {}
-            Move::Refuse => self.counters.bad_port += 1,
+            Move::Refuse => self.counters.raise(Happened::MsgRxBadPortIpChange),
             Move::Follow => self.follow(id, path),
         }
     }
@@ -81,6 +83,7 @@ impl Endpoint {
             Beat::Lost => return self.lost(env, id, LostBy::Heartbeat),
             Beat::Send(sequence) => {
                 let body = (self.heartbeat.encode)(sa.cookies, sequence);
+                self.counters.raise(Happened::HeartbeatTx);
                 self.inform(env, id, (PayloadType::N, body));
             }
         }
@@ -154,6 +157,10 @@ impl Endpoint {
 
     fn send_dpd(&mut self, env: &mut Env<'_>, id: IsakmpSaId, kind: NotifyType, sequence: u32) {
         let Some(sa) = self.sas.get(id.0) else { return };
+        self.counters.raise(match kind {
+            NotifyType::R_U_THERE => Happened::DpdRutTx,
+            _ => Happened::DpdAckTx,
+        });
         let notify = Notify {
             protocol: 1,
             kind,
@@ -164,12 +171,14 @@ impl Endpoint {
         self.inform(env, id, (PayloadType::N, body));
     }
 
-    /// A notification about liveness, authentic. False if it is about something else.
+    /// A notification about liveness, authentic, and the questions that were open when it came.
+    /// False if it is about something else.
     pub(super) fn liveness_notify(
         &mut self,
         env: &mut Env<'_>,
         id: IsakmpSaId,
         notify: &Notify<'_>,
+        questions: Option<&RangeInclusive<u32>>,
     ) -> bool {
         let Some(sa) = self.sas.get_mut(id.0) else {
             return false;
@@ -179,27 +188,32 @@ impl Endpoint {
             (NotifyType::R_U_THERE, Ok(sequence)) => {
                 match sa.watch.dpd.queried(env.now, sequence) {
                     Query::Answer => {
+                        self.counters.raise(Happened::DpdRutRx);
                         self.send_dpd(env, id, NotifyType::R_U_THERE_ACK, sequence);
                     }
                     Query::Stale | Query::TooMany | Query::NotAgreed => {
-                        self.counters.dpd_refused += 1;
+                        self.counters.raise(Happened::DpdRefused);
                     }
                 }
             }
             (NotifyType::R_U_THERE_ACK, Ok(sequence)) => {
-                if !sa.watch.dpd.acknowledged(sequence) {
-                    self.counters.dpd_refused += 1;
+                if questions.is_some_and(|questions| questions.contains(&sequence)) {
+                    self.counters.raise(Happened::DpdAckRx);
+                } else {
+                    self.counters.raise(Happened::DpdRefused);
                 }
             }
             (NotifyType::R_U_THERE | NotifyType::R_U_THERE_ACK, Err(_)) => {
-                self.counters.malformed += 1;
+                self.counters.raise(Happened::DpdRefused);
             }
             _ => {
                 let Some(sequence) = (self.heartbeat.decode)(notify) else {
                     return false;
                 };
                 if !sa.watch.heartbeat.received(env.now, sequence) {
-                    self.counters.heartbeats_refused += 1;
+                    self.counters.raise(Happened::HeartbeatRefused);
+                } else {
+                    self.counters.raise(Happened::HeartbeatRx);
                 }
             }
         }

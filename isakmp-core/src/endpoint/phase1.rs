@@ -8,9 +8,11 @@ use ipsec_core::model::{Lifetime, Name, Role};
 use ipsec_core::{Id, Instant, KEEPALIVE_AFTER};
 
 use super::Endpoint;
+use super::count::kept;
 use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::{IsakmpPolicyConfig, Phase1Mode};
 use crate::conversation::Conversation;
+use crate::counters::{Course, Happened};
 use crate::dpd::Dpd;
 use crate::heartbeat::Heartbeat;
 use crate::negotiate::phase1::Phase1;
@@ -47,6 +49,8 @@ impl Endpoint {
         let peer = begin.peer;
         let policy = self.policies.towards(env.config, peer, begin.policy);
         let Some(policy) = policy.cloned() else {
+            self.counters.raise(Happened::AcquireNoPolicy);
+            self.counters.raise(Happened::SpdByPeerFailed);
             let subject = Subject::NoIsakmpPolicy;
             return self.cannot_start(peer, ExchangeType::Main, subject);
         };
@@ -85,7 +89,8 @@ impl Endpoint {
             passes: 0,
             certificate_asked: false,
         };
-        self.started(number, Phase::One, Role::Initiator, peer);
+        self.counters.raise(Happened::SpdByPeerGood);
+        self.started(kind, number, Phase::One, Role::Initiator, peer);
         let mut out = self.out(number);
         let state = match kind {
             ExchangeType::Aggressive => match AggrInit::start(&common, env, &mut out) {
@@ -103,6 +108,7 @@ impl Endpoint {
         exchange.watch(env, &mut self.out(number), None);
         match self.phase1.insert(exchange) {
             Some(id) => {
+                self.counters.raise(Happened::XdbAdd);
                 self.places.insert(number, super::Place::Phase1(id));
                 true
             }
@@ -113,6 +119,7 @@ impl Endpoint {
     /// An exchange is over.
     pub(super) fn end_phase1(&mut self, id: Id) -> Option<Exchange> {
         let exchange = self.phase1.remove(id)?;
+        self.counters.raise(Happened::XdbDelete);
         self.places.remove(&exchange.common.talk.number);
         self.waits.stir(exchange.common.talk.path.peer.ip());
         self.waits.stir(exchange.common.address);
@@ -149,8 +156,7 @@ impl Endpoint {
     pub(super) fn phase1_message(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
         let header = incoming.header;
         if header.message_id.0 != 0 {
-            self.counters.malformed += 1;
-            return;
+            return self.counters.raise(Happened::MsgRxPh1MsgIdNotZero);
         }
         let Some(id) = self.exchange_of(&incoming) else {
             return self.without_exchange(env, incoming);
@@ -161,17 +167,21 @@ impl Endpoint {
         let number = exchange.common.talk.number;
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         if exchange.common.talk.is_duplicate(&incoming.digest) {
-            self.counters.duplicates += 1;
+            self.counters.raise(Happened::XdbDuplicate);
             exchange.common.talk.answer_again(&mut out);
             return;
         }
         let stale = header.responder == Cookie::ZERO
             || exchange.role() == Role::Responder && exchange.common.cookies.1 != header.responder;
         if stale {
-            self.counters.unknown += 1;
-            return;
+            return self.counters.raise(Happened::MsgRxUnexpectedMsg);
         }
+        let (header, digest) = (*header, incoming.digest.clone());
         let step = exchange.receive(env, &mut out, incoming);
+        let taken = exchange.common.talk.is_duplicate(&digest);
+        if !taken {
+            self.count_ignored(&header);
+        }
         self.after_phase1(env, id, step);
     }
 
@@ -199,6 +209,11 @@ impl Endpoint {
     fn without_exchange(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
         let header = incoming.header;
         let main = header.exchange == ExchangeType::Main;
+        self.counters.raise(Happened::MsgRxNoExchange);
+        self.counters.raise(Happened::MsgRxNoExchangePhase1);
+        if header.responder == Cookie::ZERO && header.flags.encrypted() {
+            return self.counters.raise(Happened::MsgRxEncryptdUnexpect);
+        }
         if header.responder == Cookie::ZERO {
             return match main {
                 true => self.first_main(env, incoming),
@@ -207,7 +222,7 @@ impl Endpoint {
         }
         if let Some(id) = self.sa_of(header) {
             if !self.repeat(env.now, id, &incoming.digest) {
-                self.counters.unknown += 1;
+                self.counters.raise(Happened::DeleteDelayPktDiff);
             }
             return;
         }
@@ -270,7 +285,7 @@ impl Endpoint {
         let limit = usize::from(self.limits.half_open_per_address) * UNFINISHED;
         if let Some((_, oldest)) = begun.first().filter(|_| begun.len() >= limit.max(1)) {
             self.end_phase1(*oldest);
-            self.counters.evicted += 1;
+            self.counters.raise(Happened::XdbHalfOpenEvicted);
         }
     }
 
@@ -326,6 +341,7 @@ impl Endpoint {
                 authentic: true,
             }));
         }
+        self.count_course(common.kind, Course::Completed);
         self.push(Action::Report(Report::Completed {
             exchange: common.talk.number,
             phase: Phase::One,
@@ -376,12 +392,15 @@ impl Endpoint {
                 .talk
                 .into_reply((role, crate::wire::MessageId(0)), keep)
         {
+            self.counters.raise(kept(keep > env.now));
             sa.keep_reply(reply, env.now);
         }
         let Some(id) = self.sas.insert(sa) else {
+            self.counters.raise(Happened::SadAddFull);
             self.cannot_start(peer, common.kind, Subject::Full);
             return;
         };
+        self.counters.raise(Happened::SadAdd);
         self.waits.stir(peer);
         self.start_xauth(env, IsakmpSaId(id));
         self.phase1_succeeded(peer);
@@ -428,6 +447,7 @@ impl Endpoint {
                 self.remove_sa(env, IsakmpSaId(id), true, false);
             } else if let Some(sa) = self.sas.get_mut(id) {
                 sa.replaced = true;
+                self.counters.raise(Happened::SadReplaced);
             }
         }
     }

@@ -8,9 +8,11 @@ use ipsec_core::model::{
 };
 use ipsec_core::{Id, Instant, RemoveWhy, RemovedBundle};
 
+use super::count::kept;
 use super::phase1::Begin;
 use super::{Child, Endpoint, Place};
 use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
+use crate::counters::{Course, Happened};
 use crate::phase1::Incoming;
 use crate::phase2::{Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer};
 use crate::reason::{Reason, Subject, Whose};
@@ -39,7 +41,9 @@ impl Endpoint {
                 policy: policy.and_then(|policy| policy.isakmp_policy.as_ref()),
                 replaces: None,
             };
-            self.start_phase1(env, &begin);
+            if !self.start_phase1(env, &begin) {
+                self.counters.raise(Happened::AcqPh1XchgStartFailed);
+            }
             return;
         }
         while let Some(sa) = self.usable_sa(peer).filter(|sa| self.has_room(*sa))
@@ -84,7 +88,13 @@ impl Endpoint {
             suspicion: None,
         };
         let peer = sa.path.peer.ip();
-        self.started(number, Phase::Two, Role::Initiator, peer);
+        self.started(
+            ExchangeType::Quick,
+            number,
+            Phase::Two,
+            Role::Initiator,
+            peer,
+        );
         let Some(sa) = self.sas.get_mut(id.0) else {
             return;
         };
@@ -101,18 +111,21 @@ impl Endpoint {
         let number = quick.common.talk.number;
         quick.watch(env, &mut self.out(number), None);
         if let Some(id) = self.quick.insert(quick) {
+            self.counters.raise(Happened::XdbAdd);
             self.places.insert(number, Place::Quick(id));
         }
     }
 
     fn end_quick(&mut self, id: Id) -> Option<Exchange> {
         let quick = self.quick.remove(id)?;
+        self.counters.raise(Happened::XdbDelete);
         self.places.remove(&quick.common.talk.number);
         self.waits.stir(quick.common.talk.path.peer.ip());
         Some(quick)
     }
 
     fn quick_failed(&mut self, acquire: &Acquire, reason: Reason) {
+        self.counters.raise(Happened::AcqPh2XchgStartFailed);
         let (exchange, peer) = (0, acquire.peer);
         self.push(Action::Report(Report::Failed {
             exchange,
@@ -134,10 +147,10 @@ impl Endpoint {
 
     /// A message of quick mode.
     pub(super) fn quick_mode(&mut self, env: &mut Env<'_>, path: Path, incoming: Incoming<'_>) {
-        let header = incoming.header;
-        let Some(id) = self.sa_by(header, path) else {
+        let header = *incoming.header;
+        let Some(id) = self.sa_by(&header, path) else {
             if !self.is_early(env, &incoming) {
-                self.counters.unknown += 1;
+                self.counters.raise(Happened::MsgRxPhase2NoSa);
             }
             return;
         };
@@ -146,9 +159,13 @@ impl Endpoint {
                 return;
             }
             let Some(sa) = self.sas.get(id.0) else { return };
-            if header.message_id.0 == 0 || sa.is_used(header.message_id) || sa.is_spent() {
-                self.counters.unknown += 1;
-                return;
+            self.counters.raise(Happened::MsgRxNoExchange);
+            self.counters.raise(Happened::MsgRxNoExchangePhase2);
+            if sa.is_used(header.message_id) {
+                return self.counters.raise(Happened::DeleteDelayPktDiff);
+            }
+            if header.message_id.0 == 0 || sa.is_spent() {
+                return self.counters.raise(Happened::MsgRxUnexpectedMsg);
             }
             return self.first_quick(env, id, incoming);
         };
@@ -158,7 +175,7 @@ impl Endpoint {
         let number = quick.common.talk.number;
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         if quick.common.talk.is_duplicate(&incoming.digest) {
-            self.counters.duplicates += 1;
+            self.counters.raise(Happened::XdbDuplicate);
             quick.common.talk.answer_again(&mut out);
             return;
         }
@@ -169,6 +186,8 @@ impl Endpoint {
                 sa.count(HEADER + incoming.body.len());
             }
             self.seen(env.now, id, path);
+        } else {
+            self.count_ignored(&header);
         }
         self.after_quick(env, place, step);
     }
@@ -181,7 +200,10 @@ impl Endpoint {
         let iv = sa.iv(env.primitives, message_id);
         let opened = match admit(1, sa, env, &iv, &[], &incoming) {
             Ok(opened) => opened,
-            Err(Trouble::Ignored(reason)) => return self.suspect(id, reason),
+            Err(Trouble::Ignored(reason)) => {
+                self.count_ignored(incoming.header);
+                return self.suspect(id, reason);
+            }
             Err(Trouble::Fatal(reason)) => {
                 return self.refuse_quick(env, id, message_id, reason, &[]);
             }
@@ -235,7 +257,13 @@ impl Endpoint {
             },
             suspicion: None,
         };
-        self.started(number, Phase::Two, Role::Responder, peer);
+        self.started(
+            ExchangeType::Quick,
+            number,
+            Phase::Two,
+            Role::Responder,
+            peer,
+        );
         let mut out = self.out(number);
         let length = HEADER + incoming.body.len();
         common
@@ -254,7 +282,6 @@ impl Endpoint {
     /// A message that nobody has authenticated: told once for an SA, since anybody who has seen
     /// its cookies can send it.
     fn suspect(&mut self, id: IsakmpSaId, reason: Reason) {
-        self.counters.malformed += 1;
         let Some(sa) = self.sas.get_mut(id.0) else {
             return;
         };
@@ -278,13 +305,20 @@ impl Endpoint {
         reason: Reason,
         sa_body: &[u8],
     ) {
+        self.counters.raise(Happened::MsgRxPh2XchgStartFail);
         let Some(sa) = self.sas.get_mut(id.0) else {
             return;
         };
         sa.remember(message_id);
         let peer = sa.path.peer.ip();
         let exchange = self.next_exchange();
-        self.started(exchange, Phase::Two, Role::Responder, peer);
+        self.started(
+            ExchangeType::Quick,
+            exchange,
+            Phase::Two,
+            Role::Responder,
+            peer,
+        );
         self.push(Action::Report(Report::Failed {
             exchange,
             peer,
@@ -312,6 +346,7 @@ impl Endpoint {
                 };
                 let common = quick.common;
                 let exchange = common.talk.number;
+                self.count_course(ExchangeType::Quick, Course::Completed);
                 self.push(Action::Report(Report::Completed {
                     exchange,
                     phase: Phase::Two,
@@ -340,6 +375,7 @@ impl Endpoint {
                         .talk
                         .into_reply((common.role, common.message_id), keep)
                 {
+                    self.counters.raise(kept(keep > env.now));
                     sa.keep_reply(reply, env.now);
                 }
                 self.phase2_succeeded(peer);

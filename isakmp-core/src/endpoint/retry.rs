@@ -17,6 +17,7 @@ use super::phase1::Begin;
 use super::tables::Child;
 use crate::ask::{Acquire, Env};
 use crate::config::{IsakmpPolicyConfig, Retries, Xauth};
+use crate::counters::Happened;
 use crate::reason::{Reason, Subject};
 use crate::sa::IsakmpSaId;
 
@@ -194,7 +195,10 @@ impl Endpoint {
         };
         let at = env.now + policy.wait(1);
         if self.retrying.another_at(env.now, policy, ends, phases, at) {
-            self.counters.retries_phase1 += 1;
+            self.counters.raise(Happened::RetryIkeAttemptsPh1);
+            self.counters.raise(Happened::SpdRetryGood);
+        } else {
+            self.counters.raise(Happened::SpdRetryFailed);
         }
     }
 
@@ -218,8 +222,16 @@ impl Endpoint {
         let ends = (path.local.ip(), path.peer.ip());
         let policy = &common.isakmp_policy;
         let at = env.now + policy.wait(1);
-        self.retrying.another(env.now, policy, ends, phases)?;
-        self.counters.retries_phase2 += 1;
+        if self
+            .retrying
+            .another(env.now, policy, ends, phases)
+            .is_none()
+        {
+            self.counters.raise(Happened::SpdRetryFailed);
+            return None;
+        }
+        self.counters.raise(Happened::RetryIkeAttemptsPh2);
+        self.counters.raise(Happened::SpdRetryGood);
         Some(at)
     }
 
@@ -235,7 +247,8 @@ impl Endpoint {
         let phases = RetryPhases::Phase1;
         let policy = &sa.policy;
         if self.retrying.another_at(env.now, policy, ends, phases, at) {
-            self.counters.retries_phase1 += 1;
+            self.counters.raise(Happened::RetryIkeAttemptsPh1);
+            self.counters.raise(Happened::SpdRetryGood);
         }
     }
 
@@ -258,7 +271,8 @@ impl Endpoint {
             .retrying
             .another(env.now, &sa.policy, (local, peer), phases);
         if another.is_some() {
-            self.counters.retries_phase2 += 1;
+            self.counters.raise(Happened::RetryIkeAttemptsPh2);
+            self.counters.raise(Happened::SpdRetryGood);
             let policy = child.policy.clone();
             let acquire = Acquire {
                 policy,

@@ -3,10 +3,12 @@
 use ipsec_core::Id;
 use ipsec_core::model::Role;
 
+use super::count::kept;
 use super::phase1::{RESPONDER_WAITS, SETTLING, keep_time};
 use super::{Endpoint, Place};
 use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::Xauth;
+use crate::counters::{Course, Happened};
 use crate::phase1::Incoming;
 use crate::reason::Reason;
 use crate::sa::IsakmpSaId;
@@ -29,10 +31,17 @@ impl Endpoint {
         if wanted == Xauth::Server && env.entropy.fill(&mut identifier).is_err() {
             let reason =
                 |subject| crate::transaction::reason(0, subject, crate::reason::Whose::Ours);
+            self.counters.raise(Happened::MsgInitPh1p5StartFail);
             return self.xauth_failed(env, id, 0, reason(crate::reason::Subject::Entropy));
         }
         let number = self.next_exchange();
-        self.started(number, Phase::OneAndHalf, role, peer);
+        self.started(
+            ExchangeType::Transaction,
+            number,
+            Phase::OneAndHalf,
+            role,
+            peer,
+        );
         let Some(sa) = self.sas.get_mut(id.0) else {
             return;
         };
@@ -48,10 +57,14 @@ impl Endpoint {
                 sa.xauth = exchange.view();
                 // There are as many places as SAs.
                 if let Some(place) = self.transactions.insert(exchange) {
+                    self.counters.raise(Happened::XdbAdd);
                     self.places.insert(number, Place::Transaction(place));
                 }
             }
-            Err(reason) => self.xauth_failed(env, id, number, reason),
+            Err(reason) => {
+                self.counters.raise(Happened::MsgInitPh1p5StartFail);
+                self.xauth_failed(env, id, number, reason);
+            }
         }
     }
 
@@ -77,13 +90,14 @@ impl Endpoint {
             .filter(|_| header.flags.encrypted())
         else {
             if !self.is_early(env, incoming) {
-                self.counters.unknown += 1;
+                self.counters.raise(Happened::MsgRxPhase2NoSa);
             }
             return;
         };
         let Some(place) = self.transactions.under(id) else {
             if !self.repeat(env.now, id, &incoming.digest) {
-                self.counters.unknown += 1;
+                self.counters.raise(Happened::MsgRxNoExchange);
+                self.counters.raise(Happened::MsgRxP15XchgStartFail);
             }
             return;
         };
@@ -94,7 +108,7 @@ impl Endpoint {
         let number = exchange.common.talk.number;
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         if exchange.common.talk.is_duplicate(&incoming.digest) {
-            self.counters.duplicates += 1;
+            self.counters.raise(Happened::XdbDuplicate);
             exchange.common.talk.answer_again(&mut out);
             return;
         }
@@ -103,6 +117,8 @@ impl Endpoint {
         if authentic {
             sa.count(HEADER + incoming.body.len());
             self.seen(env.now, id, path);
+        } else {
+            self.count_ignored(incoming.header);
         }
         self.after_transaction(env, place, step);
     }
@@ -145,6 +161,7 @@ impl Endpoint {
 
     pub(super) fn end_transaction(&mut self, place: Id) -> Option<Exchange> {
         let exchange = self.transactions.remove(place)?;
+        self.counters.raise(Happened::XdbDelete);
         self.places.remove(&exchange.common.talk.number);
         self.waits.stir(exchange.common.talk.path.peer.ip());
         Some(exchange)
@@ -156,6 +173,7 @@ impl Endpoint {
         };
         let (view, common) = (exchange.view(), exchange.common);
         let (exchange, phase) = (common.talk.number, Phase::OneAndHalf);
+        self.count_course(ExchangeType::Transaction, Course::Completed);
         self.push(Action::Report(Report::Completed { exchange, phase }));
         let Some(sa) = self.sas.get_mut(common.sa.0) else {
             return;
@@ -169,6 +187,7 @@ impl Endpoint {
                 .talk
                 .into_reply((Role::Responder, common.message_id), keep)
             {
+                self.counters.raise(kept(keep > env.now));
                 sa.keep_reply(reply, env.now);
             }
             self.waits.defer(peer, env.now + SETTLING);

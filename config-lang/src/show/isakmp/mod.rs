@@ -1,5 +1,6 @@
 //! SHOW ISAKMP and the screens of its parts.
 
+mod counters;
 mod exchange;
 mod policy;
 mod sa;
@@ -14,6 +15,7 @@ use isakmp_core::device::State;
 
 use super::{Screen, or_dash, truth};
 
+pub(crate) use counters::counters;
 pub(crate) use exchange::{exchange, exchanges};
 pub(crate) use policy::{policies, policy};
 pub(crate) use sa::{sa, sas};
