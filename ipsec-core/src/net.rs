@@ -1,9 +1,11 @@
 //! Interfaces, addresses and routes: what the machines must know of the router around them.
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::model::{AddressSelector, InterfaceName, Name};
+use crate::model::{
+    Action, AddressSelector, InterfaceName, IpVersion, Name, PeerAddress, PolicyConfig,
+};
 use crate::sad::BundleId;
 
 /// An interface, by the order in which it was made known.
@@ -219,5 +221,40 @@ impl Net {
         on.and_then(|id| self.get(id))
             .and_then(first)
             .or_else(|| self.interfaces.iter().find_map(first))
+    }
+
+    /// The own address from which an IPSEC policy sends to its peer: that of SRCINTERFACE, else of
+    /// its own interface, as [`Net::source_for`] finds it. None for other policies, and before
+    /// there is an address.
+    #[must_use]
+    pub fn source_of(&self, policy: &PolicyConfig) -> Option<IpAddr> {
+        if policy.action() != Action::Ipsec {
+            return None;
+        }
+        let source = policy.src_interface.as_ref();
+        let on = source
+            .and_then(|name| self.by_name(name))
+            .or_else(|| self.by_name(&policy.interface))?;
+        let peer = policy.peer.as_ref().and_then(PeerAddress::address);
+        let towards = peer.unwrap_or(match policy.version {
+            Some(IpVersion::V6) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            Some(IpVersion::V4) | None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        });
+        self.source_for(towards, Some(on))
+    }
+
+    /// Whether an own address is that of the network it stands in, to which nobody can answer:
+    /// providers assign such ones to LAN type lines. Networks of one or two addresses have none.
+    #[must_use]
+    pub fn is_network_address(&self, address: IpAddr) -> bool {
+        let mut own = self.interfaces.iter().flat_map(|i| &i.addresses);
+        own.any(|(own, len)| {
+            let host_bits = match own {
+                IpAddr::V4(own) => own.to_bits().checked_shl(u32::from(*len)) == Some(0),
+                IpAddr::V6(own) => own.to_bits().checked_shl(u32::from(*len)) == Some(0),
+            };
+            let bits = if own.is_ipv4() { 32 } else { 128 };
+            *own == address && host_bits && len + 1 < bits
+        })
     }
 }

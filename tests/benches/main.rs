@@ -18,8 +18,11 @@
 //! * *engine trait*: 32 packets queued and fetched, against the same kernel called directly.
 //! * *known flow*, *new flow*: `DataPlane::check` with so many policies; the peer is a scan of
 //!   the list of selectors.
+//! * *one of so many SAs*: `DataPlane` and `SoftEngine` with a bundle for each of so many peers,
+//!   the packets for one after the other; *memory*: bytes that each SA pair costs.
 //! * *DH*: one shared secret; *main mode*: both routers of the simulator, six messages.
 
+mod crowd;
 mod exchanges;
 mod lookup;
 #[cfg(feature = "openssl")]
@@ -27,9 +30,14 @@ mod openssl;
 mod packets;
 mod rounds;
 
+/// Counts bytes for the rows of memory; what is timed allocates nothing, or little.
+#[global_allocator]
+static ALLOCATOR: sekisho_tests::allocations::Counting = sekisho_tests::allocations::Counting;
+
 fn main() {
     let mut table = rounds::Table::from_args(std::env::args().skip(1));
     packets::run(&mut table);
     lookup::run(&mut table);
+    crowd::run(&mut table);
     exchanges::run(&mut table);
 }

@@ -63,6 +63,23 @@ impl Table {
         self.row(name, target, &mut ours, Some(&mut peer));
     }
 
+    /// A row of memory, and the most that it may be.
+    pub(crate) fn bytes(&self, name: &str, bytes: i64, most: Option<i64>) {
+        if !self.wants(name) {
+            return;
+        }
+        let to_reach = most.map_or_else(String::new, |most| {
+            let verdict = if bytes <= most { "ok" } else { "BELOW" };
+            format!("{most} bytes {verdict}")
+        });
+        println!(
+            "{name:<34}{:>12}{:>12}{:>9}  {to_reach}",
+            format!("{bytes} B"),
+            "-",
+            "-"
+        );
+    }
+
     fn row(
         &mut self,
         name: &str,

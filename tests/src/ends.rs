@@ -22,7 +22,7 @@ const WAN_A: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 const WAN_B: Ipv4Addr = Ipv4Addr::new(2, 2, 2, 2);
 
 /// The packet path needs storage only from its caller.
-struct NoBuffers;
+pub(crate) struct NoBuffers;
 
 impl Buffers<Buf> for NoBuffers {
     fn take(&mut self, _: usize) -> Option<Buf> {

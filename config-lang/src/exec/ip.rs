@@ -8,6 +8,7 @@ use ipsec_core::model::{AddressSelector, InterfaceName, Name, PolicyConfig};
 use ipsec_core::net::{InterfaceId, Net, Route, RouteTemplate};
 use isakmp_core::device::State;
 
+use super::ipsec::network_source;
 use super::{Plan, not_yet_command};
 use crate::message::{Message, Module};
 use crate::parse::{Parsed, Value};
@@ -37,12 +38,12 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             let address = address("IPADDRESS").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let length = mask.unwrap_or_else(|| natural(address));
             add_address(&mut net, &name, (address, length))?;
-            Ok(Plan::Net(Box::new(net)))
+            Ok(readdressed(state, net, command))
         }
         ("ADD", ["IPV6", "INTERFACE"]) => {
             let address = prefix("IPADDRESS").unwrap_or((IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128));
             add_address(&mut net, &name, address)?;
-            Ok(Plan::Net(Box::new(net)))
+            Ok(readdressed(state, net, command))
         }
         ("ADD", ["IP", "ROUTE"]) => {
             let interface = known(&net, &name)?;
@@ -118,6 +119,23 @@ fn add_address(net: &mut Net, name: &InterfaceName, address: (IpAddr, u8)) -> Re
         interface.addresses.push(address);
     }
     Ok(())
+}
+
+/// The change of addresses, with a warning when it makes an IPSEC policy send from a network's own
+/// address.
+fn readdressed(state: &State, net: Net, command: &Parsed) -> Plan {
+    let policies = &state.ipsec.policies;
+    let warning = policies.iter().find_map(|policy| {
+        let message = network_source(policy, &net)?;
+        network_source(policy, &state.net)
+            .is_none()
+            .then_some(message)
+    });
+    let warning = warning.map(|message| match command.get("IPADDRESS") {
+        Some(given) => message.about(given.at),
+        None => message,
+    });
+    Plan::Net(Box::new(net)).warned(warning)
 }
 
 /// The interface of that name, which a route needs.

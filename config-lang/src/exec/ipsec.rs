@@ -12,6 +12,7 @@ use ipsec_core::model::{
     Action, AddressSelector, BundleConfig, ConfigFault, DfBit, HashAlg, InterfaceName, IpVersion,
     IpsecConfig, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol, SaSpecConfig,
 };
+use ipsec_core::net::Net;
 use ipsec_core::wire::udp_encap::Framing;
 use isakmp_core::device::State;
 
@@ -535,6 +536,15 @@ fn policy<E: Engines>(
         .find_map(|name| command.get(name))
         .filter(|_| record.pfs_group() == Some(0))
         .map(|given| super::group_0(Module::Ipsec).about(given.at));
+    let nowhere = network_source(&record, &state.net)
+        .filter(|_| {
+            let old = place.and_then(|place| config.policies.get(place));
+            old.is_none_or(|old| network_source(old, &state.net).is_none())
+        })
+        .map(|message| match command.get("SRCINTERFACE") {
+            Some(given) => message.about(given.at),
+            None => message,
+        });
     let position = command.small("POSITION");
     match place {
         Some(place) if position.is_none() => {
@@ -550,7 +560,22 @@ fn policy<E: Engines>(
         }
     }
     let changed = changed.filter(|_| place.is_some());
-    Ok(Plan::Ipsec(Box::new(config), changed).warned(warning))
+    let plan = Plan::Ipsec(Box::new(config), changed);
+    Ok(plan.warned(warning).warned(nowhere))
+}
+
+/// The warning that an IPSEC policy sends from a network's own address.
+pub(super) fn network_source(policy: &PolicyConfig, net: &Net) -> Option<Message> {
+    let source = net.source_of(policy)?;
+    net.is_network_address(source).then(|| {
+        let text = format!(
+            "policy {} sends from {source}, the address of the network itself, to which nobody can \
+             answer; name another interface by SRCINTERFACE, or add a logical one with a host's \
+             address",
+            policy.name
+        );
+        warning(Module::Ipsec, 23, &text)
+    })
 }
 
 /// Overlays a record with what was given.

@@ -333,7 +333,11 @@ pub fn apply<E: Engines>(
             let outcome = apply(device, now, entropy, host, *plan);
             match outcome.worst {
                 Severity::Info => Outcome::message(message),
-                Severity::Warning | Severity::Error => outcome,
+                Severity::Warning => Outcome {
+                    text: format!("{}{message}\n", outcome.text),
+                    ..outcome
+                },
+                Severity::Error => outcome,
             }
         }
     }

@@ -4,7 +4,6 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hw_offload::{KeyNumber, KeyRing, PacketBuf, Secret};
 
@@ -13,8 +12,8 @@ use super::{DataPlane, PlaneEvent, PlaneState, Policy, RemoveWhy};
 use crate::counters::{Happened, PolicyCounters};
 use crate::debug::DebugMask;
 use crate::model::{
-    Action, BundleConfig, DfBit, Half, IpVersion, IpsecConfig, KeyManagement, PeerAddress,
-    PolicyConfig, SaSpecConfig, Selector, Spi,
+    Action, BundleConfig, DfBit, Half, IpsecConfig, KeyManagement, PeerAddress, PolicyConfig,
+    SaSpecConfig, Selector, Spi,
 };
 use crate::net::{InterfaceId, Net};
 use crate::path::Encap;
@@ -262,11 +261,7 @@ fn compile(record: &PolicyConfig, config: &IpsecConfig, net: &Net) -> Option<Pol
     let peer = record.peer.as_ref().and_then(PeerAddress::address);
     let source = record.src_interface.as_ref();
     let source = source.and_then(|name| net.by_name(name)).unwrap_or(on);
-    let towards = peer.unwrap_or(match record.version {
-        Some(IpVersion::V6) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        Some(IpVersion::V4) | None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-    });
-    let local = net.source_for(towards, Some(source)).filter(|_| ipsec);
+    let local = net.source_of(record);
     let bundle = record.bundle.and_then(|number| config.bundle(number));
     let bundle_config: Option<(BundleConfig, Vec<SaSpecConfig>)> = bundle.map(|bundle| {
         let mut specs: Vec<SaSpecConfig> = Vec::new();

@@ -86,6 +86,14 @@ impl<B> Hold<B> {
         !self.ready.is_empty()
     }
 
+    /// The interface that the next packet which need not wait any longer leaves by.
+    pub(super) fn next_on(&self) -> Option<InterfaceId> {
+        let queues = self.ready.iter().filter_map(|id| self.queues.get(id));
+        let mut settled = queues.filter(|queue| queue.fate != Fate::Keep);
+        let next = settled.find_map(|queue| queue.packets.front())?;
+        Some(next.on)
+    }
+
     /// The next packet that need not wait any longer.
     pub(super) fn pop(&mut self) -> Option<(PolicyId, Fate, Waiting<B>)> {
         while let Some(id) = self.ready.front().copied() {

@@ -235,6 +235,13 @@ impl PlaneState {
         self.sad.bundles.get(id.0)
     }
 
+    /// The interface and direction of a packet that the engine works on.
+    #[must_use]
+    pub fn way_of(&self, ticket: Ticket) -> Option<(InterfaceId, Direction)> {
+        let flight = self.in_flight.get(Id::from_u64(ticket.0))?;
+        Some((flight.on, flight.direction()))
+    }
+
     /// A policy's bundle by its number within the policy, as SHOW IPSEC POLICY SABUNDLE prints it.
     #[must_use]
     pub fn bundle_of(&self, policy: &str, index: u16) -> Option<BundleId> {

@@ -66,6 +66,12 @@ impl<B: PacketBuf> DataPlane<B> {
         }
     }
 
+    /// The interface of the packet that [`DataPlane::next_ready`] would give.
+    #[must_use]
+    pub fn next_ready_on(&self) -> Option<InterfaceId> {
+        self.hold.next_on()
+    }
+
     /// The next packet that waited and need not wait any longer, in the order of arrival.
     pub fn next_ready(&mut self, cx: &mut Cx<'_, B>) -> Option<Verdict<B>> {
         let (id, fate, Waiting { on, packet }) = self.hold.pop()?;

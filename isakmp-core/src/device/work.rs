@@ -69,13 +69,16 @@ impl<E: Engines> Device<E> {
         }
         match self.engines.packet().poll() {
             Some(Completion::Packet(done)) => {
+                let way = self.plane.state().way_of(done.ticket);
                 let mut cx = Cx {
                     now,
                     entropy: &mut *entropy,
                     buffers: &mut *port,
                 };
                 let verdict = self.plane.complete(&mut cx, done);
-                self.carry_out(now, entropy, port, (InterfaceId(0), Direction::In), verdict);
+                // An engine that completes a job twice is the only one without a way.
+                let way = way.unwrap_or((InterfaceId(0), Direction::In));
+                self.carry_out(now, entropy, port, way, verdict);
                 true
             }
             Some(Completion::Opened { ticket, result }) => {
@@ -401,21 +404,16 @@ impl<E: Engines> Device<E> {
         entropy: &mut dyn Entropy,
         port: &mut dyn Port<E::Buf>,
     ) -> bool {
+        let on = self.plane.next_ready_on();
         let mut cx = Cx {
             now,
             entropy: &mut *entropy,
             buffers: &mut *port,
         };
-        let Some(verdict) = self.plane.next_ready(&mut cx) else {
+        let Some((on, verdict)) = on.zip(self.plane.next_ready(&mut cx)) else {
             return false;
         };
-        self.carry_out(
-            now,
-            entropy,
-            port,
-            (InterfaceId(0), Direction::Out),
-            verdict,
-        );
+        self.carry_out(now, entropy, port, (on, Direction::Out), verdict);
         true
     }
 
