@@ -342,3 +342,57 @@ fn threat_b7_names_that_nobody_expects_are_met_with_silence() {
     scene.flood(at(400), 20, &wrong);
     assert!(scene.answered()[0].is_some(), "{:?}", failures(&scene.pair));
 }
+
+/// The byte that keeps a NAT's mapping alive, to every port that may hear it and those that do
+/// not, from strangers and from the peer: nothing is kept, nothing is sent, nobody moves.
+#[test]
+fn threat_d9_keepalives_cost_nothing() {
+    let mut scene = Scene::new(&basic(), MILLISECOND, 6);
+    scene.pair.ping(HOST_B, HOST_A, at(0));
+    scene.pair.run_to(at(1000));
+    assert!(scene.answered()[0].is_some(), "{:?}", failures(&scene.pair));
+    let sent = |scene: &mut Scene, times: u32| {
+        for n in 0..times {
+            let [_, b, c, d] = n.to_be_bytes();
+            let stranger = Ipv4Addr::new(10, b, c, d);
+            for (sender, port) in [
+                (stranger, 500),
+                (stranger, 4500),
+                (stranger, 2746),
+                (Ipv4Addr::new(2, 2, 2, 2), 500),
+                (Ipv4Addr::new(2, 2, 2, 2), 4500),
+                (Ipv4Addr::new(2, 2, 2, 2), 2746),
+            ] {
+                let from = SocketAddr::new(sender.into(), port);
+                let packet = udp(from, SocketAddr::new(A.into(), port), &[0xff]).expect("IPv4");
+                let now = scene.pair.now;
+                scene.pair.a.receive(now, &packet);
+            }
+        }
+        scene.pair.turn(Side::A);
+        scene.pair.happenings = Vec::new();
+        scene.pair.capture = Pcap::default();
+    };
+    // What the first ones leave in caches and in the log is there for all.
+    sent(&mut scene, 2000);
+    let (before, paths) = (live(), ends(&scene));
+    sent(&mut scene, 20_000);
+    let kept = live() - before;
+    assert!(kept.abs() <= 4096, "{kept} bytes");
+    assert_eq!(ends(&scene), paths);
+    assert_eq!(scene.exchanges(), 0);
+    assert_eq!(scene.backscatter.get().datagrams, 0);
+    assert_eq!(bundles(&mut scene.pair, Side::A), 1);
+    scene.pair.ping(HOST_B, HOST_A, at(2000));
+    scene.pair.run_to(at(3000));
+    assert!(scene.answered()[1].is_some());
+}
+
+/// The ends of A's paths.
+fn ends(scene: &Scene) -> Vec<[SocketAddr; 2]> {
+    let plane = scene.pair.a.device.plane();
+    let paths = plane.paths();
+    paths
+        .map(|(_, path)| [path.local_end(), path.peer_end()])
+        .collect()
+}
