@@ -147,7 +147,7 @@ impl Crowd {
         }
     }
 
-    /// Opens what [`Crowd::reflect`] made of a sealed packet.
+    /// Opens what [`reflect`] made of a sealed packet.
     ///
     /// # Panics
     /// When it is not delivered.
