@@ -30,8 +30,11 @@ pub fn command_line(data: &[u8]) {
     static CONFIG: OnceLock<String> = OnceLock::new();
     let config = CONFIG.get_or_init(|| format!("{}{MORE}", negotiating()[0]));
     let mut router = configured(config);
+    // What a command counts, carried out or refused, is no change.
+    router.device.reset_ipsec_counters(Some("SPD"));
     let before = fingerprint(&router);
     let outcome = router.command(Instant::from_secs(1), line);
+    router.device.reset_ipsec_counters(Some("SPD"));
     let unchanged = fingerprint(&router) == before;
     if outcome.worst == Severity::Error {
         assert!(outcome.text.starts_with("Error (3"), "{}", outcome.text);
