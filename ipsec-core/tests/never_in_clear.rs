@@ -1,5 +1,5 @@
 //! No schedule of policies, packets, fragments, negotiations, expiries and edits lets a packet leave
-//! in clear that an IPSEC policy selects.
+//! in clear that an IPSEC policy selects, of either version and over either.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,8 +18,9 @@ use ipsec_core::wire::flow_of;
 use ipsec_core::*;
 use proptest::prelude::*;
 
-const A: &str = "1.1.1.1";
-const B: &str = "2.2.2.2";
+/// The router's own addresses and its peer's, one of each version.
+const A: [&str; 2] = ["1.1.1.1", "2001:db8::1"];
+const B: [&str; 2] = ["2.2.2.2", "2001:db8::2"];
 
 /// One policy in few words: its action, whom it selects, and the number of its name.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,23 @@ struct Rule {
     destination: Option<u8>,
     port: Option<u8>,
     transport: bool,
+    /// Whether it selects IPv6.
+    v6: bool,
+    /// Whether its tunnel runs over IPv6; transport mode runs over what it selects.
+    over_v6: bool,
+}
+
+impl Rule {
+    /// The two ends of its bundles.
+    fn ends(self) -> (IpAddr, IpAddr) {
+        let over_v6 = if self.transport {
+            self.v6
+        } else {
+            self.over_v6
+        };
+        let version = usize::from(over_v6);
+        (ip(A[version]), ip(B[version]))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +55,7 @@ enum Step {
     /// A packet from host to host and port to port, so long, perhaps in pieces whose order is
     /// turned round, of which one may be missing.
     Packet {
+        v6: bool,
         hosts: (u8, u8),
         ports: (u8, u8),
         len: u16,
@@ -64,14 +83,17 @@ enum Step {
 
 fn rule() -> impl Strategy<Value = Rule> {
     let host = || proptest::option::of(1_u8..4);
-    (0_u8..4, 0_u8..3, host(), host(), host(), any::<bool>()).prop_map(
-        |(name, action, source, destination, port, transport)| Rule {
+    let who = (host(), host(), host());
+    (0_u8..4, 0_u8..3, who, any::<[bool; 3]>()).prop_map(
+        |(name, action, (source, destination, port), [transport, v6, over_v6])| Rule {
             name,
             action,
             source,
             destination,
             port,
             transport,
+            v6,
+            over_v6,
         },
     )
 }
@@ -84,8 +106,8 @@ fn step() -> impl Strategy<Value = Step> {
     ));
     let index = any::<prop::sample::Index>;
     prop_oneof![
-        8 => ((1_u8..4, 1_u8..4), (1_u8..4, 1_u8..4), 0_u16..1600, cut)
-            .prop_map(|(hosts, ports, len, cut)| Step::Packet { hosts, ports, len, cut }),
+        8 => (any::<bool>(), (1_u8..4, 1_u8..4), (1_u8..4, 1_u8..4), 0_u16..1600, cut)
+            .prop_map(|(v6, hosts, ports, len, cut)| Step::Packet { v6, hosts, ports, len, cut }),
         6 => (index(), 0_u8..8).prop_map(|(at, how)| Step::Done(at, how)),
         3 => (index(), any::<bool>(), 1_u32..60)
             .prop_map(|(rule, half, seconds)| Step::Negotiate { rule, half, seconds }),
@@ -97,8 +119,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn host(n: u8) -> IpAddr {
-    [10, 0, 0, n].into()
+fn host(v6: bool, n: u8) -> IpAddr {
+    if v6 {
+        [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(n)].into()
+    } else {
+        [10, 0, 0, n].into()
+    }
 }
 
 const fn port(n: u8) -> u16 {
@@ -114,7 +140,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut router = Router::at(A);
+        let mut router = Router::at(A[0]);
+        router.add_address(A[1]);
         let tunnel = esp(Mode::Tunnel, Cipher::Des, HashAlg::Md5);
         let transport = esp(Mode::Transport, Cipher::Null, HashAlg::Sha);
         let cover = ah(Mode::Transport, HashAlg::Sha);
@@ -153,9 +180,12 @@ impl World {
             PolicyConfig {
                 key_management: ipsec.then_some(KeyManagement::Isakmp),
                 bundle: ipsec.then_some(if rule.transport { 2 } else { 1 }),
-                peer: ipsec.then_some(PeerAddress::Address(ip(B))),
-                laddress: rule.source.map(|n| AddressSelector::host(host(n))),
-                raddress: rule.destination.map(|n| AddressSelector::host(host(n))),
+                peer: ipsec.then_some(PeerAddress::Address(rule.ends().1)),
+                version: rule.v6.then_some(IpVersion::V6),
+                laddress: rule.source.map(|n| AddressSelector::host(host(rule.v6, n))),
+                raddress: rule
+                    .destination
+                    .map(|n| AddressSelector::host(host(rule.v6, n))),
                 rport: rule.port.map(port),
                 transport: rule.port.map(|_| 17),
                 ..PolicyConfig::new(
@@ -173,8 +203,10 @@ impl World {
     fn verdict(&self, packet: &[u8]) -> Option<u8> {
         let flow = flow_of(packet).unwrap();
         let selected = self.rules.iter().find(|rule| {
-            rule.source.is_none_or(|n| host(n) == flow.source)
-                && rule.destination.is_none_or(|n| host(n) == flow.destination)
+            let is = |n, address| host(rule.v6, n) == address;
+            rule.v6 == flow.source.is_ipv6()
+                && rule.source.is_none_or(|n| is(n, flow.source))
+                && rule.destination.is_none_or(|n| is(n, flow.destination))
                 && rule.port.is_none_or(|n| flow.ports.unwrap().1 == port(n))
         });
         match selected {
@@ -221,7 +253,8 @@ impl World {
         let pieces = match cut {
             None => vec![clear.to_vec()],
             Some((mtu, reverse, missing)) => {
-                let outgoing = Outgoing::new(filled(clear), WAN, None, mtu);
+                let mut outgoing = Outgoing::new(filled(clear), WAN, None, mtu);
+                outgoing.identification = Some(u32::from(mtu));
                 let mut pieces = datagrams(Verdict::Transmit(outgoing));
                 if let Some(place) = missing.map(usize::from).filter(|n| *n < pieces.len()) {
                     pieces.remove(place);
@@ -285,7 +318,7 @@ impl World {
             &[(esp(Mode::Tunnel, Cipher::Des, HashAlg::Md5), 1)]
         };
         let protocols: Vec<Protocol> = specs.iter().map(|(spec, _)| spec.protocol).collect();
-        let ends = (ip(A), ip(B));
+        let ends = rule.ends();
         let reserved =
             router
                 .plane
@@ -339,6 +372,7 @@ impl World {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Packet {
+                v6,
                 hosts,
                 ports,
                 len,
@@ -349,7 +383,7 @@ impl World {
                 let total = u16::try_from(len + 8).unwrap();
                 let header = wire::udp::header(port(ports.0), port(ports.1), total);
                 message[..8].copy_from_slice(&header);
-                let clear = packet(host(hosts.0), host(hosts.1), 17, &message);
+                let clear = packet(host(*v6, hosts.0), host(*v6, hosts.1), 17, &message);
                 self.packet(&clear, *cut);
             }
             Step::Done(at, how) => {

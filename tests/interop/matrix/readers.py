@@ -50,6 +50,24 @@ def fields(pcap, directory, display, *names):
     return [line.split("|") for line in done.stdout.splitlines()]
 
 
+def first_copies(pcap, directory):
+    """The capture without repetitions of an ISAKMP message: tshark deciphers those as if they were
+    other messages, and then, with a wrong IV, what follows them as well."""
+    seen, again = set(), []
+    for number, source, payload in fields(pcap, directory, "isakmp && udp", "frame.number", "ip.src", "udp.payload"):
+        if (source, payload) in seen:
+            again.append(number)
+        seen.add((source, payload))
+    if not again:
+        return pcap
+    kept = directory / "kept.pcap"
+    words = ["tshark", "-r", str(pcap), "-Y", f"!(frame.number in {{{','.join(again)}}})", "-w", str(kept)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise Trouble(f"tshark: {done.stderr.strip()[-300:]}")
+    return kept
+
+
 def check(scenario, pcap, keylog, installed):
     """Every packet of ESP opens and is authentic, every encrypted message of ISAKMP can be read, and
     our keys are strongSwan's. Returns how many of each."""
@@ -67,16 +85,15 @@ def check(scenario, pcap, keylog, installed):
     isakmp_keys = keylog / "ikev1_decryption_table"
     if isakmp_keys.exists():
         shutil.copy(isakmp_keys, directory)
-    names = "esp.spi", "esp.icv_good", "esp.protocol", "isakmp.flag_e", "isakmp.typepayload", "_ws.malformed", "udp.payload"
-    rows = fields(pcap, directory, "esp || isakmp", *names)
+    names = "esp.spi", "esp.icv_good", "esp.protocol", "isakmp.flag_e", "isakmp.typepayload", "_ws.malformed"
+    rows = fields(first_copies(pcap, directory), directory, "esp || isakmp", *names)
     shutil.rmtree(directory)
     packets = [row for row in rows if row[0]]
     authenticated = scenario.protocols[-1][2] != "none"
     good = [row for row in packets if int(row[2] or "0", 0) in CARRIED and (row[1] in TRUE or not authenticated)]
     if len(good) != len(packets):
         raise Trouble(f"tshark finds {len(good)} of {len(packets)} packets of ESP good")
-    # tshark deciphers a repeated message as if it were another one.
-    messages = {row[6]: row for row in reversed(rows) if not row[0] and row[3] in TRUE}.values()
+    messages = [row for row in rows if not row[0] and row[3] in TRUE]
     good = [row for row in messages if row[4] and not row[5]]
     if len(good) != len(messages):
         raise Trouble(f"tshark can read {len(good)} of {len(messages)} encrypted messages of ISAKMP")
