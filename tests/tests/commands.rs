@@ -572,7 +572,7 @@ fn nothing_is_accepted_without_effect() {
                         "is no distinguished name",
                         "exclude each other",
                         "is used by",
-                        "in force: ENABLE IPSEC first",
+                        "in force; ENABLE IPSEC first",
                         "does not exist",
                         "is required with",
                         "is not of the policy's IPVERSION",
