@@ -19,9 +19,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config_lang::message::Severity;
 use config_lang::{Console, Outcome, Surroundings, run_script};
 use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
-use ipsec_core::net::{InterfaceId, Route};
+use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
-use ipsec_core::{BundleId, Instant, Limits, WallClock};
+use ipsec_core::{Instant, Limits, WallClock};
 use isakmp_core::Answer;
 use isakmp_core::device::Device;
 use isakmp_core::xauth::XauthAnswer;
@@ -70,7 +70,7 @@ struct Gateway {
     clock: Clock,
     told: u64,
     /// The routes of SAs that the kernel knows of.
-    registered: Vec<(BundleId, Route)>,
+    registrations: u64,
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. True if it ended in order.
@@ -140,7 +140,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         control,
         clock,
         told: 0,
-        registered: Vec::new(),
+        registrations: 0,
     };
     let result = gateway.begin().and_then(|()| gateway.serve(&signals));
     gateway.kernel.restore();
@@ -287,8 +287,9 @@ impl Gateway {
             );
         }
         self.told = log.written();
-        if self.device.state().net.registered() != self.registered {
-            self.registered = self.device.state().net.registered().to_vec();
+        let registrations = self.device.state().net.registrations();
+        if registrations != self.registrations {
+            self.registrations = registrations;
             if let Err(error) = self.follow() {
                 self.world.complain(error);
             }
