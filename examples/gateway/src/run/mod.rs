@@ -7,6 +7,7 @@ mod files;
 mod kernel;
 mod keylog;
 mod link;
+mod privileges;
 mod radius;
 mod resolver;
 mod world;
@@ -35,6 +36,7 @@ use self::control::Control;
 use self::files::Files;
 use self::kernel::{Kernel, guarded};
 use self::link::{Link, LinkPlan};
+use self::privileges::Unprivileged;
 use self::world::{Arrived, World};
 use crate::check::print_findings;
 
@@ -80,6 +82,7 @@ struct Gateway {
 pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
     let path = args.file.display().to_string();
     let text = fs::read_to_string(&args.file).map_err(|error| format!("{path}: {error}"))?;
+    let user = args.user.as_deref().map(Unprivileged::named).transpose()?;
     let (signals, _keep) = signals().map_err(|error| format!("signals: {error}"))?;
     let clock = Clock(std::time::Instant::now());
     let wall = SystemTime::now()
@@ -142,7 +145,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         told: 0,
         registrations: 0,
     };
-    let result = gateway.begin().and_then(|()| gateway.serve(&signals));
+    let result = gateway
+        .begin()
+        .and_then(|()| match &user {
+            Some(user) => user.become_it(args.control.as_deref(), args.config_dir.as_deref()),
+            None => Ok(()),
+        })
+        .and_then(|()| {
+            println!("ready");
+            gateway.serve(&signals)
+        });
     gateway.kernel.restore();
     if let Some(control) = gateway.control.take() {
         control.close();
@@ -208,7 +220,6 @@ impl Gateway {
                 println!("{} is {linux}, MTU {}", interface.name, interface.mtu);
             }
         }
-        println!("ready");
         Ok(())
     }
 
