@@ -12,8 +12,10 @@ pub mod debug;
 pub mod dump;
 mod exec;
 pub mod grammar;
+pub mod help;
 mod lexer;
 pub mod message;
+mod near;
 mod parse;
 mod show;
 
