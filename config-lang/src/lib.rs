@@ -17,6 +17,7 @@ mod lexer;
 pub mod message;
 mod near;
 mod parse;
+mod rights;
 mod show;
 
 pub use console::{Console, Finding, Surroundings, run_script, script_lines};

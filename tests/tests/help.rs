@@ -8,6 +8,7 @@ use config_lang::grammar::{COMMANDS, Kind, Param, Spec};
 use config_lang::help::{Help, Sort, complete, help};
 use config_lang::parse;
 use proptest::prelude::*;
+use sekisho_tests::lines::{assigned, is_positional, object_word, whole_object};
 
 fn listed(line: &str) -> Help {
     help(line).unwrap_or_else(|error| panic!("{line}|: {}", error.message))
@@ -45,53 +46,6 @@ fn reaches(line: &str, word: &str) {
     // What is alone with its last letter or before; a word that begins another one is typed whole.
     let others = listed(&format!("{line}{word}")).choices.len();
     assert!(reached || others > 1, "{line}{word}");
-}
-
-/// A value that a parameter takes.
-fn value(kind: &Kind) -> String {
-    match *kind {
-        Kind::Enum(words) | Kind::List(words) => words[0].to_owned(),
-        Kind::Bool => "ON".to_owned(),
-        Kind::Int { min, .. } => min.to_string(),
-        Kind::Text { .. } | Kind::Id => "word".to_owned(),
-        Kind::Address { .. } | Kind::Ip | Kind::IpRange => "10.0.0.1".to_owned(),
-        Kind::Mask => "255.0.0.0".to_owned(),
-        Kind::Ipv6 => "2001:db8::1".to_owned(),
-        Kind::Ipv6Prefix => "2001:db8::1/64".to_owned(),
-        Kind::Interface => "ppp0".to_owned(),
-        Kind::File => "some.cfg".to_owned(),
-        Kind::Bundle => "\"1 AND 2\"".to_owned(),
-        Kind::Flag => String::new(),
-    }
-}
-
-fn assigned(param: &Param) -> String {
-    match param.kind {
-        Kind::Flag => param.name.to_owned(),
-        kind => format!("{}={}", param.name, value(&kind)),
-    }
-}
-
-/// A word of an object with the value that it must have.
-fn object_word(spec: &Spec, word: &str) -> String {
-    let param = spec.params.iter().find(|param| param.name == word);
-    param
-        .filter(|param| param.required)
-        .map_or_else(|| word.to_owned(), assigned)
-}
-
-fn whole_object(spec: &Spec) -> String {
-    let mut line = spec.verb.to_owned();
-    for word in spec.object {
-        line += " ";
-        line += &object_word(spec, word);
-    }
-    line
-}
-
-/// LOGIN takes a name without a word before it.
-fn is_positional(spec: &Spec) -> bool {
-    spec.object.is_empty() && spec.params.len() == 1
 }
 
 #[test]

@@ -867,6 +867,11 @@ pub const COMMANDS: &[Spec] = &[
         )],
     },
     Spec {
+        verb: "DISABLE",
+        object: &["SYSTEM", "SECURITY", "MODE"],
+        params: &[],
+    },
+    Spec {
         verb: "ENABLE",
         object: &["FIREWALL"],
         params: &[],
