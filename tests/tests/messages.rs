@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use config_lang::message::table::TABLE;
 use config_lang::message::{Row, Severity};
 use config_lang::{Console, Host, Surroundings};
+use hw_offload::testing::SeededEntropy;
 use hw_offload::{Entropy, EntropyFault, SoftEngines};
 use ipsec_core::{Instant, Limits};
+use isakmp_core::device::Privilege;
 use lab::{Buf, MemoryHost, Router};
 
 /// What every device of these tests begins with.
@@ -70,8 +72,6 @@ const CASES: &[(u32, &str)] = &[
     (334_005, "SET ISAKMP POLICY=i GROUP=3"),
     (334_006, "SET ISAKMP POLICY=i DELETEDELAY=31"),
     (334_007, "SET ISAKMP POLICY=\"i"),
-    (382_099, "ENABLE ISAKMP DEBUG=PACKET"),
-    (345_099, "ADD USER=x PASSWORD=y\nLOGIN x"),
     (381_010, "SET IPSEC SASPEC=1 ENCALG=NULL HASHALG=NULL"),
     (
         382_010,
@@ -83,7 +83,6 @@ const CASES: &[(u32, &str)] = &[
     (382_011, "SHOW ISAKMP SA=5"),
     (395_011, "SHOW PKI CERTIFICATE=x"),
     (361_011, "DELETE RADIUS SERVER=10.0.0.1"),
-    (345_011, "LOGIN nobody"),
     (305_012, "ADD IP ROUTE TEMPLATE=back INT=ppp0"),
     (373_012, "CREATE ENCO KEY=1 TYPE=GENERAL VALUE=x"),
     (381_012, "CREATE IPSEC POLICY=vpn INT=ppp0 ACTION=DENY"),
@@ -136,7 +135,6 @@ const CASES: &[(u32, &str)] = &[
     (395_005, "ADD PKI CERTIFICATE=x LOCATION=ca.pem TYPE=SELF"),
     (395_006, "ADD PKI CERTIFICATE=x LOCATION=leaf.pem TYPE=CA"),
     (345_005, "ENABLE SYSTEM SECURITY MODE"),
-    (345_006, "LOGIN peer"),
     (345_007, "SET SYSTEM DISTINGUISHEDNAME=nothing"),
 ];
 
@@ -156,6 +154,19 @@ const CHECKED: &[(u32, &str)] = &[
     (281_026, ""),
     (282_022, "SET ISAKMP POLICY=i MODE=AGGRESSIVE"),
     (282_027, "SET ISAKMP POLICY=i PEER=ANY PRENEGOTIATE=TRUE"),
+];
+
+/// The messages that lines in a script raise.
+const SCRIPTED: &[(u32, &str)] = &[(345_011, "LOGIN nobody"), (345_006, "LOGIN peer")];
+
+/// The messages of sessions of less rights, after these lines of one session.
+const SESSIONS: &[(u32, &str)] = &[
+    (345_009, "ENABLE IPSEC"),
+    (345_015, "LOGIN nobody\nguess"),
+    (
+        345_016,
+        "LOGIN peer\n1\nLOGIN peer\n2\nLOGIN peer\n3\nLOGIN peer\n4\nLOGIN peer\n5\nLOGIN peer\n6",
+    ),
 ];
 
 /// The messages of a world that fails: randomness is gone and the disk is full.
@@ -252,7 +263,9 @@ fn is_row(text: &str, code: u32, row: &Row, line: &str) {
 #[test]
 fn every_message_is_raised_by_a_command() {
     let table = table();
-    let cases = CASES.iter().chain(CHECKED).chain(BROKEN);
+    let cases = [CASES, SCRIPTED, SESSIONS, CHECKED, BROKEN]
+        .into_iter()
+        .flatten();
     let cases: BTreeSet<u32> = cases.map(|(code, _)| *code).collect();
     let known: BTreeSet<u32> = table.keys().copied().collect();
     assert_eq!(cases, known, "what has no case, or is no message");
@@ -264,6 +277,27 @@ fn every_message_is_raised_by_a_command() {
         let outcome = router.command(Instant::ZERO, line);
         is_row(&outcome.text, *code, table[code], line);
         assert_eq!(outcome.worst, table[code].severity, "{line}");
+    }
+    for (code, line) in SCRIPTED {
+        let findings = device().run_script(Instant::ZERO, line);
+        let [finding] = findings.as_slice() else {
+            panic!("{line}: {findings:?}")
+        };
+        is_row(&format!("{}\n", finding.text), *code, table[code], line);
+    }
+    for (code, lines) in SESSIONS {
+        let mut router = device();
+        let mut console = Console::vouched(Privilege::User);
+        let (mut entropy, mut last) = (SeededEntropy::new(1), String::new());
+        for line in lines.lines() {
+            let mut around = Surroundings {
+                now: Instant::ZERO,
+                entropy: &mut entropy,
+                host: &mut router.host,
+            };
+            last = console.execute(&mut router.device, &mut around, line).text;
+        }
+        is_row(&last, *code, table[code], lines);
     }
     for (code, lines) in CHECKED {
         let findings = router().check_script(Instant::ZERO, &format!("{BASE}{lines}"));
@@ -282,7 +316,8 @@ fn every_message_is_raised_by_a_command() {
             entropy: &mut Broken,
             host: &mut Broken,
         };
-        let outcome = Console::new().execute(&mut router.device, &mut around, line);
+        let mut console = Console::vouched(Privilege::SecurityOfficer);
+        let outcome = console.execute(&mut router.device, &mut around, line);
         is_row(&outcome.text, *code, table[code], line);
     }
 }

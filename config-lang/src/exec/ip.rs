@@ -9,7 +9,7 @@ use ipsec_core::net::{InterfaceId, Net, Route, RouteTemplate};
 use isakmp_core::device::State;
 
 use super::ipsec::network_source;
-use super::{Plan, isakmp, not_yet_command};
+use super::{Plan, foreign, isakmp};
 use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 
@@ -99,7 +99,7 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             });
             Ok(Plan::Net(Box::new(net)))
         }
-        _ => Err(not_yet_command(Module::Ip, command)),
+        _ => Ok(foreign(command)),
     }
 }
 

@@ -18,7 +18,7 @@ use ipsec_core::wire::udp_encap::Framing;
 use isakmp_core::config::IsakmpPolicyConfig;
 use isakmp_core::device::State;
 
-use super::{Look, Plan, not_yet_command};
+use super::{Look, Plan, foreign};
 use crate::message::{Message, Module, Row, table};
 use crate::parse::{Parsed, Value};
 use crate::show;
@@ -129,7 +129,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .map(Plan::Print)
                 .ok_or_else(|| missing("the bundle specification", number)),
         },
-        _ => Err(not_yet_command(Module::Ipsec, command)),
+        _ => Ok(foreign(command)),
     }
 }
 

@@ -16,7 +16,7 @@ use isakmp_core::debug::IsakmpDebug;
 use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_of_word;
 
-use super::{Look, Plan, not_yet_command};
+use super::{Look, Plan, foreign};
 use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 use crate::show::isakmp as show;
@@ -61,7 +61,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         ("ENABLE" | "DISABLE", ["ISAKMP", "DEBUG"]) => debug(command),
         ("RESET", ["ISAKMP", "COUNTER"]) => Ok(Plan::ResetIsakmpCounters(word(command, "COUNTER"))),
         ("SHOW", _) => screen(look, command),
-        _ => Err(not_yet_command(Module::Isakmp, command)),
+        _ => Ok(foreign(command)),
     }
 }
 
@@ -94,7 +94,7 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
             Some(number) => show::sa(endpoint, look.now, number)
                 .ok_or_else(|| missing("the ISAKMP SA", &number))?,
         },
-        _ => return Err(not_yet_command(Module::Isakmp, command)),
+        _ => return Ok(foreign(command)),
     };
     Ok(Plan::Print(text))
 }
@@ -102,11 +102,16 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
 /// ENABLE and DISABLE ISAKMP DEBUG.
 fn debug(command: &Parsed) -> Result<Plan, Message> {
     let enable = command.spec.verb == "ENABLE";
-    match command.word("DEBUG") {
-        Some("STATE") => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
-        Some("ALL" | "DEFAULT") if !enable => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
-        _ => Err(not_yet_command(Module::Isakmp, command)),
-    }
+    let set = match command.word("DEBUG") {
+        Some("PACKET" | "PKT") => IsakmpDebug::PACKET,
+        Some("PKTRAW") => IsakmpDebug::PKTRAW,
+        Some("STATE") => IsakmpDebug::STATE,
+        Some("TRACE") => IsakmpDebug::TRACE,
+        Some("TRACEMORE") => IsakmpDebug::TRACEMORE,
+        Some("DEFAULT") => IsakmpDebug::DEFAULT,
+        _ => IsakmpDebug::ALL,
+    };
+    Ok(Plan::WatchIsakmp(set, enable))
 }
 
 fn policy<E: Engines>(

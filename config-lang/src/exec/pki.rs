@@ -6,7 +6,7 @@ use hw_offload::Engines;
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::device::State;
 
-use super::{Look, Plan, not_yet_command};
+use super::{Look, Plan, foreign};
 use crate::message::{Message, Module, table};
 use crate::parse::Parsed;
 use crate::show;
@@ -27,7 +27,7 @@ pub(super) fn plan<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<P
                     .ok_or_else(|| missing(name)),
             }
         }
-        _ => Err(not_yet_command(Module::Pki, command)),
+        _ => Ok(foreign(command)),
     }
 }
 

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use hw_offload::Secret;
 use isakmp_core::device::{RadiusServer, State};
 
-use super::{Plan, not_yet_command};
+use super::{Plan, foreign};
 use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 use crate::show;
@@ -37,6 +37,6 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             Err(table::MISSING.by(Module::Radius, &[&"the RADIUS server", &address]))
         }
         ("SHOW", _) => Ok(Plan::Print(show::radius(state))),
-        _ => Err(not_yet_command(Module::Radius, command)),
+        _ => Ok(foreign(command)),
     }
 }

@@ -9,10 +9,11 @@ use ipsec_core::model::Name;
 use isakmp_core::device::{LogModule, PasswordHash, Privilege, User};
 use isakmp_core::identity;
 
-use super::{Look, Plan, not_yet_command};
+use super::{Look, Plan, foreign};
+use crate::dump::{self, Secrets};
 use crate::message::{Message, Module, Row, table};
 use crate::parse::Parsed;
-use crate::{dump, show};
+use crate::show;
 
 fn error(row: &'static Row, words: &[&dyn Display]) -> Message {
     row.by(Module::System, words)
@@ -32,8 +33,11 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 _ => Privilege::User,
             };
             let password = command.text("PASSWORD").unwrap_or("");
-            let password = PasswordHash::new(&hw_offload::SoftPrimitives, look.entropy, password)
-                .map_err(|_| error(&table::NO_ENTROPY, &[]))?;
+            let password = match PasswordHash::from_text(password) {
+                Some(hash) => hash,
+                None => PasswordHash::new(&hw_offload::SoftPrimitives, look.entropy, password)
+                    .map_err(|_| error(&table::NO_ENTROPY, &[]))?,
+            };
             Ok(Plan::AddUser(User {
                 name: Name::new(name),
                 password,
@@ -56,14 +60,15 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .first()
                 .and_then(|given| command.text(given.name));
             let name = name.unwrap_or("");
+            if !look.script {
+                // Whether there is such a user is told with the password only.
+                return Ok(Plan::AskPassword(Name::new(name)));
+            }
             let Some(user) = state.users.get(name) else {
                 return Err(error(&table::MISSING, &[&"the user", &name]));
             };
             if !user.login {
                 return Err(error(&table::LOGIN_NO, &[&name]));
-            }
-            if !look.script {
-                return Err(error(&table::NOT_YET, &[&"LOGIN outside a script"]));
             }
             Ok(Plan::Login(Name::new(name)))
         }
@@ -83,13 +88,17 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             if !state.users.iter().any(|user| user.privilege == officer) {
                 return Err(error(&table::NO_OFFICER, &[]));
             }
-            Ok(Plan::SecurityMode)
+            Ok(Plan::SecurityMode(true))
         }
-        ("SHOW", ["CONFIG"]) => Ok(Plan::Print(match command.word("DYNAMIC") {
-            Some("IPSEC") => dump::ipsec(&state.ipsec),
-            Some("ISAKMP") => dump::isakmp(&state.isakmp),
-            _ => dump::all(state),
-        })),
+        ("DISABLE", ["SYSTEM", "SECURITY", "MODE"]) => Ok(Plan::SecurityMode(false)),
+        ("SHOW", ["CONFIG"]) => {
+            let secrets = Secrets::seen_by(look.rights);
+            Ok(Plan::Print(match command.word("DYNAMIC") {
+                Some("IPSEC") => dump::ipsec(&state.ipsec),
+                Some("ISAKMP") => dump::isakmp_with(&state.isakmp, secrets),
+                _ => dump::all_with(state, secrets),
+            }))
+        }
         ("SHOW", ["LOG"]) => {
             let module = match (command.word("MODULE"), command.word("TYPE")) {
                 (Some("ISAK"), _) | (None, Some("IKMP")) => Some(LogModule::Isakmp),
@@ -98,6 +107,6 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             };
             Ok(Plan::Print(show::log(state, module)))
         }
-        _ => Err(not_yet_command(Module::System, command)),
+        _ => Ok(foreign(command)),
     }
 }

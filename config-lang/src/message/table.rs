@@ -118,9 +118,6 @@ rows! {
     /// Quotes and equals signs.
     BAD_QUOTES = Error 7 by [Command]:
         "{}" => "write NAME=VALUE, or NAME=\"A VALUE WITH BLANKS\"";
-    /// What a later version will do.
-    NOT_YET = Error 99 by [Isakmp, System]:
-        "{} is not yet available" => "leave it out until a later version has it";
 
     /// Parameters that contradict each other or what they refer to.
     CONFLICT = Error 10 by [Ipsec, Isakmp]:
@@ -229,6 +226,15 @@ rows! {
     /// SET SYSTEM DISTINGUISHEDNAME.
     BAD_NAME = Error 7 by [System]:
         "{} is no distinguished name" => "write it as \"cn=name, o=company, c=country\"";
+    /// A command beyond the session's rights.
+    NO_RIGHTS = Error 9 by [System]:
+        "this needs PRIVILEGE={}{}, the session has {}" => "LOGIN as such a user";
+    /// LOGIN with a name or a password that is not right.
+    WRONG_LOGIN = Error 15 by [System]:
+        "the user name or the password is wrong" => "LOGIN again";
+    /// LOGIN after too many that were wrong.
+    LOGIN_LATER = Error 16 by [System]:
+        "after too many wrong passwords LOGIN is refused for {} s" => "wait so long";
     /// CREATE CONFIG on a file system that refuses.
     NOT_WRITTEN = Error 8 by [System]:
         "the file {} could not be written: {}" => "choose another name, or make room";
