@@ -310,7 +310,11 @@ fn read(
     }
     let names = spec.params.iter().map(|param| param.name);
     let used = walk.path.len();
-    let name = if place < used {
+    let object = walk.path.get(place);
+    let name = if let Some(word) = object.filter(|word| names.clone().any(|name| name == **word)) {
+        // A word of the object that carries a value is no other parameter, however short.
+        word
+    } else if place < used {
         resolve(token, names, "value of this command")?
     } else if place == used && walk.deeper().next().is_some() {
         // It could have been a word of a longer object, too.
