@@ -3,6 +3,8 @@
 //! It translates and never decides: completions, timers and events of one part become calls of
 //! another, in a fixed order, until nothing is left or the turn's work is done.
 
+#[cfg(feature = "testing")]
+mod fingerprint;
 mod log;
 mod port;
 mod state;
