@@ -189,12 +189,12 @@ impl<E: Engines> Device<E> {
         self.state.keys.admits(number)?;
         let seed = RsaSeed::draw(entropy)?;
         let ticket = Ticket(OWN_TICKETS | self.generated);
-        self.generated += 1;
         let job = PublicJob::RsaGenerate { ticket, bits, seed };
         self.engines
             .public()
             .submit(job)
             .map_err(|_| KeyFault::Engine)?;
+        self.generated += 1;
         self.generating.push((ticket, number));
         self.state.keys.create(number, key)
     }
