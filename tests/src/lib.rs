@@ -8,6 +8,7 @@ pub mod allocations;
 pub mod crowd;
 pub mod ends;
 pub mod fuzzing;
+pub mod lines;
 pub mod screens;
 pub mod setting;
 pub mod witness;

@@ -99,11 +99,16 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
 /// ENABLE and DISABLE ISAKMP DEBUG.
 fn debug(command: &Parsed) -> Result<Plan, Message> {
     let enable = command.spec.verb == "ENABLE";
-    match command.word("DEBUG") {
-        Some("STATE") => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
-        Some("ALL" | "DEFAULT") if !enable => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
-        _ => Err(not_yet_command(Module::Isakmp, command)),
-    }
+    let set = match command.word("DEBUG") {
+        Some("PACKET" | "PKT") => IsakmpDebug::PACKET,
+        Some("PKTRAW") => IsakmpDebug::PKTRAW,
+        Some("STATE") => IsakmpDebug::STATE,
+        Some("TRACE") => IsakmpDebug::TRACE,
+        Some("TRACEMORE") => IsakmpDebug::TRACEMORE,
+        Some("DEFAULT") => IsakmpDebug::DEFAULT,
+        _ => IsakmpDebug::ALL,
+    };
+    Ok(Plan::WatchIsakmp(set, enable))
 }
 
 fn policy<E: Engines>(

@@ -24,7 +24,7 @@ use ipsec_core::net::Net;
 use ipsec_core::{BundleId, Instant, SaId};
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::debug::IsakmpDebug;
-use isakmp_core::device::{Device, LogModule, LogSubtype, RadiusServer, User};
+use isakmp_core::device::{Device, LogModule, LogSubtype, Privilege, RadiusServer, User};
 
 use crate::lexer::Column;
 use crate::message::{Message, Module, Severity};
@@ -81,8 +81,10 @@ pub enum Plan {
     WriteFile(String, String),
     /// The file that is executed at the next start.
     BootConfig(String),
-    /// ENABLE SYSTEM SECURITY MODE.
-    SecurityMode,
+    /// LOGIN of a person: the next line is the password.
+    AskPassword(Name),
+    /// ENABLE and DISABLE SYSTEM SECURITY MODE.
+    SecurityMode(bool),
     /// Something that works, but that a person should know about.
     Warned(Box<Self>, Message),
 }
@@ -122,6 +124,8 @@ pub struct Look<'a, E: Engines> {
     pub now: Instant,
     /// The world outside.
     pub host: &'a dyn Host,
+    /// What the session may do.
+    pub rights: Privilege,
     /// Whether a script is being executed.
     pub script: bool,
 }
@@ -171,9 +175,7 @@ pub fn apply<E: Engines>(
     match plan {
         Plan::Print(text) => Outcome {
             text,
-            worst: Severity::Info,
-            at: None,
-            login: None,
+            ..Outcome::nothing()
         },
         Plan::Foreign(message) => Outcome::message(message),
         Plan::CreateKey(number, key) => match device.state_mut().keys.create(number, key) {
@@ -309,9 +311,10 @@ pub fn apply<E: Engines>(
             device.state_mut().users.add(user);
             done(Module::System)
         }
-        Plan::Login(name) => Outcome {
-            login: Some(name),
-            ..done(Module::System)
+        Plan::Login(name) => Outcome::logged_in(name),
+        Plan::AskPassword(name) => Outcome {
+            asks: Some(name),
+            ..Outcome::nothing()
         },
         Plan::WriteFile(name, content) => match host.write_file(&name, &content) {
             Ok(()) => done(Module::System),
@@ -325,8 +328,8 @@ pub fn apply<E: Engines>(
             device.state_mut().boot_config = Some(name);
             done(Module::System)
         }
-        Plan::SecurityMode => {
-            device.state_mut().security_mode = true;
+        Plan::SecurityMode(on) => {
+            device.state_mut().security_mode = on;
             done(Module::System)
         }
         Plan::Warned(plan, message) => {
@@ -354,9 +357,30 @@ pub struct Outcome {
     pub at: Option<Column>,
     /// Who is logged in from now on.
     pub login: Option<Name>,
+    /// Whose password the next line is to be.
+    pub asks: Option<Name>,
 }
 
 impl Outcome {
+    /// Nothing to say.
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            text: String::new(),
+            worst: Severity::Info,
+            at: None,
+            login: None,
+            asks: None,
+        }
+    }
+
+    /// Somebody has logged in.
+    pub(crate) fn logged_in(name: Name) -> Self {
+        Self {
+            login: Some(name),
+            ..Self::message(Message::done(Module::System))
+        }
+    }
+
     /// One message.
     #[must_use]
     pub fn message(message: Message) -> Self {
@@ -364,7 +388,7 @@ impl Outcome {
             text: format!("{message}\n"),
             worst: message.severity,
             at: message.at,
-            login: None,
+            ..Self::nothing()
         }
     }
 }
@@ -421,7 +445,7 @@ impl Parsed {
             .and_then(|number| T::try_from(number).ok())
     }
 
-    fn word(&self, name: &str) -> Option<&'static str> {
+    pub(crate) fn word(&self, name: &str) -> Option<&'static str> {
         match self.get(name)?.value {
             Value::Word(word) => Some(word),
             _ => None,

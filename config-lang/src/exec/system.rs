@@ -10,9 +10,10 @@ use isakmp_core::device::{LogModule, PasswordHash, Privilege, User};
 use isakmp_core::identity;
 
 use super::{Look, Plan, not_yet_command};
+use crate::dump::{self, Secrets};
 use crate::message::{Message, Module};
 use crate::parse::Parsed;
-use crate::{dump, show};
+use crate::show;
 
 fn error(number: u16, text: String) -> Message {
     Message::error(Module::System, number, text)
@@ -32,8 +33,11 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 _ => Privilege::User,
             };
             let password = command.text("PASSWORD").unwrap_or("");
-            let password = PasswordHash::new(&hw_offload::SoftPrimitives, look.entropy, password)
-                .map_err(|fault| error(2, format!("{fault}")))?;
+            let password = match PasswordHash::from_text(password) {
+                Some(hash) => hash,
+                None => PasswordHash::new(&hw_offload::SoftPrimitives, look.entropy, password)
+                    .map_err(|fault| error(2, format!("{fault}")))?,
+            };
             Ok(Plan::AddUser(User {
                 name: Name::new(name),
                 password,
@@ -57,17 +61,15 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .first()
                 .and_then(|given| command.text(given.name));
             let name = name.unwrap_or("");
+            if !look.script {
+                // Whether there is such a user is told with the password only.
+                return Ok(Plan::AskPassword(Name::new(name)));
+            }
             let Some(user) = state.users.get(name) else {
                 return Err(error(3, format!("the user {name} does not exist")));
             };
             if !user.login {
                 return Err(error(6, format!("the user {name} has LOGIN=NO")));
-            }
-            if !look.script {
-                return Err(error(
-                    99,
-                    "LOGIN outside a script is not yet available".into(),
-                ));
             }
             Ok(Plan::Login(Name::new(name)))
         }
@@ -92,13 +94,17 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                     "security mode needs a user with PRIVILEGE=SECURITYOFFICER; ADD USER first";
                 return Err(error(5, text.into()));
             }
-            Ok(Plan::SecurityMode)
+            Ok(Plan::SecurityMode(true))
         }
-        ("SHOW", ["CONFIG"]) => Ok(Plan::Print(match command.word("DYNAMIC") {
-            Some("IPSEC") => dump::ipsec(&state.ipsec),
-            Some("ISAKMP") => dump::isakmp(&state.isakmp),
-            _ => dump::all(state),
-        })),
+        ("DISABLE", ["SYSTEM", "SECURITY", "MODE"]) => Ok(Plan::SecurityMode(false)),
+        ("SHOW", ["CONFIG"]) => {
+            let secrets = Secrets::seen_by(look.rights);
+            Ok(Plan::Print(match command.word("DYNAMIC") {
+                Some("IPSEC") => dump::ipsec(&state.ipsec),
+                Some("ISAKMP") => dump::isakmp_with(&state.isakmp, secrets),
+                _ => dump::all_with(state, secrets),
+            }))
+        }
         ("SHOW", ["LOG"]) => {
             let module = match (command.word("MODULE"), command.word("TYPE")) {
                 (Some("ISAK"), _) | (None, Some("IKMP")) => Some(LogModule::Isakmp),

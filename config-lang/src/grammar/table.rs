@@ -7,6 +7,7 @@ const fn must(name: &'static str, kind: Kind) -> Param {
         name,
         kind,
         required: true,
+        default: None,
     }
 }
 
@@ -15,6 +16,15 @@ const fn may(name: &'static str, kind: Kind) -> Param {
         name,
         kind,
         required: false,
+        default: None,
+    }
+}
+
+impl Param {
+    /// What is in force when it is left out.
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
     }
 }
 
@@ -298,7 +308,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: true,
                     words: &[],
                 },
-            ),
+            )
+            .or("unlimited"),
             may(
                 "EXPIRYSECONDS",
                 Kind::Int {
@@ -307,7 +318,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("28800"),
         ],
     },
     Spec {
@@ -323,7 +335,7 @@ pub const COMMANDS: &[Spec] = &[
             ),
             must("INTERFACE", Kind::Interface),
             must("ACTION", Kind::Enum(&["DENY", "IPSEC", "PERMIT"])),
-            may("IPVERSION", Kind::Enum(&["4", "6"])),
+            may("IPVERSION", Kind::Enum(&["4", "6"])).or("4"),
             may("KEYMANAGEMENT", Kind::Enum(&["ISAKMP", "MANUAL"])),
             may(
                 "BUNDLESPECIFICATION",
@@ -349,15 +361,17 @@ pub const COMMANDS: &[Spec] = &[
                     host: false,
                     words: &["ANY"],
                 },
-            ),
-            may("LMASK", Kind::Mask),
+            )
+            .or("ANY"),
+            may("LMASK", Kind::Mask).or("255.255.255.255"),
             may(
                 "LNAME",
                 Kind::Text {
                     max: 120,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "LPORT",
                 Kind::Int {
@@ -366,7 +380,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "RADDRESS",
                 Kind::Address {
@@ -374,15 +389,17 @@ pub const COMMANDS: &[Spec] = &[
                     host: false,
                     words: &["ANY"],
                 },
-            ),
-            may("RMASK", Kind::Mask),
+            )
+            .or("ANY"),
+            may("RMASK", Kind::Mask).or("255.255.255.255"),
             may(
                 "RNAME",
                 Kind::Text {
                     max: 120,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "RPORT",
                 Kind::Int {
@@ -391,7 +408,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "TRANSPORTPROTOCOL",
                 Kind::Int {
@@ -400,27 +418,30 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["ANY", "ESP", "GRE", "ICMP", "OSPF", "RSVP", "TCP", "UDP"],
                 },
-            ),
-            may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
-            may("ICMPTYPE", Kind::Enum(&["NDALL"])),
+            )
+            .or("ANY"),
+            may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])).or("CLEAR"),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])).or("1"),
+            may("ICMPTYPE", Kind::Enum(&["NDALL"])).or("none"),
             may(
                 "IPROUTETEMPLATE",
                 Kind::Text {
                     max: 31,
                     words: &[],
                 },
-            ),
+            )
+            .or("none"),
             may(
                 "ISAKMPPOLICY",
                 Kind::Text {
                     max: 24,
                     words: &[],
                 },
-            ),
-            may("SRCINTERFACE", Kind::Interface),
+            )
+            .or("none"),
+            may("SRCINTERFACE", Kind::Interface).or("the one that the packet leaves by"),
             may("UDPFRAMING", Kind::Enum(&["V1", "RAW"])),
-            may("UDPHEARTBEAT", Kind::Bool),
+            may("UDPHEARTBEAT", Kind::Bool).or("FALSE"),
             may(
                 "UDPPORT",
                 Kind::Int {
@@ -429,9 +450,10 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("UDPTUNNEL", Kind::Bool),
-            may("USEPFSKEY", Kind::Bool),
+            )
+            .or("2746"),
+            may("UDPTUNNEL", Kind::Bool).or("FALSE"),
+            may("USEPFSKEY", Kind::Bool).or("FALSE"),
             may(
                 "POSITION",
                 Kind::Int {
@@ -440,8 +462,9 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("RESPONDBADSPI", Kind::Bool),
+            )
+            .or("the end of the list"),
+            may("RESPONDBADSPI", Kind::Bool).or("FALSE"),
         ],
     },
     Spec {
@@ -459,7 +482,7 @@ pub const COMMANDS: &[Spec] = &[
             ),
             must("KEYMANAGEMENT", Kind::Enum(&["ISAKMP", "MANUAL"])),
             must("PROTOCOL", Kind::Enum(&["AH", "ESP"])),
-            may("MODE", Kind::Enum(&["TRANSPORT", "TUNNEL"])),
+            may("MODE", Kind::Enum(&["TRANSPORT", "TUNNEL"])).or("TUNNEL"),
             may(
                 "ENCALG",
                 Kind::Enum(&["DES", "3DESOUTER", "AES128", "AES192", "AES256", "NULL"]),
@@ -501,8 +524,8 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("ANTIREPLAYENABLED", Kind::Bool),
-            may("REPLAYWINDOWSIZE", Kind::Enum(&["32", "64", "128", "256"])),
+            may("ANTIREPLAYENABLED", Kind::Bool).or("FALSE"),
+            may("REPLAYWINDOWSIZE", Kind::Enum(&["32", "64", "128", "256"])).or("32"),
         ],
     },
     Spec {
@@ -524,8 +547,8 @@ pub const COMMANDS: &[Spec] = &[
                     words: &["ANY"],
                 },
             ),
-            may("IPVERSION", Kind::Enum(&["6"])),
-            may("AUTHTYPE", Kind::Enum(&["PRESHARED", "RSASIG"])),
+            may("IPVERSION", Kind::Enum(&["6"])).or("IPv4"),
+            may("AUTHTYPE", Kind::Enum(&["PRESHARED", "RSASIG"])).or("PRESHARED"),
             may(
                 "DELETEDELAY",
                 Kind::Int {
@@ -534,7 +557,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("30"),
             may(
                 "DHEXPONENTLENGTH",
                 Kind::Int {
@@ -543,7 +567,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("160"),
             may(
                 "DPDIDLETIMEOUT",
                 Kind::Int {
@@ -552,12 +577,14 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("DPDMODE", Kind::Enum(&["BOTH", "NONE", "RECEIVE"])),
+            )
+            .or("20"),
+            may("DPDMODE", Kind::Enum(&["BOTH", "NONE", "RECEIVE"])).or("NONE"),
             may(
                 "ENCALG",
                 Kind::Enum(&["DES", "3DESOUTER", "AES128", "AES192", "AES256"]),
-            ),
+            )
+            .or("DES"),
             may(
                 "EXPIRYKBYTES",
                 Kind::Int {
@@ -566,7 +593,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("unlimited"),
             may(
                 "EXPIRYSECONDS",
                 Kind::Int {
@@ -575,14 +603,16 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
-            may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
+            )
+            .or("86400"),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])).or("1"),
+            may("HASHALG", Kind::Enum(&["SHA", "MD5"])).or("SHA"),
             may(
                 "HEARTBEATMODE",
                 Kind::Enum(&["BOTH", "NONE", "RECEIVE", "SEND"]),
-            ),
-            may("HYBRIDXAUTH", Kind::Bool),
+            )
+            .or("NONE"),
+            may("HYBRIDXAUTH", Kind::Bool).or("OFF"),
             may(
                 "KEY",
                 Kind::Int {
@@ -592,7 +622,8 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("LOCALID", Kind::Id),
+            may("LOCALID", Kind::Id)
+                .or("the address that it sends from, with RSASIG the system's distinguished name"),
             may(
                 "LOCALRSAKEY",
                 Kind::Int {
@@ -601,9 +632,10 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("MODE", Kind::Enum(&["MAIN", "AGGRESSIVE"])),
-            may("MSGBACKOFF", Kind::Enum(&["INCREMENTAL", "NONE"])),
+            )
+            .or("that of ENABLE ISAKMP"),
+            may("MODE", Kind::Enum(&["MAIN", "AGGRESSIVE"])).or("MAIN"),
+            may("MSGBACKOFF", Kind::Enum(&["INCREMENTAL", "NONE"])).or("INCREMENTAL"),
             may(
                 "MSGRETRYLIMIT",
                 Kind::Int {
@@ -612,7 +644,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("8"),
             may(
                 "MSGTIMEOUT",
                 Kind::Int {
@@ -621,8 +654,9 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("NATTRAVERSAL", Kind::Bool),
+            )
+            .or("4"),
+            may("NATTRAVERSAL", Kind::Bool).or("FALSE"),
             may(
                 "PHASE2XCHGLIMIT",
                 Kind::Int {
@@ -631,11 +665,12 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["NONE"],
                 },
-            ),
-            may("POLICYFILENAME", Kind::File),
-            may("PRENEGOTIATE", Kind::Bool),
-            may("REMOTEID", Kind::Id),
-            may("REKEY", Kind::Bool),
+            )
+            .or("NONE"),
+            may("POLICYFILENAME", Kind::File).or("none"),
+            may("PRENEGOTIATE", Kind::Bool).or("FALSE"),
+            may("REMOTEID", Kind::Id).or("the address that the peer sends from"),
+            may("REKEY", Kind::Bool).or("FALSE"),
             may(
                 "RETRYIKEATTEMPTS",
                 Kind::Int {
@@ -644,28 +679,31 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["CONTINUOUS"],
                 },
-            ),
-            may("SENDDELETES", Kind::Bool),
-            may("SENDNOTIFY", Kind::Bool),
-            may("SENDIDALWAYS", Kind::Bool),
-            may("SETCOMMITBIT", Kind::Bool),
-            may("SRCINTERFACE", Kind::Interface),
-            may("XAUTH", Kind::Enum(&["CLIENT", "SERVER", "NONE"])),
+            )
+            .or("0"),
+            may("SENDDELETES", Kind::Bool).or("FALSE"),
+            may("SENDNOTIFY", Kind::Bool).or("FALSE"),
+            may("SENDIDALWAYS", Kind::Bool).or("FALSE"),
+            may("SETCOMMITBIT", Kind::Bool).or("FALSE"),
+            may("SRCINTERFACE", Kind::Interface).or("none"),
+            may("XAUTH", Kind::Enum(&["CLIENT", "SERVER", "NONE"])).or("NONE"),
             may(
                 "XAUTHNAME",
                 Kind::Text {
                     max: 64,
                     words: &[],
                 },
-            ),
+            )
+            .or("none"),
             may(
                 "XAUTHPASSWORD",
                 Kind::Text {
                     max: 64,
                     words: &[],
                 },
-            ),
-            may("XAUTHTYPE", Kind::Enum(&["GENERIC", "RADIUS"])),
+            )
+            .or("none"),
+            may("XAUTHTYPE", Kind::Enum(&["GENERIC", "RADIUS"])).or("GENERIC"),
         ],
     },
     Spec {
@@ -782,12 +820,13 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             must("DEBUG", Kind::Enum(&["ALL", "FILTER", "PACKET", "TRACE"])),
-            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])),
+            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])).or("ALL"),
             may(
                 "DISPLAY",
                 Kind::Enum(&["ALL", "BUFFERHEADER", "DATA", "IPHEADER"]),
-            ),
-            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])),
+            )
+            .or("ALL"),
+            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])).or("ALL"),
             may(
                 "SELECTOR",
                 Kind::Enum(&[
@@ -800,8 +839,9 @@ pub const COMMANDS: &[Spec] = &[
                     "RPORT",
                     "TRANSPORTPROTOCOL",
                 ]),
-            ),
-            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])),
+            )
+            .or("ALL"),
+            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])).or("ALL"),
         ],
     },
     Spec {
@@ -825,6 +865,11 @@ pub const COMMANDS: &[Spec] = &[
                 "TRACEMORE",
             ]),
         )],
+    },
+    Spec {
+        verb: "DISABLE",
+        object: &["SYSTEM", "SECURITY", "MODE"],
+        params: &[],
     },
     Spec {
         verb: "ENABLE",
@@ -877,12 +922,13 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             must("DEBUG", Kind::Enum(&["ALL", "FILTER", "PACKET", "TRACE"])),
-            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])),
+            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])).or("ALL"),
             may(
                 "DISPLAY",
                 Kind::Enum(&["ALL", "BUFFERHEADER", "DATA", "IPHEADER"]),
-            ),
-            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])),
+            )
+            .or("ALL"),
+            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])).or("ALL"),
             may(
                 "SELECTOR",
                 Kind::Enum(&[
@@ -895,8 +941,9 @@ pub const COMMANDS: &[Spec] = &[
                     "RPORT",
                     "TRANSPORTPROTOCOL",
                 ]),
-            ),
-            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])),
+            )
+            .or("ALL"),
+            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])).or("ALL"),
         ],
     },
     Spec {
@@ -911,9 +958,10 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("POLICYSERVERENABLED", Kind::Bool),
-            may("POLICYFILENAME", Kind::File),
+            )
+            .or("none"),
+            may("POLICYSERVERENABLED", Kind::Bool).or("FALSE"),
+            may("POLICYFILENAME", Kind::File).or("none"),
             may(
                 "UDPPORT",
                 Kind::Int {
@@ -922,7 +970,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("500"),
         ],
     },
     Spec {
