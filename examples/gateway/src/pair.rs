@@ -15,6 +15,7 @@ use lab::{Happening, Pair, Side};
 
 use crate::args::PairArgs;
 use crate::check::print_findings;
+use crate::diagram::svg;
 
 /// Runs two configurations against each other. True if every ping was answered through IPsec.
 ///
@@ -76,13 +77,18 @@ pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
         fs::write(path, pair.capture.get_ref()).map_err(|error| format!("{name}: {error}"))?;
     }
     let good = answered && pair.protected > 0 && pair.clear == 0;
-    if good {
-        println!(
-            "\nEvery ping was answered through IPsec ({} packets).",
-            pair.protected
-        );
+    let outcome = if good {
+        let packets = pair.protected;
+        format!("Every ping was answered through IPsec ({packets} packets).")
     } else {
-        println!("\n{}", verdict(&pair));
+        verdict(&pair)
+    };
+    println!("\n{outcome}");
+    if let Some(path) = &args.diagram {
+        let names = args.files.each_ref().map(|file| file.file_name());
+        let names = names.map(|name| name.unwrap_or_default().to_string_lossy());
+        let picture = svg(&pair, names.each_ref().map(AsRef::as_ref), &outcome);
+        fs::write(path, picture).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(good)
 }

@@ -299,3 +299,40 @@ fn check_tells_warnings_and_still_succeeds() {
     assert_eq!(text.lines().filter(short).count(), 1, "{text}");
     assert!(!text.contains(": error: "), "{text}");
 }
+
+/// The picture of a ladder, and what `pair` printed last.
+fn diagram(files: [&Path; 2], name: &str) -> (String, String) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let [a, b] = files;
+    let output = gateway(&[Path::new("pair"), a, b, Path::new("--diagram"), &path]);
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let last = printed.lines().last().unwrap_or("").to_owned();
+    (fs::read_to_string(&path).expect("a picture"), last)
+}
+
+/// A changed picture is something to look at: then tests/ladder.svg is to be made anew.
+#[test]
+fn the_picture_of_the_basic_vpn() {
+    let files = [config("basic-isakmp-vpn.a"), config("basic-isakmp-vpn.b")];
+    let (picture, _) = diagram([&files[0], &files[1]], "basic.svg");
+    assert_eq!(picture, include_str!("ladder.svg"));
+}
+
+#[test]
+fn the_picture_of_a_failure_says_why() {
+    let other = changed("basic-isakmp-vpn.b", "jogefoge", "another & <key>");
+    let (picture, last) = diagram([&config("basic-isakmp-vpn.a"), &other], "failure.svg");
+    let escaped = last
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    assert!(picture.contains(&escaped), "{last}: {picture}");
+    assert!(picture.contains("class=\"note right odd\""), "{picture}");
+    assert!(picture.contains(" again\""), "{picture}");
+    for tag in ["text", "title", "style", "svg"] {
+        let opened = picture.matches(&format!("<{tag}>")).count()
+            + picture.matches(&format!("<{tag} ")).count();
+        let closed = picture.matches(&format!("</{tag}>")).count();
+        assert_eq!(opened, closed, "{tag}");
+    }
+}
