@@ -1078,6 +1078,8 @@ pub const COMMANDS: &[Spec] = &[
                 "AGGRESSIVE",
                 "NETWORK",
                 "TRANSACTION",
+                "DPD",
+                "HEARTBEAT",
             ]),
         )],
     },
