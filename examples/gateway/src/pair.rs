@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipsec_core::model::Direction;
-use ipsec_core::{DropReason, Instant};
+use ipsec_core::{DropReason, Instant, WallClock};
 use isakmp_core::Report;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::reason::{Mismatch, Reason, Subject};
@@ -24,10 +24,16 @@ use crate::diagram::svg;
 pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
     let mut pair = Pair::soft(args.seed);
     pair.weather = args.weather;
+    // Only what a certificate says of its time depends on the date.
+    let today = SystemTime::now().duration_since(UNIX_EPOCH);
+    let wall = WallClock {
+        zero: today.unwrap_or_default().as_secs(),
+    };
     let mut good = true;
     for (side, path) in [Side::A, Side::B].into_iter().zip(&args.files) {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+        pair.router(side).device.state_mut().wall = wall;
         pair.router(side).host.folder = path.parent().map(Path::to_owned);
         let findings = pair.router(side).run_script(Instant::ZERO, &text);
         good &= print_findings(&name, &findings);

@@ -26,7 +26,8 @@ fn changed(name: &str, from: &str, to: &str) -> PathBuf {
     let text = fs::read_to_string(config(name)).expect("the configuration is there");
     assert!(text.contains(from), "{name} has no {from}");
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
-        "{name}-{}.cfg",
+        "{}-{}.cfg",
+        name.replace('/', "-"),
         to.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
     ));
     fs::write(&path, text.replace(from, to)).expect("the target directory is writable");
@@ -335,4 +336,26 @@ fn the_picture_of_a_failure_says_why() {
         let closed = picture.matches(&format!("</{tag}>")).count();
         assert_eq!(opened, closed, "{tag}");
     }
+}
+
+/// Keys and certificates lie beside the configurations.
+#[test]
+fn two_routers_with_certificates() {
+    let folder = config("certificates/a");
+    let (code, text) = pair(&folder, &config("certificates/b"));
+    assert_eq!(code, Some(0), "{text}");
+    for line in [
+        "Main mode 5: ID, CERT, SIG, N",
+        "Main mode 6: ID, CERT, SIG, N",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let other = changed("certificates/b", "REMOTEID=\"cn=A", "REMOTEID=\"cn=C");
+    for file in ["b.key.pem", "b.crt.pem", "ca.crt.pem"] {
+        let from = folder.with_file_name(file);
+        fs::copy(from, other.with_file_name(file)).expect("the target directory is writable");
+    }
+    let (code, text) = pair(&folder, &other);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("REMOTEID"), "{text}");
 }
