@@ -114,7 +114,12 @@ pub fn help(line: &str) -> Result<Help, ParseError> {
     let all: Vec<&'static str> = choices.iter().filter_map(|choice| choice.word).collect();
     choices.retain(|choice| choice.word.is_none_or(|word| starts_with(word, typed)));
     if choices.is_empty() && !free {
-        pick(typed, here, all.into_iter(), "word that may stand here")?;
+        let what = if tokens.is_empty() {
+            "command"
+        } else {
+            "object or parameter"
+        };
+        pick(typed, here, all.into_iter(), what)?;
     }
     Ok(Help { start, choices })
 }

@@ -316,7 +316,7 @@ fn read(
         // It could have been a word of a longer object, too.
         resolve(token, names.clone(), "parameter").or_else(|error| match error.kind {
             ParseFault::Unknown => {
-                resolve(token, walk.deeper().chain(names), "parameter or object")
+                resolve(token, walk.deeper().chain(names), "object or parameter")
             }
             _ => Err(error),
         })?
