@@ -5,6 +5,8 @@ mod args;
 mod check;
 #[cfg(target_os = "linux")]
 mod cli;
+#[cfg(target_os = "linux")]
+mod frame;
 mod pair;
 #[cfg(target_os = "linux")]
 mod run;
