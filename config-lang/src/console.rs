@@ -9,8 +9,8 @@ use ipsec_core::model::Name;
 use isakmp_core::device::{Device, Privilege, State};
 
 use crate::exec::{Host, Look, Outcome, apply, carried_out, named, plan};
-use crate::message::{Message, Module, Severity};
-use crate::parse::{ParseFault, parse};
+use crate::message::Severity;
+use crate::parse::parse;
 use crate::rights::{may, no_login};
 
 /// A session of a person or a script.
@@ -137,19 +137,7 @@ impl Console {
             Ok(None) => {
                 return Outcome::nothing();
             }
-            Err(error) => {
-                let number = match error.kind {
-                    ParseFault::Unknown => 1,
-                    ParseFault::Ambiguous => 2,
-                    ParseFault::Repeated => 3,
-                    ParseFault::Required => 4,
-                    ParseFault::Value => 5,
-                    ParseFault::Range => 6,
-                    ParseFault::Syntax => 7,
-                };
-                let message = Message::error(Module::Command, number, error.message);
-                return Outcome::message(message.about(error.at));
-            }
+            Err(error) => return Outcome::message(error.into()),
         };
         for happened in named(&device.state().ipsec, &parsed) {
             device.count(happened);

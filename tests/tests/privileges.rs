@@ -122,7 +122,7 @@ fn guesses_are_slowed_down() {
     desk.console = Console::new();
     let outcome = desk.login("secoff", "PasswordS");
     assert!(
-        outcome.text.contains("LOGIN again in 1 s"),
+        outcome.text.contains("the next is heard in 1 s"),
         "{}",
         outcome.text
     );

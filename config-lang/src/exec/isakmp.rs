@@ -1,11 +1,11 @@
 //! The ISAKMP commands.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
+use core::fmt::Display;
 
 use hw_offload::{DhGroup, Engines, Secret};
-use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Name, PeerAddress};
+use ipsec_core::model::{InterfaceName, IpVersion, Name, PeerAddress};
 use isakmp_core::config::{
     AuthType, Backoff, DpdMode, ExchangeLimit, HeartbeatMode, IsakmpConfig, IsakmpPolicyConfig,
     Phase1Mode, Retries, Xauth, XauthPassword, XauthType,
@@ -13,18 +13,16 @@ use isakmp_core::config::{
 use isakmp_core::debug::IsakmpDebug;
 use isakmp_core::negotiate::phase1::hash_of_word;
 
-use super::{Look, Plan, not_yet_command};
-use crate::message::{Message, Module};
+use super::{Look, Plan, foreign};
+use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 use crate::show::isakmp as show;
 
-fn error(number: u16, text: String) -> Message {
-    Message::error(Module::Isakmp, number, text)
+fn missing(what: &str, name: &dyn Display) -> Message {
+    table::MISSING.by(Module::Isakmp, &[&what, name])
 }
 
-fn missing(name: &str) -> Message {
-    error(11, format!("the ISAKMP policy {name} does not exist"))
-}
+const POLICY: &str = "the ISAKMP policy";
 
 pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
     let state = look.device.state();
@@ -54,13 +52,13 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             let name = command.text("POLICY").unwrap_or("");
             match config.policy(name) {
                 Some(policy) => Ok(Plan::ResetIsakmp(policy.name.clone())),
-                None => Err(missing(name)),
+                None => Err(missing(POLICY, &name)),
             }
         }
         ("ENABLE" | "DISABLE", ["ISAKMP", "DEBUG"]) => debug(command),
         ("RESET", ["ISAKMP", "COUNTER"]) => Ok(Plan::ResetIsakmpCounters(word(command, "COUNTER"))),
         ("SHOW", _) => screen(look, command),
-        _ => Err(not_yet_command(Module::Isakmp, command)),
+        _ => Err(foreign(command)),
     }
 }
 
@@ -79,19 +77,21 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
         ["ISAKMP", "COUNTERS"] => show::counters(endpoint, word(command, "COUNTERS")),
         ["ISAKMP", "POLICY"] => match command.text("POLICY") {
             None => show::policies(state),
-            Some(name) => show::policy(state, endpoint, name).ok_or_else(|| missing(name))?,
+            Some(name) => {
+                show::policy(state, endpoint, name).ok_or_else(|| missing(POLICY, &name))?
+            }
         },
         ["ISAKMP", "EXCHANGE"] => match command.number("EXCHANGE") {
             None => show::exchanges(endpoint, look.now),
             Some(number) => show::exchange(state, endpoint, look.now, number)
-                .ok_or_else(|| error(11, format!("the exchange {number} does not exist")))?,
+                .ok_or_else(|| missing("the exchange", &number))?,
         },
         ["ISAKMP", "SA"] => match command.number("SA") {
             None => show::sas(endpoint, look.now),
             Some(number) => show::sa(endpoint, look.now, number)
-                .ok_or_else(|| error(11, format!("the ISAKMP SA {number} does not exist")))?,
+                .ok_or_else(|| missing("the ISAKMP SA", &number))?,
         },
-        _ => return Err(not_yet_command(Module::Isakmp, command)),
+        _ => return Err(foreign(command)),
     };
     Ok(Plan::Print(text))
 }
@@ -99,11 +99,16 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
 /// ENABLE and DISABLE ISAKMP DEBUG.
 fn debug(command: &Parsed) -> Result<Plan, Message> {
     let enable = command.spec.verb == "ENABLE";
-    match command.word("DEBUG") {
-        Some("STATE") => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
-        Some("ALL" | "DEFAULT") if !enable => Ok(Plan::WatchIsakmp(IsakmpDebug::STATE, enable)),
-        _ => Err(not_yet_command(Module::Isakmp, command)),
-    }
+    let set = match command.word("DEBUG") {
+        Some("PACKET" | "PKT") => IsakmpDebug::PACKET,
+        Some("PKTRAW") => IsakmpDebug::PKTRAW,
+        Some("STATE") => IsakmpDebug::STATE,
+        Some("TRACE") => IsakmpDebug::TRACE,
+        Some("TRACEMORE") => IsakmpDebug::TRACEMORE,
+        Some("DEFAULT") => IsakmpDebug::DEFAULT,
+        _ => IsakmpDebug::ALL,
+    };
+    Ok(Plan::WatchIsakmp(set, enable))
 }
 
 fn policy<E: Engines>(
@@ -128,16 +133,13 @@ fn policy<E: Engines>(
         place.and_then(|p| config.policies.get(p)),
     ) {
         ("CREATE", Some(_)) => {
-            return Err(error(
-                12,
-                format!("the ISAKMP policy {name} exists already"),
-            ));
+            return Err(table::EXISTS.by(Module::Isakmp, &[&POLICY, &name]));
         }
         ("CREATE", None) => {
             IsakmpPolicyConfig::new(Name::new(name), peer.clone().unwrap_or(PeerAddress::Any))
         }
         (_, None) => {
-            return Err(missing(name));
+            return Err(missing(POLICY, &name));
         }
         ("DESTROY", Some(_)) => {
             config.policies.retain(|policy| policy.name != *name);
@@ -150,21 +152,17 @@ fn policy<E: Engines>(
     }
     fill(&mut record, command);
     let state = look.device.state();
-    record.check(&config, &state.keys).map_err(|fault| {
-        let number = if matches!(fault, ConfigFault::NotYet(_)) {
-            99
-        } else {
-            10
-        };
-        error(number, format!("{fault}"))
-    })?;
+    record
+        .check(&config, &state.keys)
+        .map_err(|fault| Message::refused(Module::Isakmp, &fault))?;
     let group_0 = command
         .get("GROUP")
         .filter(|_| record.group == Some(DhGroup::Modp512))
-        .map(|given| super::group_0(Module::Isakmp).about(given.at));
+        .map(|given| table::GROUP_0.by(Module::Isakmp, &[]).about(given.at));
     let by_certificate = record.verifies_signatures() && record.key.is_none();
     let no_authority = by_certificate && !config.pki.trusts();
-    let warning = group_0.or_else(|| no_authority.then(super::no_authority));
+    let warning =
+        group_0.or_else(|| no_authority.then(|| table::NO_AUTHORITY.by(Module::Isakmp, &[])));
     match place.and_then(|place| config.policies.get_mut(place)) {
         Some(old) => *old = record,
         None => config.policies.push(record),

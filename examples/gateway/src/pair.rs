@@ -133,8 +133,8 @@ fn print_ladder(pair: &Pair, debug: bool) {
             DeviceReport::IpsecDebug { policy, event } => {
                 print!("{}", config_lang::debug::ipsec(policy, event));
             }
-            DeviceReport::Isakmp(report @ Report::State { .. }) => {
-                print!("{}", config_lang::debug::isakmp(report).unwrap_or_default());
+            DeviceReport::Isakmp(report) if let Some(text) = config_lang::debug::isakmp(report) => {
+                print!("{text}");
             }
             other if debug => println!("{}  {side}: {other:?}", clock(*at)),
             _ => {}

@@ -371,6 +371,7 @@ impl<E: Engines> Device<E> {
                     Some(bytes)
                 };
                 let Some(bytes) = bytes else { return };
+                self.watch_datagram(port, false, path, bytes);
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.datagram(&mut env, path, bytes);
             }

@@ -7,6 +7,7 @@ mod files;
 mod kernel;
 mod keylog;
 mod link;
+mod privileges;
 mod radius;
 mod resolver;
 mod world;
@@ -19,9 +20,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config_lang::message::Severity;
 use config_lang::{Console, Outcome, Surroundings, run_script};
 use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
-use ipsec_core::net::{InterfaceId, Route};
+use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
-use ipsec_core::{BundleId, Instant, Limits, WallClock};
+use ipsec_core::{Instant, Limits, WallClock};
 use isakmp_core::Answer;
 use isakmp_core::device::{Device, Privilege};
 use isakmp_core::xauth::XauthAnswer;
@@ -35,6 +36,7 @@ use self::control::Control;
 use self::files::Files;
 use self::kernel::{Kernel, guarded};
 use self::link::{Link, LinkPlan};
+use self::privileges::Unprivileged;
 use self::world::{Arrived, World};
 use crate::check::print_findings;
 
@@ -70,7 +72,7 @@ struct Gateway {
     clock: Clock,
     told: u64,
     /// The routes of SAs that the kernel knows of.
-    registered: Vec<(BundleId, Route)>,
+    registrations: u64,
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. True if it ended in order.
@@ -80,6 +82,7 @@ struct Gateway {
 pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
     let path = args.file.display().to_string();
     let text = fs::read_to_string(&args.file).map_err(|error| format!("{path}: {error}"))?;
+    let user = args.user.as_deref().map(Unprivileged::named).transpose()?;
     let (signals, _keep) = signals().map_err(|error| format!("signals: {error}"))?;
     let clock = Clock(std::time::Instant::now());
     let wall = SystemTime::now()
@@ -140,9 +143,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         control,
         clock,
         told: 0,
-        registered: Vec::new(),
+        registrations: 0,
     };
-    let result = gateway.begin().and_then(|()| gateway.serve(&signals));
+    let result = gateway
+        .begin()
+        .and_then(|()| match &user {
+            Some(user) => user.become_it(args.control.as_deref(), args.config_dir.as_deref()),
+            None => Ok(()),
+        })
+        .and_then(|()| {
+            println!("ready");
+            gateway.serve(&signals)
+        });
     gateway.kernel.restore();
     if let Some(control) = gateway.control.take() {
         control.close();
@@ -208,7 +220,6 @@ impl Gateway {
                 println!("{} is {linux}, MTU {}", interface.name, interface.mtu);
             }
         }
-        println!("ready");
         Ok(())
     }
 
@@ -287,8 +298,9 @@ impl Gateway {
             );
         }
         self.told = log.written();
-        if self.device.state().net.registered() != self.registered {
-            self.registered = self.device.state().net.registered().to_vec();
+        let registrations = self.device.state().net.registrations();
+        if registrations != self.registrations {
+            self.registrations = registrations;
             if let Err(error) = self.follow() {
                 self.world.complain(error);
             }
