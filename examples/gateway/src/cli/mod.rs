@@ -109,7 +109,7 @@ fn help_text(line: &str) -> String {
     match help(line) {
         Ok(help) => {
             let leave = if line.trim().is_empty() {
-                format!("  {LEAVE:<9} ends the session\n")
+                format!("  {LEAVE:<7}  ends the session\n")
             } else {
                 String::new()
             };
