@@ -25,7 +25,7 @@ use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
 use ipsec_core::{Instant, Limits, WallClock};
 use isakmp_core::Answer;
-use isakmp_core::device::Device;
+use isakmp_core::device::{Device, Privilege};
 use isakmp_core::xauth::XauthAnswer;
 use lab::Buf;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -314,6 +314,18 @@ impl Gateway {
                 self.world.complain(error);
             }
         }
+        let state = self.device.state();
+        for (text, secret) in self.world.debug.drain(..) {
+            print!("{text}");
+            let needed = if secret {
+                Privilege::SecurityOfficer
+            } else {
+                Privilege::User
+            };
+            if let Some(control) = &mut self.control {
+                control.report(&text, |console| console.rights(state) >= needed);
+            }
+        }
         self.world.flush();
         deadline
     }
@@ -332,15 +344,7 @@ impl Gateway {
             fds.extend(doors.map(|door| PollFd::new(&door.socket, PollFlags::IN)));
         }
         if let Some(control) = &self.control {
-            fds.push(PollFd::new(&control.listener, PollFlags::IN));
-            for session in &control.sessions {
-                let out = if session.writes() {
-                    PollFlags::OUT
-                } else {
-                    PollFlags::empty()
-                };
-                fds.push(PollFd::new(&session.stream, PollFlags::IN | out));
-            }
+            control.watch(&mut fds);
         }
         let left = deadline.map(|at| at.since(self.clock.now()));
         let left = left.map(|left| Timespec {
@@ -414,17 +418,14 @@ impl Gateway {
         let Some(mut control) = self.control.take() else {
             return;
         };
-        control.accept();
-        for session in &mut control.sessions {
-            session.write();
-            session.read();
-            while let Some(line) = session.line() {
-                let outcome = self.command(&mut session.console, &line);
-                session.answer(&outcome);
-            }
-        }
-        control.sweep();
+        control.serve(self);
         self.control = Some(control);
+    }
+}
+
+impl control::Router for Gateway {
+    fn prompt(&self, console: &Console) -> &'static str {
+        console.prompt(self.device.state())
     }
 
     fn command(&mut self, console: &mut Console, line: &str) -> Outcome {
