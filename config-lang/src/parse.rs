@@ -301,6 +301,11 @@ pub(crate) fn parameter(
 ) -> Result<&'static str, ParseError> {
     let names = spec.params.iter().map(|param| param.name);
     let used = walk.path.len();
+    let object = walk.path.get(place).copied();
+    if let Some(word) = object.filter(|word| names.clone().any(|name| name == *word)) {
+        // A word of the object that carries a value is no other parameter, however short.
+        return Ok(word);
+    }
     if place < used {
         return resolve(token, names, "value of this command");
     }

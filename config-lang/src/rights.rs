@@ -5,6 +5,8 @@
 //! changes, and what is secret is seen by a SECURITYOFFICER alone. In security mode whatever
 //! concerns security is a Security Officer's to change.
 
+use core::fmt::Display;
+
 use isakmp_core::device::{LoginFault, Privilege, State};
 
 use crate::message::{Message, Module, table};
@@ -46,8 +48,8 @@ pub(crate) fn may(rights: Privilege, state: &State, command: &Parsed) -> Result<
     } else {
         ""
     };
-    let words: [&dyn core::fmt::Display; 3] = [&asked.word(), &mode, &rights.word()];
-    Err(table::RIGHTS.by(Module::System, &words))
+    let words: &[&dyn Display] = &[&asked.word(), &mode, &rights.word()];
+    Err(table::NO_RIGHTS.by(Module::System, words))
 }
 
 /// The privilege that a command gives to a user.
@@ -67,7 +69,7 @@ pub(crate) fn no_login(fault: LoginFault) -> Message {
         LoginFault::Wrong => table::WRONG_LOGIN.by(Module::System, &[]),
         LoginFault::Wait(wait) => {
             let seconds = wait.as_millis().div_ceil(1000);
-            table::LOGIN_WAITS.by(Module::System, &[&seconds])
+            table::LOGIN_LATER.by(Module::System, &[&seconds])
         }
     }
 }

@@ -550,11 +550,12 @@ impl IsakmpPolicyConfig {
                 "REKEY and EXPIRYKBYTES cannot be used together",
             ));
         }
-        let source = self.src_interface.as_ref().map(InterfaceName::as_str);
-        if source.is_some_and(|name| name.starts_with("local")) {
-            return Err(ConfigFault::Conflict(
-                "SRCINTERFACE takes no local IP interface",
-            ));
+        if self
+            .src_interface
+            .as_ref()
+            .is_some_and(InterfaceName::is_local)
+        {
+            return Err(ConfigFault::LOCAL_SOURCE);
         }
         if self.exponent_bits() >= self.group().bits() {
             return Err(ConfigFault::Conflict(match self.group() {

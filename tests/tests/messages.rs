@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use config_lang::message::table::TABLE;
 use config_lang::message::{Row, Severity};
 use config_lang::{Console, Host, Surroundings};
+use hw_offload::testing::SeededEntropy;
 use hw_offload::{Entropy, EntropyFault, SoftEngines};
 use ipsec_core::{Instant, Limits};
+use isakmp_core::device::Privilege;
 use lab::{Buf, MemoryHost, Router};
 
 /// What every device of these tests begins with.
@@ -136,22 +138,6 @@ const CASES: &[(u32, &str)] = &[
     (345_007, "SET SYSTEM DISTINGUISHEDNAME=nothing"),
 ];
 
-/// The messages of a script, where LOGIN asks for no password.
-const SCRIPTS: &[(u32, &str)] = &[(345_011, "LOGIN nobody"), (345_006, "LOGIN peer")];
-
-/// The messages of a person at the prompt: the last line raises it.
-const SESSIONS: &[(u32, &str)] = &[
-    (
-        345_009,
-        "ADD USER=low PASSWORD=pw PRIVILEGE=USER LOGIN=YES\nLOGIN low\npw\nDISABLE IPSEC",
-    ),
-    (345_015, "LOGIN peer\nguess"),
-    (
-        345_016,
-        "LOGIN peer\n1\nLOGIN peer\n2\nLOGIN peer\n3\nLOGIN peer\n4\nLOGIN peer\n5\nLOGIN peer\n6",
-    ),
-];
-
 /// The messages of `check`, on such a configuration with these lines behind it.
 const CHECKED: &[(u32, &str)] = &[
     (273_001, ""),
@@ -168,6 +154,19 @@ const CHECKED: &[(u32, &str)] = &[
     (281_026, ""),
     (282_022, "SET ISAKMP POLICY=i MODE=AGGRESSIVE"),
     (282_027, "SET ISAKMP POLICY=i PEER=ANY PRENEGOTIATE=TRUE"),
+];
+
+/// The messages that lines in a script raise.
+const SCRIPTED: &[(u32, &str)] = &[(345_011, "LOGIN nobody"), (345_006, "LOGIN peer")];
+
+/// The messages of sessions of less rights, after these lines of one session.
+const SESSIONS: &[(u32, &str)] = &[
+    (345_009, "ENABLE IPSEC"),
+    (345_015, "LOGIN nobody\nguess"),
+    (
+        345_016,
+        "LOGIN peer\n1\nLOGIN peer\n2\nLOGIN peer\n3\nLOGIN peer\n4\nLOGIN peer\n5\nLOGIN peer\n6",
+    ),
 ];
 
 /// The messages of a world that fails: randomness is gone and the disk is full.
@@ -264,7 +263,7 @@ fn is_row(text: &str, code: u32, row: &Row, line: &str) {
 #[test]
 fn every_message_is_raised_by_a_command() {
     let table = table();
-    let cases = [CASES, SCRIPTS, SESSIONS, CHECKED, BROKEN]
+    let cases = [CASES, SCRIPTED, SESSIONS, CHECKED, BROKEN]
         .into_iter()
         .flatten();
     let cases: BTreeSet<u32> = cases.map(|(code, _)| *code).collect();
@@ -279,25 +278,24 @@ fn every_message_is_raised_by_a_command() {
         is_row(&outcome.text, *code, table[code], line);
         assert_eq!(outcome.worst, table[code].severity, "{line}");
     }
-    for (code, line) in SCRIPTS {
+    for (code, line) in SCRIPTED {
         let findings = device().run_script(Instant::ZERO, line);
-        is_row(&format!("{}\n", findings[0].text), *code, table[code], line);
+        let [finding] = findings.as_slice() else {
+            panic!("{line}: {findings:?}")
+        };
+        is_row(&format!("{}\n", finding.text), *code, table[code], line);
     }
     for (code, lines) in SESSIONS {
         let mut router = device();
-        let mut console = Console::new();
-        let mut last = String::new();
+        let mut console = Console::vouched(Privilege::User);
+        let (mut entropy, mut last) = (SeededEntropy::new(1), String::new());
         for line in lines.lines() {
             let mut around = Surroundings {
                 now: Instant::ZERO,
-                entropy: &mut Broken,
-                host: &mut Broken,
+                entropy: &mut entropy,
+                host: &mut router.host,
             };
-            if line.starts_with("ADD") {
-                router.command(Instant::ZERO, line);
-            } else {
-                last = console.execute(&mut router.device, &mut around, line).text;
-            }
+            last = console.execute(&mut router.device, &mut around, line).text;
         }
         is_row(&last, *code, table[code], lines);
     }
@@ -318,7 +316,8 @@ fn every_message_is_raised_by_a_command() {
             entropy: &mut Broken,
             host: &mut Broken,
         };
-        let outcome = Console::new().execute(&mut router.device, &mut around, line);
+        let mut console = Console::vouched(Privilege::SecurityOfficer);
+        let outcome = console.execute(&mut router.device, &mut around, line);
         is_row(&outcome.text, *code, table[code], line);
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             });
             Ok(Plan::Net(Box::new(net)))
         }
-        _ => Err(foreign(command)),
+        _ => Ok(foreign(command)),
     }
 }
 

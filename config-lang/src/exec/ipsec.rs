@@ -129,7 +129,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .map(Plan::Print)
                 .ok_or_else(|| missing("the bundle specification", number)),
         },
-        _ => Err(foreign(command)),
+        _ => Ok(foreign(command)),
     }
 }
 
@@ -492,6 +492,9 @@ fn policy<E: Engines>(
         (_, Some(record)) => record.clone(),
     };
     fill(&mut record, command);
+    record
+        .check(&config, &state.keys)
+        .map_err(|fault| refused(&fault))?;
     if let Some(interface) = record
         .src_interface
         .as_ref()
@@ -499,9 +502,6 @@ fn policy<E: Engines>(
     {
         return Err(missing("the interface of SRCINTERFACE", interface));
     }
-    record
-        .check(&config, &state.keys)
-        .map_err(|fault| refused(&fault))?;
     if let (Some(given), Some(isakmp)) = (
         command.get("IPROUTETEMPLATE"),
         record.isakmp_policy.as_ref(),

@@ -61,7 +61,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         ("ENABLE" | "DISABLE", ["ISAKMP", "DEBUG"]) => debug(command),
         ("RESET", ["ISAKMP", "COUNTER"]) => Ok(Plan::ResetIsakmpCounters(word(command, "COUNTER"))),
         ("SHOW", _) => screen(look, command),
-        _ => Err(foreign(command)),
+        _ => Ok(foreign(command)),
     }
 }
 
@@ -94,7 +94,7 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
             Some(number) => show::sa(endpoint, look.now, number)
                 .ok_or_else(|| missing("the ISAKMP SA", &number))?,
         },
-        _ => return Err(foreign(command)),
+        _ => return Ok(foreign(command)),
     };
     Ok(Plan::Print(text))
 }

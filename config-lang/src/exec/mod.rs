@@ -147,7 +147,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
         (_, ["PKI", ..]) => pki::plan(look, command),
         (_, ["RADIUS", ..]) => radius::plan(state, command),
         (_, ["IP" | "IPV6", ..]) => ip::plan(state, command),
-        (_, ["FIREWALL", ..]) => Ok(Plan::Foreign(foreign(command))),
+        (_, ["FIREWALL", ..]) => Ok(foreign(command)),
         _ => system::plan(look, command),
     }
 }
@@ -385,9 +385,9 @@ fn full_name(command: &Parsed) -> String {
     name
 }
 
-/// The answer for a command that nothing here carries out.
-fn foreign(command: &Parsed) -> Message {
-    table::FOREIGN.by(Module::Command, &[&full_name(command)])
+/// A command that no module carries out.
+fn foreign(command: &Parsed) -> Plan {
+    Plan::Foreign(table::FOREIGN.by(Module::Command, &[&full_name(command)]))
 }
 
 /// The values of parameters, by name.

@@ -27,7 +27,7 @@ pub(super) fn plan<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<P
                     .ok_or_else(|| missing(name)),
             }
         }
-        _ => Err(foreign(command)),
+        _ => Ok(foreign(command)),
     }
 }
 

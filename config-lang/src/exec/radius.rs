@@ -37,6 +37,6 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             Err(table::MISSING.by(Module::Radius, &[&"the RADIUS server", &address]))
         }
         ("SHOW", _) => Ok(Plan::Print(show::radius(state))),
-        _ => Err(foreign(command)),
+        _ => Ok(foreign(command)),
     }
 }

@@ -107,6 +107,6 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             };
             Ok(Plan::Print(show::log(state, module)))
         }
-        _ => Err(foreign(command)),
+        _ => Ok(foreign(command)),
     }
 }

@@ -226,18 +226,16 @@ rows! {
     /// SET SYSTEM DISTINGUISHEDNAME.
     BAD_NAME = Error 7 by [System]:
         "{} is no distinguished name" => "write it as \"cn=name, o=company, c=country\"";
+    /// A command beyond the session's rights.
+    NO_RIGHTS = Error 9 by [System]:
+        "this needs PRIVILEGE={}{}, the session has {}" => "LOGIN as such a user";
+    /// LOGIN with a name or a password that is not right.
+    WRONG_LOGIN = Error 15 by [System]:
+        "the user name or the password is wrong" => "LOGIN again";
+    /// LOGIN after too many that were wrong.
+    LOGIN_LATER = Error 16 by [System]:
+        "after too many wrong passwords LOGIN is refused for {} s" => "wait so long";
     /// CREATE CONFIG on a file system that refuses.
     NOT_WRITTEN = Error 8 by [System]:
         "the file {} could not be written: {}" => "choose another name, or make room";
-    /// A command beyond the rights of the session.
-    RIGHTS = Error 9 by [System]:
-        "this needs PRIVILEGE={}{}, the session has {}"
-        => "LOGIN as such a user";
-    /// LOGIN with a password that is none of that user's.
-    WRONG_LOGIN = Error 15 by [System]:
-        "the user name or the password is wrong" => "LOGIN again, or ask a Security Officer";
-    /// LOGIN too soon after too many wrong passwords.
-    LOGIN_WAITS = Error 16 by [System]:
-        "too many passwords were wrong; the next is heard in {} s"
-        => "wait, then LOGIN again";
 }
