@@ -426,6 +426,15 @@ seeds! {
     t15: 150; t16: 160; t17: 170; t18: 180; t19: 190;
 }
 
+/// Seeds that once found something: both sides held another bundle for the newest, an answer
+/// installed what was gone, and a question without an answer was forgotten.
+#[test]
+fn seeds_that_once_failed() {
+    for found in [2123, 2534, 2811, 3135] {
+        seed(found);
+    }
+}
+
 /// The seeds meet every cell of the matrix, and every choice beside it.
 #[test]
 fn the_seeds_cover_the_matrix() {
