@@ -466,6 +466,11 @@ impl IsakmpSa {
         self.replies.push(reply);
     }
 
+    /// Nobody who asks for the last message of an exchange gets it any more.
+    pub(crate) fn forget_reply(&mut self, exchange: u32) {
+        self.replies.retain(|reply| reply.number != exchange);
+    }
+
     /// The last messages that are kept.
     pub(crate) fn kept(&self, now: Instant) -> impl Iterator<Item = &Reply> {
         self.replies.iter().filter(move |reply| reply.until > now)

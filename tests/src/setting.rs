@@ -1,7 +1,7 @@
 //! Two routers by what they are to negotiate, rather than by their commands.
 
 use hw_offload::testing::hex;
-use hw_offload::{Engines, Hash, Primitives, SoftEngines, SoftPrimitives};
+use hw_offload::{Engines, Hash, Primitives, SoftPrimitives};
 use isakmp_core::wire::{HEADER, PayloadType, Payloads, Writer};
 use isakmp_core::xauth::{XauthAnswer, XauthProof, XauthStep};
 use lab::nat::{Kind, NatBox};
@@ -217,8 +217,7 @@ impl Setting {
     ///
     /// # Panics
     /// When a line of its configuration is not simply executed.
-    pub fn restart(&self, pair: &mut Pair, side: Side) {
-        let engines = SoftEngines::new(256, 64, 64);
+    pub fn restart<E: Engines<Buf = Buf>>(&self, pair: &mut Pair<E>, side: Side, engines: E) {
         let findings = pair.restart(side, engines, &self.config(side));
         assert!(findings.is_empty(), "{side}: {findings:?}");
         pair.turn(side);

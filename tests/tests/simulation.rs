@@ -158,7 +158,10 @@ impl<'a> Scene<'a> {
         assert!(seen, "{}: only {number} messages", self.what);
         if let Disturbance::Restart(_, sides) = disturbance {
             for side in sides {
-                self.exchange.setting.restart(&mut self.pair, *side);
+                let engines = SoftEngines::new(256, 64, 64);
+                self.exchange
+                    .setting
+                    .restart(&mut self.pair, *side, engines);
             }
             self.passes(self.exchange.after_restart);
         } else {

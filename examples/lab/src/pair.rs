@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use config_lang::Finding;
@@ -10,6 +10,7 @@ use hw_offload::testing::SeededEntropy;
 use hw_offload::{Engines, SoftEngines};
 use ipsec_core::model::{Action, PeerAddress};
 use ipsec_core::wire::flow_of;
+use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::{Instant, Limits};
 use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
@@ -126,6 +127,8 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     /// Somebody behind the routers.
     pub watch: Option<Watch>,
     crossed: u64,
+    /// Datagrams whose first fragment was protected or ISAKMP, the newest last.
+    begun: Vec<Datagram>,
     ping_ids: u16,
     random: SeededEntropy,
     queue: BinaryHeap<Reverse<Arrival>>,
@@ -166,6 +169,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             oracle: None,
             watch: None,
             crossed: 0,
+            begun: Vec::new(),
             ping_ids: 0,
             random,
             queue: BinaryHeap::new(),
@@ -447,6 +451,30 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         tunnels.flatten().collect()
     }
 
+    /// Counts a packet on the WAN for what somebody there takes it for.
+    fn look_at(&mut self, packet: &[u8]) {
+        let fragment = Ipv4::parse(packet).ok().filter(Ipv4::is_fragment);
+        let datagram = fragment.map(|ip| (ip.source(), ip.destination(), ip.id()));
+        let later = fragment.is_some_and(|ip| ip.fragment_offset() > 0);
+        if later && datagram.is_some_and(|datagram| self.begun.contains(&datagram)) {
+            return;
+        }
+        match seen_on_the_wan(packet, &self.tunnel_ports()) {
+            Seen::Protected => self.protected += 1,
+            Seen::Isakmp => {}
+            Seen::Clear => {
+                self.clear += 1;
+                return;
+            }
+        }
+        if let Some(datagram) = datagram {
+            if self.begun.len() == FRAGMENTED {
+                self.begun.remove(0);
+            }
+            self.begun.push(datagram);
+        }
+    }
+
     fn carry(&mut self, side: Side, output: Output) {
         let now = self.now;
         match output {
@@ -472,11 +500,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 self.capture
                     .add(now, &packet)
                     .expect("memory takes everything");
-                match seen_on_the_wan(&packet, &self.tunnel_ports()) {
-                    Seen::Protected => self.protected += 1,
-                    Seen::Isakmp => {}
-                    Seen::Clear => self.clear += 1,
-                }
+                self.look_at(&packet);
                 let number = self.crossed;
                 self.crossed += 1;
                 let copies = match &mut self.road {
@@ -515,6 +539,12 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
     }
 }
 
+/// Source, destination and identification, which the fragments of a datagram have in common.
+type Datagram = (Ipv4Addr, Ipv4Addr, u16);
+
+/// Datagrams whose fragments are known again.
+const FRAGMENTED: usize = 64;
+
 /// What somebody on the road takes a packet for.
 enum Seen {
     Protected,
@@ -526,7 +556,10 @@ fn seen_on_the_wan(packet: &[u8], tunnels: &[u16]) -> Seen {
     let Ok(flow) = flow_of(packet) else {
         return Seen::Clear;
     };
-    match (flow.protocol, is_udp(packet)) {
+    match (
+        flow.protocol,
+        is_udp(packet).or_else(|| first_fragment(packet)),
+    ) {
         (50 | 51, _) => Seen::Protected,
         (_, Some((from, to, payload))) => {
             let uses = |port| from.port() == port || to.port() == port;
@@ -543,4 +576,18 @@ fn seen_on_the_wan(packet: &[u8], tunnels: &[u16]) -> Seen {
         }
         _ => Seen::Clear,
     }
+}
+
+/// Ends and payload of the first fragment of a UDP datagram.
+fn first_fragment(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, &[u8])> {
+    let ip = Ipv4::parse(packet).ok()?;
+    if ip.protocol() != 17 || ip.fragment_offset() > 0 {
+        return None;
+    }
+    let ([a, b, c, d, ..], payload) = ip.payload().split_at_checked(8)? else {
+        return None;
+    };
+    let end = |address: Ipv4Addr, port| SocketAddr::new(address.into(), u16::from_be_bytes(port));
+    let (from, to) = (end(ip.source(), [*a, *b]), end(ip.destination(), [*c, *d]));
+    Some((from, to, payload))
 }

@@ -360,7 +360,8 @@ impl PlaneState {
     }
 
     /// The first authentic packet on a new bundle shows that the peer sends on it: older ones that
-    /// carry the same go once packets under way have had time to arrive. One that was not there yet
+    /// carry the same go once packets under way have had time to arrive, unless the peer goes on
+    /// sending on them: where a message was lost it may have come to them last. One that was not there yet
     /// when the new one was begun crossed it: to the peer that one may be the newest, so both stay.
     fn retire_older(&mut self, now: Instant, id: BundleId) {
         let first = self.sad.bundles.get_mut(id.0).is_some_and(|bundle| {
@@ -381,6 +382,7 @@ impl PlaneState {
                 let replaced = older && bundle.retire_at.is_none();
                 if replaced {
                     bundle.retire_at = Some(at);
+                    bundle.stays_in_use = true;
                 }
                 replaced
             });

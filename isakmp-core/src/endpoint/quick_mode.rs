@@ -360,6 +360,7 @@ impl Endpoint {
                 if let Some(bundle) = common.bundle {
                     let child = Child {
                         bundle,
+                        exchange: common.talk.number,
                         policy: common.policy.clone(),
                         owner: sa.peer_key(),
                         user: sa.user.clone(),
@@ -404,14 +405,6 @@ impl Endpoint {
                 } else {
                     Vec::new()
                 };
-                // A peer that never answers may have forgotten the SA: the next request begins anew.
-                let unheard = common.role == Role::Initiator && common.talk.message() == 1;
-                if unheard
-                    && reason.subject == Subject::Timeout
-                    && let Some(sa) = self.sas.get_mut(sa.0)
-                {
-                    sa.replaced = true;
-                }
                 self.failed(env, role, exchange, peer, reason);
                 if reason.subject == Subject::Timeout
                     && let Some(sa) = self.sas.get_mut(sa.0)
@@ -497,6 +490,15 @@ impl Endpoint {
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
         let child = self.children.remove(removed.bundle);
+        if let Some(child) = &child {
+            // A peer that still asks for the last message would use what is gone.
+            let sas: Vec<Id> = self.sas.of(&child.owner).map(|(id, _)| id).collect();
+            for id in sas {
+                if let Some(sa) = self.sas.get_mut(id) {
+                    sa.forget_reply(child.exchange);
+                }
+            }
+        }
         if let Some(child) = child.filter(|_| why == RemoveWhy::PeerDeleted) {
             self.retry_deleted_child(env, &child);
         }

@@ -348,6 +348,8 @@ impl Transactions {
 #[derive(Clone, Debug)]
 pub(super) struct Child {
     pub(super) bundle: BundleId,
+    /// The number of the exchange that made it.
+    pub(super) exchange: u32,
     /// The IPsec policy.
     pub(super) policy: Name,
     /// Whose it is: several peers may share an address.
