@@ -8,6 +8,7 @@ pub mod allocations;
 pub mod crowd;
 pub mod ends;
 pub mod fuzzing;
+pub mod memory;
 pub mod screens;
 
 use core::net::Ipv4Addr;
