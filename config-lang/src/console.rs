@@ -3,20 +3,27 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hw_offload::{Engines, Entropy};
+use hw_offload::{Engines, Entropy, SoftPrimitives};
 use ipsec_core::Instant;
 use ipsec_core::model::Name;
-use isakmp_core::device::Device;
+use isakmp_core::device::{Device, Privilege, State};
 
 use crate::exec::{Host, Look, Outcome, apply, carried_out, named, plan};
-use crate::message::{Message, Module, Severity};
-use crate::parse::{ParseFault, parse};
+use crate::message::Severity;
+use crate::parse::parse;
+use crate::rights::{may, no_login};
 
 /// A session of a person or a script.
 #[derive(Debug, Default)]
 pub struct Console {
     user: Option<Name>,
     script: bool,
+    /// The rights that the session has without LOGIN, whatever the router's mode.
+    vouched: Option<Privilege>,
+    /// Whose password the next line is.
+    asked: Option<Name>,
+    /// Whether debugging was enabled here.
+    watches: bool,
 }
 
 /// What a command may need of the world.
@@ -30,22 +37,72 @@ pub struct Surroundings<'a> {
 }
 
 impl Console {
-    /// A session of a person.
+    /// A session of a person at the router's own console: who sits there has the rights of a
+    /// Security Officer, in security mode those of a user, until LOGIN.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             user: None,
             script: false,
+            vouched: None,
+            asked: None,
+            watches: false,
         }
     }
 
-    /// A session of a script, which logs in without a password.
+    /// A session of a script, which has all rights and logs in without a password.
     #[must_use]
     pub const fn script() -> Self {
         Self {
             user: None,
             script: true,
+            vouched: Some(Privilege::SecurityOfficer),
+            asked: None,
+            watches: false,
         }
+    }
+
+    /// A session of somebody whom the caller knows already: these are the rights until LOGIN.
+    #[must_use]
+    pub const fn vouched(rights: Privilege) -> Self {
+        Self {
+            user: None,
+            script: false,
+            vouched: Some(rights),
+            asked: None,
+            watches: false,
+        }
+    }
+
+    /// What the session may do: what its user may, else what it began with.
+    #[must_use]
+    pub fn rights(&self, state: &State) -> Privilege {
+        match (&self.user, self.vouched) {
+            (Some(name), _) => {
+                let user = state.users.get(name.as_str());
+                user.map_or(Privilege::User, |user| user.privilege)
+            }
+            (None, Some(rights)) => rights,
+            (None, None) if state.security_mode => Privilege::User,
+            (None, None) => Privilege::SecurityOfficer,
+        }
+    }
+
+    /// What stands before the next line.
+    #[must_use]
+    pub fn prompt(&self, state: &State) -> &'static str {
+        match (&self.asked, self.rights(state)) {
+            (Some(_), _) => "Password: ",
+            (None, Privilege::SecurityOfficer) => "SecOff > ",
+            (None, Privilege::Manager) => "Manager > ",
+            (None, Privilege::User) => "User > ",
+        }
+    }
+
+    /// Whether the next line is a password: it is to be shown and kept nowhere.
+    #[must_use]
+    pub const fn asks_password(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Who is logged in.
@@ -54,52 +111,56 @@ impl Console {
         self.user.as_ref()
     }
 
-    /// Executes one line. On an error the device is unchanged.
+    /// Whether what debugging prints belongs here: it was enabled in this session.
+    #[must_use]
+    pub const fn watches(&self) -> bool {
+        self.watches
+    }
+
+    /// Executes one line, or takes it as the password that was asked for. On an error the
+    /// configuration is unchanged.
     pub fn execute<E: Engines>(
         &mut self,
         device: &mut Device<E>,
         around: &mut Surroundings<'_>,
         line: &str,
     ) -> Outcome {
+        if let Some(name) = self.asked.take() {
+            // No password is empty: whoever sends nothing has thought better of it.
+            if line.is_empty() {
+                return Outcome::nothing();
+            }
+            return self.password(device, around.now, &name, line);
+        }
         let parsed = match parse(line) {
             Ok(Some(parsed)) => parsed,
             Ok(None) => {
-                return Outcome {
-                    text: String::new(),
-                    worst: Severity::Info,
-                    at: None,
-                    login: None,
-                };
+                return Outcome::nothing();
             }
-            Err(error) => {
-                let number = match error.kind {
-                    ParseFault::Unknown => 1,
-                    ParseFault::Ambiguous => 2,
-                    ParseFault::Repeated => 3,
-                    ParseFault::Required => 4,
-                    ParseFault::Value => 5,
-                    ParseFault::Range => 6,
-                    ParseFault::Syntax => 7,
-                };
-                let message = Message::error(Module::Command, number, error.message);
-                return Outcome::message(message.about(error.at));
-            }
+            Err(error) => return Outcome::message(error.into()),
         };
         for happened in named(&device.state().ipsec, &parsed) {
             device.count(happened);
         }
-        let planned = plan(
-            &mut Look {
-                device,
-                entropy: around.entropy,
-                now: around.now,
-                host: around.host,
-                script: self.script,
-            },
-            &parsed,
-        );
+        let rights = self.rights(device.state());
+        let planned = may(rights, device.state(), &parsed).and_then(|()| {
+            plan(
+                &mut Look {
+                    device,
+                    entropy: around.entropy,
+                    now: around.now,
+                    host: around.host,
+                    rights,
+                    script: self.script,
+                },
+                &parsed,
+            )
+        });
         if let Some(happened) = carried_out(&parsed, planned.is_ok()) {
             device.count(happened);
+        }
+        if planned.is_ok() && parsed.spec.verb == "ENABLE" {
+            self.watches |= parsed.spec.object.contains(&"DEBUG");
         }
         let outcome = match planned {
             Ok(planned) => apply(device, around.now, around.entropy, around.host, planned),
@@ -108,7 +169,26 @@ impl Console {
         if let Some(user) = &outcome.login {
             self.user = Some(user.clone());
         }
+        self.asked.clone_from(&outcome.asks);
         outcome
+    }
+
+    /// LOGIN, second part.
+    fn password<E: Engines>(
+        &mut self,
+        device: &mut Device<E>,
+        now: Instant,
+        name: &Name,
+        password: &str,
+    ) -> Outcome {
+        let users = &mut device.state_mut().users;
+        match users.login(now, &SoftPrimitives, name.as_str(), password) {
+            Ok(user) => {
+                self.user = Some(user.name.clone());
+                Outcome::logged_in(user.name.clone())
+            }
+            Err(fault) => Outcome::message(no_login(fault)),
+        }
     }
 }
 

@@ -11,30 +11,75 @@ use hw_offload::{KeyKind, KeyRing};
 use ipsec_core::model::{AddressSelector, HashAlg, IpsecConfig, cipher_word};
 use ipsec_core::wire::udp_encap::Framing;
 use isakmp_core::config::IsakmpConfig;
-use isakmp_core::device::{RadiusServer, State};
+use isakmp_core::device::{Privilege, RadiusServer, State};
 use isakmp_core::negotiate::phase1::hash_word;
 
 use crate::exec::PROTOCOLS;
 
+/// Whether keys, passwords and shared secrets are written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// They are: the text makes an equal device.
+    Shown,
+    /// The lines that have one are comments without it, for a person to complete.
+    LeftOut,
+}
+
+impl Secrets {
+    /// What somebody with these rights sees.
+    #[must_use]
+    pub const fn seen_by(rights: Privilege) -> Self {
+        match rights {
+            Privilege::SecurityOfficer => Self::Shown,
+            Privilege::Manager | Privilege::User => Self::LeftOut,
+        }
+    }
+}
+
 /// A command under construction.
-struct Line(String);
+struct Line {
+    text: String,
+    /// Whether a secret was left out of it.
+    lacks: bool,
+}
 
 impl Line {
     fn new(start: impl Display) -> Self {
-        Self(start.to_string())
+        Self {
+            text: start.to_string(),
+            lacks: false,
+        }
     }
 
     /// Appends a parameter if it was given.
     fn with(mut self, name: &str, value: Option<impl Display>) -> Self {
         if let Some(value) = value {
             // Writing to a string does not fail.
-            let _ = write!(self.0, " {name}={value}");
+            let _ = write!(self.text, " {name}={value}");
         }
         self
     }
 
+    /// Appends a secret parameter if it was given.
+    fn secret(mut self, secrets: Secrets, name: &str, value: Option<impl Display>) -> Self {
+        match (secrets, value) {
+            (Secrets::Shown, value) => self.with(name, value),
+            (Secrets::LeftOut, None) => self,
+            (Secrets::LeftOut, Some(_)) => {
+                self.lacks = true;
+                self.with(name, Some("..."))
+            }
+        }
+    }
+
     fn end(self, out: &mut String) {
-        out.push_str(&self.0);
+        if self.lacks {
+            out.push_str("# ");
+        }
+        out.push_str(&self.text);
+        if self.lacks {
+            out.push_str(" (only a Security Officer sees it)");
+        }
         out.push('\n');
     }
 }
@@ -59,13 +104,19 @@ pub(crate) fn mask(length: u8) -> Ipv4Addr {
 /// The whole configuration.
 #[must_use]
 pub fn all(state: &State) -> String {
+    all_with(state, Secrets::Shown)
+}
+
+/// The whole configuration, for those who may see its secrets or for others.
+#[must_use]
+pub fn all_with(state: &State, secrets: Secrets) -> String {
     let mut out = String::new();
     ip(state, &mut out);
-    keys(&state.keys, &mut out);
-    radius(&state.radius, &mut out);
+    keys(&state.keys, secrets, &mut out);
+    radius(&state.radius, secrets, &mut out);
     let ipsec_on = "ENABLE IPSEC\n";
     let ipsec = ipsec(&state.ipsec);
-    let isakmp = isakmp(&state.isakmp);
+    let isakmp = isakmp_with(&state.isakmp, secrets);
     // ISAKMP is enabled last, so that it finds everything.
     let (policies, enable): (String, String) = {
         let (mut policies, mut enable) = (String::new(), String::new());
@@ -87,9 +138,15 @@ pub fn all(state: &State) -> String {
     }
     out.push_str(&enable);
     for user in state.users.iter() {
-        // The hash of a password is no password: the line is for a person to complete.
-        let (name, privilege) = (&user.name, user.privilege.word());
-        let _ = writeln!(out, "# ADD USER={name} PASSWORD=... PRIVILEGE={privilege}");
+        Line::new("ADD")
+            .with("USER", Some(quoted(&user.name)))
+            .secret(secrets, "PASSWORD", Some(&user.password))
+            .with("PRIVILEGE", Some(user.privilege.word()))
+            .with("LOGIN", (!user.login).then_some("NO"))
+            .end(&mut out);
+    }
+    if state.security_mode {
+        out.push_str("ENABLE SYSTEM SECURITY MODE\n");
     }
     out
 }
@@ -156,19 +213,19 @@ fn ip(state: &State, out: &mut String) {
     }
 }
 
-fn radius(servers: &[RadiusServer], out: &mut String) {
+fn radius(servers: &[RadiusServer], secrets: Secrets, out: &mut String) {
     for server in servers {
         let secret = String::from_utf8_lossy(server.secret.expose());
         let port = (server.port != RadiusServer::PORT).then_some(server.port);
         Line::new("ADD RADIUS")
             .with("SERVER", Some(server.address))
-            .with("SECRET", Some(quoted(secret)))
+            .secret(secrets, "SECRET", Some(quoted(secret)))
             .with("PORT", port)
             .end(out);
     }
 }
 
-fn keys(keys: &KeyRing, out: &mut String) {
+fn keys(keys: &KeyRing, secrets: Secrets, out: &mut String) {
     for (number, key) in keys.iter() {
         if matches!(key.kind, KeyKind::Rsa | KeyKind::RsaPublic) {
             // It came from a file or never leaves: the line is for a person to complete.
@@ -178,7 +235,8 @@ fn keys(keys: &KeyRing, out: &mut String) {
         Line::new("CREATE ENCO")
             .with("KEY", Some(number.0))
             .with("TYPE", Some(key.kind.word()))
-            .with(
+            .secret(
+                secrets,
                 "VALUE",
                 Some(hex(key.value.expose(), key.kind != KeyKind::General)),
             )
@@ -306,6 +364,12 @@ fn address(selector: AddressSelector) -> String {
 /// SHOW CONFIG DYNAMIC=ISAKMP.
 #[must_use]
 pub fn isakmp(config: &IsakmpConfig) -> String {
+    isakmp_with(config, Secrets::Shown)
+}
+
+/// SHOW CONFIG DYNAMIC=ISAKMP, for those who may see its secrets or for others.
+#[must_use]
+pub fn isakmp_with(config: &IsakmpConfig, secrets: Secrets) -> String {
     let mut out = String::new();
     if let Some(padding) = config.dh_padding {
         let on = if padding { "ON" } else { "OFF" };
@@ -369,7 +433,7 @@ pub fn isakmp(config: &IsakmpConfig) -> String {
             .with("SRCINTERFACE", policy.src_interface.as_ref())
             .with("XAUTH", policy.xauth)
             .with("XAUTHNAME", policy.xauth_name.as_ref().map(quoted))
-            .with("XAUTHPASSWORD", password)
+            .secret(secrets, "XAUTHPASSWORD", password)
             .with("XAUTHTYPE", policy.xauth_type)
             .end(&mut out);
     }

@@ -7,14 +7,18 @@
 
 extern crate alloc;
 
+pub mod check;
 mod console;
 pub mod debug;
 pub mod dump;
 mod exec;
 pub mod grammar;
+pub mod help;
 mod lexer;
 pub mod message;
+mod near;
 mod parse;
+mod rights;
 mod show;
 
 pub use console::{Console, Finding, Surroundings, run_script, script_lines};

@@ -9,6 +9,7 @@ use ipsec_core::model::{AddressSelector, BundleFault, BundleString};
 
 use crate::grammar::{COMMANDS, Kind, Param, Spec};
 use crate::lexer::{Column, LexFault, Token, words};
+use crate::near::hint;
 
 /// A value as its kind demands it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,35 +98,39 @@ fn fault<T>(kind: ParseFault, at: Column, message: String) -> Result<T, ParseErr
     Err(ParseError { kind, at, message })
 }
 
+/// What is wrong with a line that has no words.
+pub(crate) fn lexical(fault: LexFault) -> ParseError {
+    let (at, message) = match fault {
+        LexFault::OpenQuote(at) => (at, "the quote is not closed"),
+        LexFault::NoName(at) => (at, "a parameter name is expected here"),
+        LexFault::InnerQuote(at) => (at, "a quote stands around a whole value or nowhere"),
+    };
+    ParseError {
+        kind: ParseFault::Syntax,
+        at,
+        message: message.into(),
+    }
+}
+
 /// Reads a line; none for an empty one.
 ///
 /// # Errors
 /// [`ParseError`].
 pub fn parse(line: &str) -> Result<Option<Parsed>, ParseError> {
-    let tokens = match words(line) {
-        Ok(tokens) => tokens,
-        Err(LexFault::OpenQuote(at)) => {
-            return fault(ParseFault::Syntax, at, "the quote is not closed".into());
-        }
-        Err(LexFault::NoName(at)) => {
-            return fault(
-                ParseFault::Syntax,
-                at,
-                "a parameter name is expected here".into(),
-            );
-        }
-        Err(LexFault::InnerQuote(at)) => {
-            let message = "a quote stands around a whole value or nowhere";
-            return fault(ParseFault::Syntax, at, message.into());
-        }
-    };
+    let tokens = words(line).map_err(lexical)?;
     let Some((first, rest)) = tokens.split_first() else {
         return Ok(None);
     };
-    let mut verbs: Vec<&'static str> = COMMANDS.iter().map(|spec| spec.verb).collect();
-    verbs.dedup();
-    let verb = resolve(first, verbs.iter().copied(), "command")?;
-    let (spec, used) = find_spec(verb, first, rest)?;
+    let walk = Walk::new(resolve(first, verbs(), "command")?, rest)?;
+    let Some(spec) = walk.here else {
+        let end = tokens.last().map_or(1, |token| token.at.end);
+        let mut words: Vec<&str> = walk.deeper().collect();
+        words.sort_unstable();
+        words.dedup();
+        let message = format!("more is expected: {}", words.join(", "));
+        return fault(ParseFault::Required, Column { start: end, end }, message);
+    };
+    let used = walk.path.len();
     let mut parsed = Parsed {
         spec,
         given: Vec::new(),
@@ -134,7 +139,7 @@ pub fn parse(line: &str) -> Result<Option<Parsed>, ParseError> {
         if place < used && token.value.is_none() && !is_flag_object(spec, token) {
             continue;
         }
-        let given = read(spec, token, place < used)?;
+        let given = read(&walk, spec, token, place)?;
         if parsed.get(given.name).is_some() {
             let message = format!("{} is given twice", given.name);
             return fault(ParseFault::Repeated, token.at, message);
@@ -153,6 +158,14 @@ pub fn parse(line: &str) -> Result<Option<Parsed>, ParseError> {
     Ok(Some(parsed))
 }
 
+/// The parameter that is written without its name: LOGIN takes that of a user.
+pub(crate) fn positional(spec: &'static Spec) -> Option<&'static Param> {
+    match spec.params {
+        [param] if spec.object.is_empty() => Some(param),
+        _ => None,
+    }
+}
+
 /// A word of the object that is at the same time a parameter without a value.
 fn is_flag_object(spec: &Spec, token: &Token) -> bool {
     spec.params.iter().any(|param| {
@@ -160,7 +173,7 @@ fn is_flag_object(spec: &Spec, token: &Token) -> bool {
     })
 }
 
-fn starts_with(word: &str, prefix: &str) -> bool {
+pub(crate) fn starts_with(word: &str, prefix: &str) -> bool {
     // The manual has both numbers of this word, sometimes for one command.
     let plural = word == "COUNTER" && prefix.eq_ignore_ascii_case("COUNTERS");
     let start = word.get(..prefix.len());
@@ -168,7 +181,7 @@ fn starts_with(word: &str, prefix: &str) -> bool {
 }
 
 /// The word that a token means: an exact one wins, else the only one that it begins.
-fn resolve(
+pub(crate) fn resolve(
     token: &Token,
     among: impl Iterator<Item = &'static str> + Clone,
     what: &str,
@@ -176,7 +189,7 @@ fn resolve(
     pick(&token.name, token.at, among, what)
 }
 
-fn pick(
+pub(crate) fn pick(
     text: &str,
     at: Column,
     among: impl Iterator<Item = &'static str> + Clone,
@@ -197,13 +210,10 @@ fn pick(
     match found.as_slice() {
         [word] => Ok(word),
         [] => {
+            let hint = hint(text, among.clone());
             let mut all: Vec<&str> = among.collect();
             all.sort_unstable();
             all.dedup();
-            let near = all.iter().min_by_key(|word| distance(text, word));
-            let hint = near
-                .filter(|word| distance(text, word) <= 2)
-                .map_or_else(String::new, |word| format!(" (did you mean {word}?)"));
             let list = if all.len() <= 12 {
                 format!(": {}", all.join(", "))
             } else {
@@ -219,80 +229,105 @@ fn pick(
     }
 }
 
-/// Edits that turn one word into the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<u8> = b.bytes().map(|c| c.to_ascii_uppercase()).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, c) in a.bytes().map(|c| c.to_ascii_uppercase()).enumerate() {
-        let mut previous = i;
-        let mut next = alloc::vec![i + 1];
-        for (j, d) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(0);
-            let left = next.last().copied().unwrap_or(0);
-            let best = (previous + usize::from(c != *d))
-                .min(above + 1)
-                .min(left + 1);
-            previous = above;
-            next.push(best);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
+/// Where the words of a line lead in the grammar.
+pub(crate) struct Walk {
+    /// The verb, whole.
+    pub verb: &'static str,
+    /// The words of the object, whole, as far as they lead. The next one is a parameter's.
+    pub path: Vec<&'static str>,
+    /// The command that these words name, if they name one.
+    pub here: Option<&'static Spec>,
 }
 
-/// Walks the words of the object as far as they lead. Returns the command and how many words it
-/// took.
-fn find_spec(
-    verb: &'static str,
-    first: &Token,
-    rest: &[Token],
-) -> Result<(&'static Spec, usize), ParseError> {
-    let mut path: Vec<&'static str> = Vec::new();
-    loop {
-        let deeper = COMMANDS
-            .iter()
-            .filter(|spec| spec.verb == verb && spec.object.starts_with(&path))
-            .filter_map(|spec| spec.object.get(path.len()).copied());
-        let here = COMMANDS
-            .iter()
-            .find(|spec| spec.verb == verb && spec.object == path);
-        let Some(token) = rest.get(path.len()) else {
-            return match here {
-                Some(spec) => Ok((spec, path.len())),
-                None => {
-                    let end = rest.last().map_or(first.at.end, |token| token.at.end);
-                    let mut words: Vec<&str> = deeper.collect();
-                    words.sort_unstable();
-                    words.dedup();
-                    let message = format!("more is expected: {}", words.join(", "));
-                    fault(ParseFault::Required, Column { start: end, end }, message)
-                }
-            };
+impl Walk {
+    /// Follows the words of an object as far as they lead.
+    ///
+    /// # Errors
+    /// A word that is ambiguous, or leads nowhere while no command is named yet.
+    pub(crate) fn new(verb: &'static str, rest: &[Token]) -> Result<Self, ParseError> {
+        let mut walk = Self {
+            verb,
+            path: Vec::new(),
+            here: None,
         };
-        let own_param = here.is_some_and(|spec| {
-            spec.params
-                .iter()
-                .any(|param| starts_with(param.name, &token.name))
-                || spec.object.is_empty()
-        });
-        match resolve(token, deeper, "object") {
-            Ok(word) => path.push(word),
-            Err(error) => {
-                return match here {
-                    Some(spec) if own_param || error.kind == ParseFault::Unknown => {
-                        Ok((spec, path.len()))
-                    }
-                    _ => Err(error),
-                };
-            }
+        loop {
+            let here = walk.commands().find(|spec| spec.object == walk.path);
+            walk.here = here;
+            let Some(token) = rest.get(walk.path.len()) else {
+                return Ok(walk);
+            };
+            let error = match resolve(token, walk.deeper(), "object") {
+                Ok(word) => {
+                    walk.path.push(word);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let own = walk.here.is_some_and(|spec| {
+                let mut names = spec.params.iter().map(|param| param.name);
+                names.any(|name| starts_with(name, &token.name)) || spec.object.is_empty()
+            });
+            let unknown = walk.here.is_some() && error.kind == ParseFault::Unknown;
+            return if own || unknown { Ok(walk) } else { Err(error) };
         }
+    }
+
+    /// The commands that begin with these words.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &'static Spec> + Clone {
+        COMMANDS
+            .iter()
+            .filter(|spec| spec.verb == self.verb && spec.object.starts_with(&self.path))
+    }
+
+    /// The words that may come next in the object, some of them more than once.
+    pub(crate) fn deeper(&self) -> impl Iterator<Item = &'static str> + Clone {
+        let next = self.path.len();
+        self.commands()
+            .filter_map(move |spec| spec.object.get(next).copied())
     }
 }
 
-fn read(spec: &'static Spec, token: &Token, in_object: bool) -> Result<Given, ParseError> {
-    // LOGIN takes its name without an equals sign.
-    if let [param] = spec.params
-        && spec.object.is_empty()
+/// The verbs, some of them more than once.
+pub(crate) fn verbs() -> impl Iterator<Item = &'static str> + Clone {
+    COMMANDS.iter().map(|spec| spec.verb)
+}
+
+/// The name of the parameter that a word behind the verb gives.
+pub(crate) fn parameter(
+    walk: &Walk,
+    spec: &'static Spec,
+    token: &Token,
+    place: usize,
+) -> Result<&'static str, ParseError> {
+    let names = spec.params.iter().map(|param| param.name);
+    let used = walk.path.len();
+    if place < used {
+        return resolve(token, names, "value of this command");
+    }
+    let error = match resolve(token, names.clone(), "parameter") {
+        Ok(name) => return Ok(name),
+        Err(error) => error,
+    };
+    match error.kind {
+        // It could have been a word of a longer object, too.
+        ParseFault::Unknown if place == used && walk.deeper().next().is_some() => {
+            resolve(token, walk.deeper().chain(names), "object or parameter")
+        }
+        ParseFault::Unknown if spec.params.is_empty() => {
+            let message = format!("'{}' is one word too many", token.name);
+            fault(ParseFault::Unknown, token.at, message)
+        }
+        _ => Err(error),
+    }
+}
+
+fn read(
+    walk: &Walk,
+    spec: &'static Spec,
+    token: &Token,
+    place: usize,
+) -> Result<Given, ParseError> {
+    if let Some(param) = positional(spec)
         && token.value.is_none()
     {
         let value = value(param, &token.name, token.at)?;
@@ -302,13 +337,7 @@ fn read(spec: &'static Spec, token: &Token, in_object: bool) -> Result<Given, Pa
             at: token.at,
         });
     }
-    let names = spec.params.iter().map(|param| param.name);
-    let what = if in_object {
-        "value of this command"
-    } else {
-        "parameter"
-    };
-    let name = resolve(token, names, what)?;
+    let name = parameter(walk, spec, token, place)?;
     let Some(param) = spec.params.iter().find(|param| param.name == name) else {
         return fault(
             ParseFault::Unknown,
@@ -321,6 +350,7 @@ fn read(spec: &'static Spec, token: &Token, in_object: bool) -> Result<Given, Pa
         (Some((_, at)), Kind::Flag) => {
             return fault(ParseFault::Value, *at, format!("{name} takes no value"));
         }
+        (None, _) if param.bare => Value::Flag,
         (None, kind) => {
             let message = format!("{name} needs a value: {}", kind.expected());
             return fault(ParseFault::Value, token.at, message);
@@ -337,11 +367,13 @@ fn read(spec: &'static Spec, token: &Token, in_object: bool) -> Result<Given, Pa
 /// Reads a value by its kind.
 fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
     let name = param.name;
-    let wrong_at = |kind, at| {
-        let message = format!("{name}={text}: {} is expected", param.kind.expected());
+    let wrong_at = |kind, at, typed: &str| {
+        let hint = hint(typed, param.kind.words().iter().copied());
+        let expected = param.kind.expected();
+        let message = format!("{name}={text}{hint}: {expected} is expected");
         Err(ParseError { kind, at, message })
     };
-    let wrong = |kind| wrong_at(kind, at);
+    let wrong = |kind| wrong_at(kind, at, text);
     let word = |words: &'static [&'static str]| {
         pick(text, at, words.iter().copied(), "value")
             .ok()
@@ -362,20 +394,17 @@ fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
                 match pick(part, at, words.iter().copied(), "value") {
                     Ok(word) => list.push(word),
                     Err(error) if error.kind == ParseFault::Ambiguous => return Err(error),
-                    Err(_) => return wrong_at(ParseFault::Value, at),
+                    Err(_) => return wrong_at(ParseFault::Value, at, part),
                 }
                 start = end + 1;
             }
             Ok(Value::Words(list))
         }
-        Kind::Bool => {
-            let all = ["ON", "OFF", "TRUE", "FALSE", "YES", "NO"];
-            match pick(text, at, all.into_iter(), "value") {
-                Ok(word) => Ok(Value::Bool(matches!(word, "ON" | "TRUE" | "YES"))),
-                Err(error) if error.kind == ParseFault::Ambiguous => Err(error),
-                Err(_) => wrong(ParseFault::Value),
-            }
-        }
+        Kind::Bool => match pick(text, at, param.kind.words().iter().copied(), "value") {
+            Ok(word) => Ok(Value::Bool(matches!(word, "ON" | "TRUE" | "YES"))),
+            Err(error) if error.kind == ParseFault::Ambiguous => Err(error),
+            Err(_) => wrong(ParseFault::Value),
+        },
         Kind::Int {
             min,
             max,

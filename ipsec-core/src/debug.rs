@@ -12,7 +12,7 @@ use crate::spd::PolicyId;
 /// |---|---|
 /// | 0, 1 | directions of [`FILTER`](Self::FILTER): in, out |
 /// | 2, 3 | results: fail, pass |
-/// | 4 to 10 | selectors, in the order of [`Watched`] |
+/// | 4 to 10 | selectors, in the order of [`Selectors`] |
 /// | 11, 12 | directions of [`PACKET`](Self::PACKET) |
 /// | 13 to 15 | parts of the packet: buffer header, IP header, data |
 /// | 16, 17 | places: IPsec as a whole, each protocol |

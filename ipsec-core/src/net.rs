@@ -1,5 +1,7 @@
 //! Interfaces, addresses and routes: what the machines must know of the router around them.
 
+mod registered;
+
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,6 +9,7 @@ use crate::model::{
     Action, AddressSelector, InterfaceName, IpVersion, Name, PeerAddress, PolicyConfig,
 };
 use crate::sad::BundleId;
+use registered::Registered;
 
 /// An interface, by the order in which it was made known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +54,7 @@ pub struct Net {
     interfaces: Vec<Interface>,
     routes: Vec<Route>,
     templates: Vec<RouteTemplate>,
-    registered: Vec<(BundleId, Route)>,
+    registered: Registered,
 }
 
 impl Net {
@@ -134,15 +137,23 @@ impl Net {
         self.templates.retain(|template| template.name != *name);
     }
 
-    /// The routes that came with SAs, each with its bundle.
-    #[must_use]
-    pub fn registered(&self) -> &[(BundleId, Route)] {
-        &self.registered
+    /// The routes that came with SAs, each with its bundle, shorter prefixes first.
+    pub fn registered(&self) -> impl Iterator<Item = (BundleId, Route)> {
+        self.registered.iter()
     }
 
-    /// Adds a bundle's routes: from a template to its remote addresses. A bundle that carries
-    /// everything gets none: a router has one default route, and it is not a peer's to choose.
-    /// False if there is no such template.
+    /// How many times a route was registered or withdrawn: as long as it stands still,
+    /// [`Net::registered`] gives the same.
+    #[must_use]
+    pub fn registrations(&self) -> u64 {
+        self.registered.changes
+    }
+
+    /// Adds a bundle's routes: from a template to its remote addresses. False if there is no such
+    /// template.
+    ///
+    /// The peer has chosen the addresses, so it gets none to everything, as a router has one
+    /// default route, and none within a network that the router is connected to elsewhere.
     pub fn register(&mut self, bundle: BundleId, template: &str, remote: AddressSelector) -> bool {
         let Some(RouteTemplate {
             interface,
@@ -152,18 +163,35 @@ impl Net {
         else {
             return false;
         };
-        let routes = remote.networks().into_iter().map(|destination| Route {
-            destination,
-            interface,
-            next_hop,
-        });
-        self.registered.extend(routes.map(|route| (bundle, route)));
+        if remote.is_everything() {
+            return true;
+        }
+        for destination in remote.networks() {
+            if !self.is_connected_elsewhere(destination, interface) {
+                let route = Route {
+                    destination,
+                    interface,
+                    next_hop,
+                };
+                self.registered.insert(bundle, &route);
+            }
+        }
         true
     }
 
     /// Removes a bundle's routes.
     pub fn withdraw(&mut self, bundle: BundleId) {
-        self.registered.retain(|(owner, _)| *owner != bundle);
+        self.registered.remove(bundle);
+    }
+
+    /// Whether a network lies within one of another interface than `on`.
+    fn is_connected_elsewhere(&self, (start, len): (IpAddr, u8), on: InterfaceId) -> bool {
+        let others = self.interfaces().filter(|(id, _)| *id != on);
+        others
+            .flat_map(|(_, interface)| &interface.addresses)
+            .any(|(own, own_len)| {
+                len >= *own_len && AddressSelector::Prefix(*own, *own_len).matches(start)
+            })
     }
 
     /// Whether the address is one of the router's own.
@@ -185,8 +213,7 @@ impl Net {
                 .iter()
                 .map(move |(address, len)| ((*address, *len), id, None))
         });
-        let registered = self.registered.iter().map(|(_, route)| route);
-        let routes = self.routes.iter().chain(registered);
+        let routes = self.routes.iter();
         let routes = routes.map(|r| (r.destination, r.interface, r.next_hop));
         let mut best: Option<(u8, InterfaceId, Option<IpAddr>)> = None;
         for ((address, len), interface, next_hop) in connected.chain(routes) {
@@ -194,6 +221,12 @@ impl Net {
             if fits && best.is_none_or(|(longest, ..)| len > longest) {
                 best = Some((len, interface, next_hop));
             }
+        }
+        let registered = self.registered.find(destination);
+        if let Some(found) =
+            registered.filter(|(len, ..)| best.is_none_or(|(longest, ..)| *len > longest))
+        {
+            best = Some(found);
         }
         best.map(|(_, interface, next_hop)| (interface, next_hop))
     }

@@ -10,6 +10,7 @@ mod common;
 use common::*;
 use hw_offload::*;
 use ipsec_core::counters::{Happened, OnPolicy, Scope};
+use ipsec_core::debug::DebugMask;
 use ipsec_core::model::*;
 use ipsec_core::*;
 
@@ -72,6 +73,27 @@ fn an_unknown_spi() {
             .iter()
             .all(|event| !matches!(event, PlaneEvent::BadSpi { .. }))
     );
+}
+
+/// Whoever watches filters during a flood is told of a bounded part of it, and of the rest again
+/// once that is read.
+#[test]
+fn a_flood_fills_no_memory_through_those_who_watch() {
+    let (_, mut b) = pair(&[ESP]);
+    let vpn = b.plane.state().policy_by_name("vpn").unwrap().0;
+    b.plane.state_mut().set_debug(vpn, DebugMask::FILTER);
+    let told = |router: &mut Router| {
+        let events = router.told();
+        let watched = |event: &&PlaneEvent| matches!(event, PlaneEvent::Debug(_));
+        events.iter().filter(watched).count()
+    };
+    let flood = |router: &mut Router| {
+        for _ in 0..1000 {
+            let _ = router.inbound(&clear());
+        }
+        told(router)
+    };
+    assert_eq!([flood(&mut b), flood(&mut b)], [256, 256]);
 }
 
 /// RESPONDBADSPI=TRUE: the owner is told of a fixed peer's unknown SPI, at most once in 10 s.

@@ -13,6 +13,7 @@ use ipsec_core::{BundleId, InstallFault, Instant, Negotiated, ReserveFault, Rese
 use crate::config::IsakmpConfig;
 use crate::pki::{CertificateFault, Chain};
 use crate::reason::Reason;
+use crate::trace::Trace;
 use crate::wire::{Cookie, ExchangeType, NotifyType, PayloadType};
 use crate::xauth::{XauthAnswer, XauthStep};
 
@@ -247,6 +248,43 @@ pub enum Report {
         kind: ExchangeType,
         /// The state's name.
         state: &'static str,
+    },
+    /// A step of the work; only while [`IsakmpDebug::TRACE`] or [`IsakmpDebug::TRACEMORE`] is
+    /// watched.
+    ///
+    /// [`IsakmpDebug::TRACE`]: crate::debug::IsakmpDebug::TRACE
+    /// [`IsakmpDebug::TRACEMORE`]: crate::debug::IsakmpDebug::TRACEMORE
+    Trace {
+        /// The exchange's number; 0 where there is none yet.
+        exchange: u32,
+        /// Its type.
+        kind: ExchangeType,
+        /// Our part in it.
+        role: Role,
+        /// The step.
+        what: Trace,
+    },
+    /// A message that was sent or received, with its payloads in clear: those of a received one
+    /// once it proved authentic, the attributes of a transaction as zeros. Only while
+    /// [`IsakmpDebug::PACKET`] is watched.
+    ///
+    /// [`IsakmpDebug::PACKET`]: crate::debug::IsakmpDebug::PACKET
+    Packet {
+        /// Whether we sent it.
+        sent: bool,
+        /// Header and payloads.
+        message: Vec<u8>,
+    },
+    /// A datagram as it is on the wire; only while [`IsakmpDebug::PKTRAW`] is watched.
+    ///
+    /// [`IsakmpDebug::PKTRAW`]: crate::debug::IsakmpDebug::PKTRAW
+    Datagram {
+        /// Whether we sent it.
+        sent: bool,
+        /// From where to where.
+        path: Path,
+        /// The message or its fragment.
+        bytes: Vec<u8>,
     },
     /// An exchange ended well.
     Completed {

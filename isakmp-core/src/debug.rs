@@ -14,8 +14,22 @@ pub struct IsakmpDebug(u8);
 impl IsakmpDebug {
     /// Nothing.
     pub const NONE: Self = Self(0);
+    /// PACKET: messages, decoded.
+    pub const PACKET: Self = Self(1);
     /// STATE: the states of exchanges.
     pub const STATE: Self = Self(2);
+    /// PKTRAW: datagrams in hexadecimal.
+    pub const PKTRAW: Self = Self(4);
+    /// TRACE: the steps of the work, without its secrets.
+    pub const TRACE: Self = Self(8);
+    /// TRACEMORE: more of them, with keys and what hashes are made of.
+    pub const TRACEMORE: Self = Self(16);
+    /// DEFAULT.
+    pub const DEFAULT: Self = Self::TRACE.with(Self::STATE).with(Self::PACKET);
+    /// ALL.
+    pub const ALL: Self = Self::DEFAULT.with(Self::PKTRAW).with(Self::TRACEMORE);
+    /// What both TRACE and TRACEMORE show.
+    pub(crate) const TRACES: Self = Self::TRACE.with(Self::TRACEMORE);
 
     /// Both sets together.
     #[must_use]
@@ -33,6 +47,12 @@ impl IsakmpDebug {
     #[must_use]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether it has something of the other.
+    #[must_use]
+    pub const fn has_any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Its bits.

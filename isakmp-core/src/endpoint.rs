@@ -31,6 +31,7 @@ use ipsec_core::{Id, Instant, Limits};
 use crate::ask::{Action, Answer, Env, Path, Phase, Report};
 use crate::conversation::fingerprint;
 use crate::counters::{Counters, Course, Happened};
+use crate::debug::IsakmpDebug;
 use crate::fragment::Reassembly;
 use crate::guard::Guard;
 use crate::heartbeat::HeartbeatCodec;
@@ -38,7 +39,9 @@ use crate::keys::Cookies;
 use crate::natt;
 use crate::out::{Out, waits_for};
 use crate::phase1::{HalfOpen, HalfOpens, Incoming, Opening};
+use crate::reason::Reason;
 use crate::sa::{IsakmpSa, IsakmpSaId};
+use crate::trace::{Part, Trace};
 use crate::wire::{Cookie, ExchangeType, Header, Malformed, PayloadType};
 use bucket::Bucket;
 use ipsec_core::counters::Block;
@@ -195,6 +198,9 @@ impl Endpoint {
             return self.counters.raise(Happened::MsgRxBadNextPayload);
         }
         self.count_received(&header);
+        if !header.flags.encrypted() {
+            self.out(0).watch_received(env, &header, body);
+        }
         let whole = bytes
             .get(..crate::wire::HEADER + body.len())
             .unwrap_or(bytes);
@@ -505,12 +511,15 @@ impl Endpoint {
 
     fn started(
         &mut self,
-        kind: ExchangeType,
+        env: &Env<'_>,
+        (kind, role): Part,
         exchange: u32,
         phase: Phase,
-        role: Role,
         peer: IpAddr,
     ) {
+        let what = || Trace::Started(peer);
+        self.out(exchange)
+            .trace(env, (kind, role), IsakmpDebug::TRACES, what);
         self.count_course(
             kind,
             match role {
@@ -524,6 +533,26 @@ impl Endpoint {
             role,
             peer,
         }));
+    }
+
+    /// An exchange is over, with its result.
+    fn completed(&mut self, env: &Env<'_>, part: Part, exchange: u32, phase: Phase) {
+        self.count_course(part.0, Course::Completed);
+        self.push(Action::Report(Report::Completed { exchange, phase }));
+        let mut out = self.out(exchange);
+        out.trace(env, part, IsakmpDebug::TRACE, || Trace::Done);
+    }
+
+    /// An exchange is over without a result; 0 is one that was refused before it began.
+    fn failed(&mut self, env: &Env<'_>, role: Role, exchange: u32, peer: IpAddr, reason: Reason) {
+        self.push(Action::Report(Report::Failed {
+            exchange,
+            peer,
+            reason,
+        }));
+        let (part, what) = ((reason.exchange, role), || Trace::Failed(reason));
+        self.out(exchange)
+            .trace(env, part, IsakmpDebug::TRACES, what);
     }
 
     /// The newest SA with a peer under which it can be told something.

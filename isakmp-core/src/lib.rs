@@ -32,6 +32,7 @@ pub mod reason;
 mod rekey;
 mod sa;
 mod timed;
+pub mod trace;
 mod transaction;
 pub mod vendor;
 pub mod wire;

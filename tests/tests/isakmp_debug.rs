@@ -4,6 +4,7 @@
 use config_lang::debug::{Way, isakmp, isakmp_message};
 use hw_offload::testing::hex;
 use ipsec_core::Instant;
+use isakmp_core::Report;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::wire::{
     Attribute, Cookie, ExchangeType, Flags, Header, Identification, MessageId, PayloadType, SaBody,
@@ -11,7 +12,7 @@ use isakmp_core::wire::{
 };
 
 use lab::{Pair, Side};
-use sekisho_tests::{HOST_A, HOST_B, basic, pair};
+use sekisho_tests::{HOST_A, HOST_B, basic, command, config, failures, one, pair};
 
 const MANUAL: &str = include_str!("../screens/isakmp-debug-packet.txt");
 
@@ -207,6 +208,11 @@ fn printed(mut pair: Pair, lines: [&[&str]; 2]) -> [Vec<String>; 2] {
     }
     pair.ping(HOST_A, HOST_B, Instant::from_secs(1));
     assert!(pair.run(Instant::from_secs(5)));
+    told(&pair)
+}
+
+/// What A and B have printed.
+fn told(pair: &Pair) -> [Vec<String>; 2] {
     [Side::A, Side::B].map(|side| {
         let here = pair.happenings.iter().filter(|here| here.side == side);
         here.filter_map(|happening| match &happening.report {
@@ -263,6 +269,144 @@ fn only_what_is_enabled_is_printed() {
     assert_eq!((a.len(), b.len()), (0, 0));
     let [a, b] = printed(pair(&basic(), 1), [all, STATE]);
     assert_eq!((a.len(), b.len()), (0, 11));
+}
+
+/// What a router prints that watches everything about a negotiation of those sides.
+fn everything(configs: &[String; 2], watch: &[&str]) -> [String; 2] {
+    printed(pair(configs, 1), [watch; 2]).map(|lines| lines.join("\n"))
+}
+
+#[test]
+fn pktraw_shows_what_is_on_the_wire() {
+    let [a, b] = everything(&basic(), &["ENABLE ISAKMP DEBUG=PKTRAW"]);
+    let head = "ISAKMP Tx Raw 1.1.1.1:500 -> 2.2.2.2:500: ";
+    let first = a.split(head).nth(1).expect("message 1");
+    assert!(first.contains("0110020000000000000000"), "{first}");
+    let head = |way: &str| format!("\nISAKMP {way} Raw ");
+    let count = |text: &str, way: &str| format!("\n{text}").matches(&head(way)).count();
+    // Six messages of Main mode, three of quick mode.
+    assert_eq!([count(&a, "Tx"), count(&a, "Rx")], [5, 4], "{a}");
+    assert_eq!([count(&b, "Tx"), count(&b, "Rx")], [4, 5], "{b}");
+    assert!(!a.contains("ISAKMP Tx Message"), "{a}");
+}
+
+/// Both parts of Aggressive mode, and of quick mode with perfect forward secrecy.
+#[test]
+fn traces_of_the_other_exchanges() {
+    let configs = [
+        config("aggressive-dynamic.b"),
+        config("aggressive-dynamic.a"),
+    ];
+    let configs = one(
+        &configs,
+        0,
+        "BUNDLE=1 PEER=1.1.1.1",
+        "BUNDLE=1 PEER=1.1.1.1 USEPFS=TRUE",
+    );
+    let configs = one(
+        &configs,
+        1,
+        "BUNDLE=1 PEER=DYNAMIC",
+        "BUNDLE=1 PEER=DYNAMIC USEPFS=TRUE",
+    );
+    let mut pair = pair(&configs, 1);
+    for side in [Side::A, Side::B] {
+        command(&mut pair, side, "ENABLE ISAKMP DEBUG=TRACEMORE");
+    }
+    pair.ping(HOST_B, HOST_A, Instant::from_secs(1));
+    assert!(pair.run(Instant::from_secs(5)), "{:?}", failures(&pair));
+    let [a, b] = told(&pair).map(|lines| lines.join("\n"));
+    for (text, part) in [(&a, "INIT"), (&b, "RESP")] {
+        for line in [
+            format!("ISAKMP AGGR: {part}: xchg 1: Started with peer "),
+            format!("ISAKMP AGGR: {part}: xchg 1: x l=20 v="),
+            format!("ISAKMP AGGR: {part}: xchg 1: g^xy l=96 v="),
+            format!("ISAKMP AGGR: {part}: xchg 1: Hi l=20 v="),
+            format!("ISAKMP AGGR: {part}: xchg 1: Hr l=20 v="),
+            format!("ISAKMP AGGR: {part}: xchg 1: RemoteID="),
+            format!("ISAKMP QUICK: {part}: xchg 2: g^xy l=96 v="),
+            format!("ISAKMP QUICK: {part}: xchg 2: rx msg 1: All proposals matched: (lpn 1)"),
+            format!("ISAKMP Q{} 2: HASH OUTK2: result ", &part[..1]),
+        ] {
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+    }
+    // Both computed the same.
+    for (name, digits) in [("g^xy", 192), ("SKEYID_e", 40), ("EncKey", 16)] {
+        let value = |text: &str| {
+            let (_, rest) = text.split_once(&format!(" {name} l=")).expect(name);
+            let (_, value) = rest.split_once(" v=").expect("its value");
+            value[..digits].to_string()
+        };
+        assert_eq!(value(&a), value(&b), "{name}");
+    }
+}
+
+/// Why nothing came of an exchange stands in the trace.
+#[test]
+fn a_trace_ends_with_the_reason() {
+    let configs = one(&basic(), 1, "\"jogefoge\"", "\"other\"");
+    let mut pair = pair(&configs, 1);
+    command(&mut pair, Side::A, "ENABLE ISAKMP DEBUG=TRACE");
+    pair.ping(HOST_A, HOST_B, Instant::from_secs(1));
+    pair.run(Instant::from_secs(400));
+    let [a, _] = told(&pair).map(|lines| lines.join("\n"));
+    let line = "ISAKMP CORE: Exchange 1 failed - ";
+    assert!(a.contains(line), "{a}");
+    let logged = failures(&pair);
+    let (_, reason) = a.split_once(line).expect("a reason");
+    let reason = reason.lines().next().unwrap_or("");
+    assert!(
+        logged.iter().any(|logged| logged.contains(reason)),
+        "{reason}: {logged:?}"
+    );
+}
+
+/// The password of extended authentication is in no trace of messages.
+#[test]
+fn passwords_are_in_no_packet() {
+    let policy = "CREATE ISAKMP POLICY=i";
+    let server = format!("ADD USER=joger PASSWORD=passclie LOGIN=NO\n{policy} XAUTH=SERVER");
+    let client = format!("{policy} XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=passclie");
+    let configs = one(&one(&basic(), 1, policy, &server), 0, policy, &client);
+    let mut pair = pair(&configs, 1);
+    for side in [Side::A, Side::B] {
+        command(&mut pair, side, "ENABLE ISAKMP DEBUG=ALL");
+    }
+    pair.ping(HOST_A, HOST_B, Instant::from_secs(1));
+    assert!(pair.run(Instant::from_secs(20)), "{:?}", failures(&pair));
+    for text in told(&pair).map(|lines| lines.join("\n")) {
+        assert!(text.contains("Xchg Type: TRANS(6)"), "{text}");
+        assert!(text.contains(" bytes, not shown"), "{text}");
+    }
+    for happening in &pair.happenings {
+        if let DeviceReport::Isakmp(Report::Packet { message, .. }) = &happening.report {
+            let spelled = message.windows(b"passclie".len());
+            assert!(spelled.into_iter().all(|bytes| bytes != b"passclie"));
+        }
+    }
+}
+
+#[test]
+fn words_enable_what_they_name() {
+    let mut pair = pair(&basic(), 1);
+    for (word, flag) in [
+        ("PACKET", "10000000"),
+        ("PKT", "10000000"),
+        ("STATE", "01000000"),
+        ("PKTRAW", "00100000"),
+        ("TRACE", "00010000"),
+        ("TRACEMORE", "00001000"),
+        ("DEFAULT", "11010000"),
+        ("ALL", "11111000"),
+    ] {
+        command(&mut pair, Side::A, &format!("ENABLE ISAKMP DEBUG={word}"));
+        let screen = command(&mut pair, Side::A, "SHOW ISAKMP");
+        assert!(screen.contains(&format!(" {flag}\n")), "{word}: {screen}");
+        command(&mut pair, Side::A, &format!("DISABLE ISAKMP DEBUG={word}"));
+        let screen = command(&mut pair, Side::A, "SHOW ISAKMP");
+        assert!(screen.contains(" 00000000\n"), "{word}: {screen}");
+    }
 }
 
 #[test]

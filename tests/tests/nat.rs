@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hw_offload::Engines;
-use hw_offload::testing::hex;
 use ipsec_core::Instant;
 use ipsec_core::wire::checksum::checksum;
 use ipsec_core::wire::ipv4::Ipv4;
@@ -15,6 +14,7 @@ use isakmp_core::natt::{NatFound, NatVersion};
 use isakmp_core::wire::{ExchangeType, Header, Identification, PayloadType, Payloads, Writer};
 use lab::nat::{Kind, NatBox};
 use lab::{Buf, Pair, Side};
+use sekisho_tests::setting::with_vendor_ids;
 use sekisho_tests::{
     HOST_A, HOST_B, basic, both, bundles, failures, isakmp, one, pair_with, ping_both, story,
 };
@@ -142,27 +142,7 @@ fn isakmp_in(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, &[u8], &[u8])> {
 /// Takes vendor IDs out of the first two messages, as a device would that does not know them.
 fn strip<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, left: &'static [&'static str]) {
     pair.road = Some(Box::new(move |_, _, packet| {
-        let whole = vec![(Duration::ZERO, packet.to_vec())];
-        let Some((from, to, _, bytes)) = isakmp_in(packet) else {
-            return whole;
-        };
-        let Ok((header, body)) = Header::parse(bytes) else {
-            return whole;
-        };
-        if header.flags.encrypted() || header.next != PayloadType::SA {
-            return whole;
-        }
-        let payloads = Payloads::parse(header.next, body).expect("ours are whole");
-        let mut writer = Writer::new();
-        for raw in payloads.all() {
-            let stays = raw.kind != PayloadType::VID || left.iter().any(|id| raw.body == hex(id));
-            if stays {
-                writer.push(raw.kind, raw.body);
-            }
-        }
-        let message = writer.message(header);
-        let packet = lab::udp(from, to, &message).expect("it was shorter than before");
-        vec![(Duration::ZERO, packet)]
+        vec![(Duration::ZERO, with_vendor_ids(packet, left))]
     }));
 }
 

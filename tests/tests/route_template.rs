@@ -34,11 +34,9 @@ fn configs(template: &str) -> [String; 2] {
 }
 
 fn registered<E: hw_offload::Engines>(device: &Device<E>) -> Vec<String> {
-    let routes = device.state().net.registered().iter();
-    let text = |(_, route): &(_, ipsec_core::net::Route)| {
-        format!("{}/{}", route.destination.0, route.destination.1)
-    };
-    routes.map(text).collect()
+    let routes = device.state().net.registered();
+    let text = |(address, len)| format!("{address}/{len}");
+    routes.map(|(_, route)| text(route.destination)).collect()
 }
 
 /// How many packets from behind A go where the packets for HOST_B go.
@@ -79,11 +77,44 @@ fn a_renewed_sa_keeps_the_route() {
         pair.ping(HOST_B, HOST_A, Instant::from_secs(at));
     }
     pair.run_to(Instant::from_secs(200));
-    let first = pair.a.device.state().net.registered()[0].0;
+    let owners = |pair: &Pair| -> Vec<_> {
+        let routes = pair.a.device.state().net.registered();
+        routes.map(|(bundle, _)| bundle).collect()
+    };
+    let first = owners(&pair)[0];
     assert!(pair.run(Instant::from_secs(900)), "{:?}", failures(&pair));
-    let registered = pair.a.device.state().net.registered();
-    assert!(!registered.is_empty());
-    assert!(registered.iter().all(|(bundle, _)| *bundle != first));
+    let renewed = owners(&pair);
+    assert!(!renewed.is_empty());
+    assert!(!renewed.contains(&first));
+}
+
+/// What A registers for a client with those addresses behind it.
+fn claimed(range: &str) -> Vec<String> {
+    let configs = configs("IPROUTETEMPLATE=clients");
+    let any = "RAD=192.168.20.0 RMA=255.255.255.0";
+    let configs = one(&configs, 0, any, "RAD=ANY");
+    let configs = one(&configs, 1, "LAD=192.168.20.0 LMA=255.255.255.0", range);
+    let mut pair = pair(&configs, 5);
+    pair.ping(HOST_B, HOST_A, Instant::from_secs(1));
+    pair.run(Instant::from_secs(20));
+    assert_eq!(bundles(&mut pair, Side::A), 1, "{:?}", failures(&pair));
+    registered(&pair.a.device)
+}
+
+#[test]
+fn no_peer_gets_the_default_route_or_a_network_of_ours() {
+    let none: [&str; 0] = [];
+    assert_eq!(
+        claimed("LAD=192.168.0.0-192.168.255.255"),
+        ["192.168.0.0/16"]
+    );
+    for everything in ["LAD=0.0.0.0-255.255.255.255", "LAD=0.0.0.0 LMA=0.0.0.0"] {
+        assert_eq!(claimed(everything), none, "{everything}");
+    }
+    // 9.9.9.0/24 is on another interface of A.
+    let beside = claimed("LAD=9.9.9.0-192.168.20.255");
+    assert!(beside.contains(&"9.9.10.0/23".into()), "{beside:?}");
+    assert!(!beside.contains(&"9.9.9.0/24".into()), "{beside:?}");
 }
 
 #[test]

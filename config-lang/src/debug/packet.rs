@@ -122,8 +122,9 @@ fn dump(out: &mut String, body: &[u8]) {
     }
 }
 
-fn identification(out: &mut String, id: &Identification) {
-    let kind = match id.kind {
+/// The name of an identity's type (RFC 2407 §4.6.2.1).
+pub(super) const fn id_type(kind: u8) -> &'static str {
+    match kind {
         1 => "IPV4_ADDR",
         2 => "FQDN",
         3 => "USER_FQDN",
@@ -136,7 +137,11 @@ fn identification(out: &mut String, id: &Identification) {
         10 => "DER_ASN1_GN",
         11 => "KEY_ID",
         _ => "UNKNOWN",
-    };
+    }
+}
+
+fn identification(out: &mut String, id: &Identification) {
+    let kind = id_type(id.kind);
     let value = match (id.kind, id.selector()) {
         (4, Some(AddressSelector::Prefix(address @ IpAddr::V4(_), length))) => {
             format!("{address}:{}", mask(length))

@@ -24,10 +24,10 @@ use ipsec_core::net::Net;
 use ipsec_core::{BundleId, Instant, SaId};
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::debug::IsakmpDebug;
-use isakmp_core::device::{Device, LogModule, LogSubtype, RadiusServer, User};
+use isakmp_core::device::{Device, LogModule, LogSubtype, Privilege, RadiusServer, User};
 
 use crate::lexer::Column;
-use crate::message::{Message, Module, Severity};
+use crate::message::{Message, Module, Severity, table};
 use crate::parse::{Parsed, Value};
 
 /// What a command will do, with nothing left that could fail.
@@ -81,8 +81,10 @@ pub enum Plan {
     WriteFile(String, String),
     /// The file that is executed at the next start.
     BootConfig(String),
-    /// ENABLE SYSTEM SECURITY MODE.
-    SecurityMode,
+    /// LOGIN of a person: the next line is the password.
+    AskPassword(Name),
+    /// ENABLE and DISABLE SYSTEM SECURITY MODE.
+    SecurityMode(bool),
     /// Something that works, but that a person should know about.
     Warned(Box<Self>, Message),
 }
@@ -122,6 +124,8 @@ pub struct Look<'a, E: Engines> {
     pub now: Instant,
     /// The world outside.
     pub host: &'a dyn Host,
+    /// What the session may do.
+    pub rights: Privilege,
     /// Whether a script is being executed.
     pub script: bool,
 }
@@ -143,18 +147,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
         (_, ["PKI", ..]) => pki::plan(look, command),
         (_, ["RADIUS", ..]) => radius::plan(state, command),
         (_, ["IP" | "IPV6", ..]) => ip::plan(state, command),
-        (_, ["FIREWALL", ..]) => {
-            let text = format!(
-                "{} is not part of this router; nothing was changed",
-                full_name(command)
-            );
-            Ok(Plan::Foreign(Message::new(
-                Severity::Warning,
-                Module::Command,
-                1,
-                text,
-            )))
-        }
+        (_, ["FIREWALL", ..]) => Ok(Plan::Foreign(foreign(command))),
         _ => system::plan(look, command),
     }
 }
@@ -167,23 +160,21 @@ pub fn apply<E: Engines>(
     host: &mut dyn Host,
     plan: Plan,
 ) -> Outcome {
-    let done = |module| Outcome::message(Message::done(module));
+    let done = |module| Outcome::message(table::DONE.by(module, &[]));
     match plan {
         Plan::Print(text) => Outcome {
             text,
-            worst: Severity::Info,
-            at: None,
-            login: None,
+            ..Outcome::nothing()
         },
         Plan::Foreign(message) => Outcome::message(message),
         Plan::CreateKey(number, key) => match device.state_mut().keys.create(number, key) {
             Ok(()) => done(Module::Enco),
-            Err(error) => Outcome::message(Message::error(Module::Enco, 9, format!("{error}"))),
+            Err(fault) => Outcome::message(Message::no_key(&fault)),
         },
         Plan::GenerateKey(number, key, bits) => {
             match device.generate_rsa_key(entropy, number, key, bits) {
                 Ok(()) => done(Module::Enco),
-                Err(fault) => Outcome::message(Message::error(Module::Enco, 9, format!("{fault}"))),
+                Err(fault) => Outcome::message(Message::no_key(&fault)),
             }
         }
         Plan::DestroyKey(number) => {
@@ -219,25 +210,23 @@ pub fn apply<E: Engines>(
                     watched.without(mask)
                 }
             });
-            let (number, word) = if enable {
-                (57, "enabled")
+            let row = if enable {
+                &table::IPSEC_WATCHED
             } else {
-                (58, "disabled")
+                &table::IPSEC_UNWATCHED
             };
-            let text = format!("IPSEC Policy Debugging has been {word}");
-            Outcome::message(Message::new(Severity::Info, Module::Ipsec, number, text))
+            Outcome::message(row.by(Module::Ipsec, &[]))
         }
         Plan::WatchIsakmp(set, enable) => {
             let watched = &mut device.state_mut().isakmp.debug;
-            let (number, word) = if enable {
+            let row = if enable {
                 *watched = watched.with(set);
-                (57, "enabled")
+                &table::ISAKMP_WATCHED
             } else {
                 *watched = watched.without(set);
-                (58, "disabled")
+                &table::ISAKMP_UNWATCHED
             };
-            let text = format!("ISAKMP Debugging has been {word}");
-            Outcome::message(Message::new(Severity::Info, Module::Isakmp, number, text))
+            Outcome::message(row.by(Module::Isakmp, &[]))
         }
         Plan::ResetCounters(categories) => {
             match categories {
@@ -309,24 +298,21 @@ pub fn apply<E: Engines>(
             device.state_mut().users.add(user);
             done(Module::System)
         }
-        Plan::Login(name) => Outcome {
-            login: Some(name),
-            ..done(Module::System)
+        Plan::Login(name) => Outcome::logged_in(name),
+        Plan::AskPassword(name) => Outcome {
+            asks: Some(name),
+            ..Outcome::nothing()
         },
         Plan::WriteFile(name, content) => match host.write_file(&name, &content) {
             Ok(()) => done(Module::System),
-            Err(why) => Outcome::message(Message::error(
-                Module::System,
-                8,
-                format!("the file {name} could not be written: {why}"),
-            )),
+            Err(why) => Outcome::message(table::NOT_WRITTEN.by(Module::System, &[&name, &why])),
         },
         Plan::BootConfig(name) => {
             device.state_mut().boot_config = Some(name);
             done(Module::System)
         }
-        Plan::SecurityMode => {
-            device.state_mut().security_mode = true;
+        Plan::SecurityMode(on) => {
+            device.state_mut().security_mode = on;
             done(Module::System)
         }
         Plan::Warned(plan, message) => {
@@ -354,17 +340,38 @@ pub struct Outcome {
     pub at: Option<Column>,
     /// Who is logged in from now on.
     pub login: Option<Name>,
+    /// Whose password the next line is to be.
+    pub asks: Option<Name>,
 }
 
 impl Outcome {
+    /// Nothing to say.
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            text: String::new(),
+            worst: Severity::Info,
+            at: None,
+            login: None,
+            asks: None,
+        }
+    }
+
+    /// Somebody has logged in.
+    pub(crate) fn logged_in(name: Name) -> Self {
+        Self {
+            login: Some(name),
+            ..Self::message(table::DONE.by(Module::System, &[]))
+        }
+    }
+
     /// One message.
     #[must_use]
     pub fn message(message: Message) -> Self {
         Self {
             text: format!("{message}\n"),
-            worst: message.severity,
+            worst: message.severity(),
             at: message.at,
-            login: None,
+            ..Self::nothing()
         }
     }
 }
@@ -378,33 +385,9 @@ fn full_name(command: &Parsed) -> String {
     name
 }
 
-/// The warning for a policy that could not accept anybody.
-fn no_authority() -> Message {
-    let text = "AUTHTYPE=RSASIG without KEY accepts no peer before there is a trusted certificate; \
-                ADD PKI CERTIFICATE with TYPE=CA TRUSTED=YES";
-    warning(Module::Isakmp, 21, text)
-}
-
-fn warning(module: Module, number: u16, text: &str) -> Message {
-    Message::new(Severity::Warning, module, number, text.into())
-}
-
-/// The 512-bit group is there because the routers have it.
-fn group_0(module: Module) -> Message {
-    let text = "GROUP=0 has 512 bits, which anybody can break in hours; use it only where the peer \
-                has no other group";
-    warning(module, 20, text)
-}
-
-/// The answer for what a later version will do.
-fn not_yet(module: Module, what: &str, at: Option<Column>) -> Message {
-    let message = Message::error(module, 99, format!("{what} is not yet available"));
-    Message { at, ..message }
-}
-
-/// The answer for a command that a later version will do.
-fn not_yet_command(module: Module, command: &Parsed) -> Message {
-    not_yet(module, &full_name(command), None)
+/// The answer for a command that nothing here carries out.
+fn foreign(command: &Parsed) -> Message {
+    table::FOREIGN.by(Module::Command, &[&full_name(command)])
 }
 
 /// The values of parameters, by name.
@@ -421,7 +404,7 @@ impl Parsed {
             .and_then(|number| T::try_from(number).ok())
     }
 
-    fn word(&self, name: &str) -> Option<&'static str> {
+    pub(crate) fn word(&self, name: &str) -> Option<&'static str> {
         match self.get(name)?.value {
             Value::Word(word) => Some(word),
             _ => None,

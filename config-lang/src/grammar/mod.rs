@@ -1,6 +1,9 @@
-//! One grammar: what may be written. The parser reads it, help and completion will too.
+//! One grammar: what may be written. The parser reads it, help and completion too.
 
 mod table;
+
+use alloc::format;
+use alloc::string::String;
 
 pub use table::COMMANDS;
 
@@ -24,6 +27,10 @@ pub struct Param {
     pub kind: Kind,
     /// Whether it must be given.
     pub required: bool,
+    /// What is in force when it is left out of the command; none where SET leaves what was.
+    pub default: Option<&'static str>,
+    /// Whether the name alone means something, without a value.
+    pub bare: bool,
 }
 
 /// What a value looks like. `words` are accepted besides.
@@ -85,29 +92,39 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What is expected, for messages.
+    /// The words of the grammar that a value may be.
     #[must_use]
-    pub fn expected(&self) -> alloc::string::String {
-        use alloc::format;
-        let with = |text: alloc::string::String, words: &[&str]| {
-            if words.is_empty() {
-                text
-            } else {
-                format!("{text} or {}", words.join(", "))
-            }
-        };
+    pub const fn words(&self) -> &'static [&'static str] {
         match self {
-            Self::Enum(words) => format!("one of {}", words.join(", ")),
-            Self::List(words) => format!("some of {} with commas between", words.join(", ")),
-            Self::Bool => "ON, OFF, TRUE or FALSE".into(),
-            Self::Int {
-                min, max, words, ..
-            } => with(format!("a number from {min} to {max}"), words),
-            Self::Text { max, words } => with(format!("a text of 1 to {max} characters"), words),
-            Self::Address { range, host, words } => {
+            Self::Enum(words) | Self::List(words) => words,
+            Self::Bool => &["ON", "OFF", "TRUE", "FALSE", "YES", "NO"],
+            Self::Int { words, .. } | Self::Text { words, .. } | Self::Address { words, .. } => {
+                words
+            }
+            Self::Mask
+            | Self::Ip
+            | Self::IpRange
+            | Self::Ipv6
+            | Self::Ipv6Prefix
+            | Self::Interface
+            | Self::File
+            | Self::Id
+            | Self::Bundle
+            | Self::Flag => &[],
+        }
+    }
+
+    /// What a value may be besides these words: its form and range.
+    #[must_use]
+    pub fn form(&self) -> Option<String> {
+        Some(match self {
+            Self::Enum(_) | Self::List(_) | Self::Bool | Self::Flag => return None,
+            Self::Int { min, max, .. } => format!("a number from {min} to {max}"),
+            Self::Text { max, .. } => format!("a text of 1 to {max} characters"),
+            Self::Address { range, host, .. } => {
                 let range = if *range { ", a range or a prefix" } else { "" };
                 let host = if *host { ", a host name" } else { "" };
-                with(format!("an address{range}{host}"), words)
+                format!("an address{range}{host}")
             }
             Self::Mask => "a network mask such as 255.255.255.0".into(),
             Self::Ip => "an IPv4 address".into(),
@@ -120,7 +137,21 @@ impl Kind {
             Self::File => "a file name such as ipsec.cfg".into(),
             Self::Id => "an address, a name or user@name".into(),
             Self::Bundle => "a bundle string such as \"1 AND 2, 1\"".into(),
-            Self::Flag => "no value".into(),
+        })
+    }
+
+    /// What is expected, for messages.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match (self, self.form(), self.words()) {
+            (Self::Bool, ..) => "ON, OFF, TRUE or FALSE".into(),
+            (Self::Flag, ..) => "no value".into(),
+            (Self::List(_), _, words) => {
+                format!("some of {} with commas between", words.join(", "))
+            }
+            (_, None, words) => format!("one of {}", words.join(", ")),
+            (_, Some(form), []) => form,
+            (_, Some(form), words) => format!("{form} or {}", words.join(", ")),
         }
     }
 }

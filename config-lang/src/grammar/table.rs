@@ -7,6 +7,8 @@ const fn must(name: &'static str, kind: Kind) -> Param {
         name,
         kind,
         required: true,
+        default: None,
+        bare: false,
     }
 }
 
@@ -15,6 +17,22 @@ const fn may(name: &'static str, kind: Kind) -> Param {
         name,
         kind,
         required: false,
+        default: None,
+        bare: false,
+    }
+}
+
+impl Param {
+    /// What is in force when it is left out.
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// Its value may be left out.
+    const fn bare(mut self) -> Self {
+        self.bare = true;
+        self
     }
 }
 
@@ -298,7 +316,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: true,
                     words: &[],
                 },
-            ),
+            )
+            .or("unlimited"),
             may(
                 "EXPIRYSECONDS",
                 Kind::Int {
@@ -307,7 +326,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("28800"),
         ],
     },
     Spec {
@@ -323,7 +343,7 @@ pub const COMMANDS: &[Spec] = &[
             ),
             must("INTERFACE", Kind::Interface),
             must("ACTION", Kind::Enum(&["DENY", "IPSEC", "PERMIT"])),
-            may("IPVERSION", Kind::Enum(&["4", "6"])),
+            may("IPVERSION", Kind::Enum(&["4", "6"])).or("4"),
             may("KEYMANAGEMENT", Kind::Enum(&["ISAKMP", "MANUAL"])),
             may(
                 "BUNDLESPECIFICATION",
@@ -349,15 +369,17 @@ pub const COMMANDS: &[Spec] = &[
                     host: false,
                     words: &["ANY"],
                 },
-            ),
-            may("LMASK", Kind::Mask),
+            )
+            .or("ANY"),
+            may("LMASK", Kind::Mask).or("255.255.255.255"),
             may(
                 "LNAME",
                 Kind::Text {
                     max: 120,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "LPORT",
                 Kind::Int {
@@ -366,7 +388,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "RADDRESS",
                 Kind::Address {
@@ -374,15 +397,17 @@ pub const COMMANDS: &[Spec] = &[
                     host: false,
                     words: &["ANY"],
                 },
-            ),
-            may("RMASK", Kind::Mask),
+            )
+            .or("ANY"),
+            may("RMASK", Kind::Mask).or("255.255.255.255"),
             may(
                 "RNAME",
                 Kind::Text {
                     max: 120,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "RPORT",
                 Kind::Int {
@@ -391,7 +416,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["ANY"],
                 },
-            ),
+            )
+            .or("ANY"),
             may(
                 "TRANSPORTPROTOCOL",
                 Kind::Int {
@@ -400,27 +426,30 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["ANY", "ESP", "GRE", "ICMP", "OSPF", "RSVP", "TCP", "UDP"],
                 },
-            ),
-            may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])),
-            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
-            may("ICMPTYPE", Kind::Enum(&["NDALL"])),
+            )
+            .or("ANY"),
+            may("DFBIT", Kind::Enum(&["SET", "COPY", "CLEAR"])).or("CLEAR"),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])).or("1"),
+            may("ICMPTYPE", Kind::Enum(&["NDALL"])).or("none"),
             may(
                 "IPROUTETEMPLATE",
                 Kind::Text {
                     max: 31,
                     words: &[],
                 },
-            ),
+            )
+            .or("none"),
             may(
                 "ISAKMPPOLICY",
                 Kind::Text {
                     max: 24,
                     words: &[],
                 },
-            ),
-            may("SRCINTERFACE", Kind::Interface),
+            )
+            .or("none"),
+            may("SRCINTERFACE", Kind::Interface).or("the one that the packet leaves by"),
             may("UDPFRAMING", Kind::Enum(&["V1", "RAW"])),
-            may("UDPHEARTBEAT", Kind::Bool),
+            may("UDPHEARTBEAT", Kind::Bool).or("FALSE"),
             may(
                 "UDPPORT",
                 Kind::Int {
@@ -429,9 +458,10 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("UDPTUNNEL", Kind::Bool),
-            may("USEPFSKEY", Kind::Bool),
+            )
+            .or("2746"),
+            may("UDPTUNNEL", Kind::Bool).or("FALSE"),
+            may("USEPFSKEY", Kind::Bool).or("FALSE"),
             may(
                 "POSITION",
                 Kind::Int {
@@ -440,8 +470,9 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("RESPONDBADSPI", Kind::Bool),
+            )
+            .or("the end of the list"),
+            may("RESPONDBADSPI", Kind::Bool).or("FALSE"),
         ],
     },
     Spec {
@@ -459,7 +490,7 @@ pub const COMMANDS: &[Spec] = &[
             ),
             must("KEYMANAGEMENT", Kind::Enum(&["ISAKMP", "MANUAL"])),
             must("PROTOCOL", Kind::Enum(&["AH", "ESP"])),
-            may("MODE", Kind::Enum(&["TRANSPORT", "TUNNEL"])),
+            may("MODE", Kind::Enum(&["TRANSPORT", "TUNNEL"])).or("TUNNEL"),
             may(
                 "ENCALG",
                 Kind::Enum(&["DES", "3DESOUTER", "AES128", "AES192", "AES256", "NULL"]),
@@ -501,8 +532,8 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("ANTIREPLAYENABLED", Kind::Bool),
-            may("REPLAYWINDOWSIZE", Kind::Enum(&["32", "64", "128", "256"])),
+            may("ANTIREPLAYENABLED", Kind::Bool).or("FALSE"),
+            may("REPLAYWINDOWSIZE", Kind::Enum(&["32", "64", "128", "256"])).or("32"),
         ],
     },
     Spec {
@@ -524,8 +555,8 @@ pub const COMMANDS: &[Spec] = &[
                     words: &["ANY"],
                 },
             ),
-            may("IPVERSION", Kind::Enum(&["6"])),
-            may("AUTHTYPE", Kind::Enum(&["PRESHARED", "RSASIG"])),
+            may("IPVERSION", Kind::Enum(&["6"])).or("IPv4"),
+            may("AUTHTYPE", Kind::Enum(&["PRESHARED", "RSASIG"])).or("PRESHARED"),
             may(
                 "DELETEDELAY",
                 Kind::Int {
@@ -534,7 +565,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("30"),
             may(
                 "DHEXPONENTLENGTH",
                 Kind::Int {
@@ -543,7 +575,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("160"),
             may(
                 "DPDIDLETIMEOUT",
                 Kind::Int {
@@ -552,12 +585,14 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("DPDMODE", Kind::Enum(&["BOTH", "NONE", "RECEIVE"])),
+            )
+            .or("20"),
+            may("DPDMODE", Kind::Enum(&["BOTH", "NONE", "RECEIVE"])).or("NONE"),
             may(
                 "ENCALG",
                 Kind::Enum(&["DES", "3DESOUTER", "AES128", "AES192", "AES256"]),
-            ),
+            )
+            .or("DES"),
             may(
                 "EXPIRYKBYTES",
                 Kind::Int {
@@ -566,7 +601,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("unlimited"),
             may(
                 "EXPIRYSECONDS",
                 Kind::Int {
@@ -575,14 +611,16 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])),
-            may("HASHALG", Kind::Enum(&["SHA", "MD5"])),
+            )
+            .or("86400"),
+            may("GROUP", Kind::Enum(&["0", "1", "2", "5", "14"])).or("1"),
+            may("HASHALG", Kind::Enum(&["SHA", "MD5"])).or("SHA"),
             may(
                 "HEARTBEATMODE",
                 Kind::Enum(&["BOTH", "NONE", "RECEIVE", "SEND"]),
-            ),
-            may("HYBRIDXAUTH", Kind::Bool),
+            )
+            .or("NONE"),
+            may("HYBRIDXAUTH", Kind::Bool).or("OFF"),
             may(
                 "KEY",
                 Kind::Int {
@@ -592,7 +630,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("LOCALID", Kind::Id),
+            may("LOCALID", Kind::Id).or("its address, with RSASIG its distinguished name"),
             may(
                 "LOCALRSAKEY",
                 Kind::Int {
@@ -601,9 +639,10 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("MODE", Kind::Enum(&["MAIN", "AGGRESSIVE"])),
-            may("MSGBACKOFF", Kind::Enum(&["INCREMENTAL", "NONE"])),
+            )
+            .or("that of ENABLE ISAKMP"),
+            may("MODE", Kind::Enum(&["MAIN", "AGGRESSIVE"])).or("MAIN"),
+            may("MSGBACKOFF", Kind::Enum(&["INCREMENTAL", "NONE"])).or("INCREMENTAL"),
             may(
                 "MSGRETRYLIMIT",
                 Kind::Int {
@@ -612,7 +651,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("8"),
             may(
                 "MSGTIMEOUT",
                 Kind::Int {
@@ -621,8 +661,9 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("NATTRAVERSAL", Kind::Bool),
+            )
+            .or("4"),
+            may("NATTRAVERSAL", Kind::Bool).or("FALSE"),
             may(
                 "PHASE2XCHGLIMIT",
                 Kind::Int {
@@ -631,11 +672,12 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["NONE"],
                 },
-            ),
-            may("POLICYFILENAME", Kind::File),
-            may("PRENEGOTIATE", Kind::Bool),
-            may("REMOTEID", Kind::Id),
-            may("REKEY", Kind::Bool),
+            )
+            .or("NONE"),
+            may("POLICYFILENAME", Kind::File).or("none"),
+            may("PRENEGOTIATE", Kind::Bool).or("FALSE"),
+            may("REMOTEID", Kind::Id).or("the peer's address"),
+            may("REKEY", Kind::Bool).or("FALSE"),
             may(
                 "RETRYIKEATTEMPTS",
                 Kind::Int {
@@ -644,28 +686,31 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &["CONTINUOUS"],
                 },
-            ),
-            may("SENDDELETES", Kind::Bool),
-            may("SENDNOTIFY", Kind::Bool),
-            may("SENDIDALWAYS", Kind::Bool),
-            may("SETCOMMITBIT", Kind::Bool),
-            may("SRCINTERFACE", Kind::Interface),
-            may("XAUTH", Kind::Enum(&["CLIENT", "SERVER", "NONE"])),
+            )
+            .or("0"),
+            may("SENDDELETES", Kind::Bool).or("FALSE"),
+            may("SENDNOTIFY", Kind::Bool).or("FALSE"),
+            may("SENDIDALWAYS", Kind::Bool).or("FALSE"),
+            may("SETCOMMITBIT", Kind::Bool).or("FALSE"),
+            may("SRCINTERFACE", Kind::Interface).or("none"),
+            may("XAUTH", Kind::Enum(&["CLIENT", "SERVER", "NONE"])).or("NONE"),
             may(
                 "XAUTHNAME",
                 Kind::Text {
                     max: 64,
                     words: &[],
                 },
-            ),
+            )
+            .or("none"),
             may(
                 "XAUTHPASSWORD",
                 Kind::Text {
                     max: 64,
                     words: &[],
                 },
-            ),
-            may("XAUTHTYPE", Kind::Enum(&["GENERIC", "RADIUS"])),
+            )
+            .or("none"),
+            may("XAUTHTYPE", Kind::Enum(&["GENERIC", "RADIUS"])).or("GENERIC"),
         ],
     },
     Spec {
@@ -782,12 +827,13 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             must("DEBUG", Kind::Enum(&["ALL", "FILTER", "PACKET", "TRACE"])),
-            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])),
+            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])).or("ALL"),
             may(
                 "DISPLAY",
                 Kind::Enum(&["ALL", "BUFFERHEADER", "DATA", "IPHEADER"]),
-            ),
-            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])),
+            )
+            .or("ALL"),
+            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])).or("ALL"),
             may(
                 "SELECTOR",
                 Kind::Enum(&[
@@ -800,8 +846,9 @@ pub const COMMANDS: &[Spec] = &[
                     "RPORT",
                     "TRANSPORTPROTOCOL",
                 ]),
-            ),
-            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])),
+            )
+            .or("ALL"),
+            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])).or("ALL"),
         ],
     },
     Spec {
@@ -825,6 +872,11 @@ pub const COMMANDS: &[Spec] = &[
                 "TRACEMORE",
             ]),
         )],
+    },
+    Spec {
+        verb: "DISABLE",
+        object: &["SYSTEM", "SECURITY", "MODE"],
+        params: &[],
     },
     Spec {
         verb: "ENABLE",
@@ -877,12 +929,13 @@ pub const COMMANDS: &[Spec] = &[
                 },
             ),
             must("DEBUG", Kind::Enum(&["ALL", "FILTER", "PACKET", "TRACE"])),
-            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])),
+            may("DIRECTION", Kind::Enum(&["ALL", "IN", "OUT"])).or("ALL"),
             may(
                 "DISPLAY",
                 Kind::Enum(&["ALL", "BUFFERHEADER", "DATA", "IPHEADER"]),
-            ),
-            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])),
+            )
+            .or("ALL"),
+            may("RESULT", Kind::Enum(&["ALL", "FAIL", "PASS"])).or("ALL"),
             may(
                 "SELECTOR",
                 Kind::Enum(&[
@@ -895,8 +948,9 @@ pub const COMMANDS: &[Spec] = &[
                     "RPORT",
                     "TRANSPORTPROTOCOL",
                 ]),
-            ),
-            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])),
+            )
+            .or("ALL"),
+            may("WHERE", Kind::Enum(&["ALL", "IPSEC", "PROTOCOL"])).or("ALL"),
         ],
     },
     Spec {
@@ -911,9 +965,10 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
-            may("POLICYSERVERENABLED", Kind::Bool),
-            may("POLICYFILENAME", Kind::File),
+            )
+            .or("none"),
+            may("POLICYSERVERENABLED", Kind::Bool).or("FALSE"),
+            may("POLICYFILENAME", Kind::File).or("none"),
             may(
                 "UDPPORT",
                 Kind::Int {
@@ -922,7 +977,8 @@ pub const COMMANDS: &[Spec] = &[
                     clamp: false,
                     words: &[],
                 },
-            ),
+            )
+            .or("500"),
         ],
     },
     Spec {
@@ -1029,6 +1085,8 @@ pub const COMMANDS: &[Spec] = &[
                 "AGGRESSIVE",
                 "NETWORK",
                 "TRANSACTION",
+                "DPD",
+                "HEARTBEAT",
             ]),
         )],
     },
@@ -1501,7 +1559,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["CONFIG"],
         params: &[
             may("CONFIG", Kind::Flag),
-            may("DYNAMIC", Kind::Enum(&["ISAKMP", "IPSEC"])),
+            may("DYNAMIC", Kind::Enum(&["ISAKMP", "IPSEC"])).bare(),
         ],
     },
     Spec {

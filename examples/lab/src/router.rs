@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use bytes::BytesMut;
-use config_lang::{Finding, Host, Surroundings, run_script};
+use config_lang::check::check_script;
+use config_lang::{Console, Finding, Host, Surroundings, run_script};
 use hw_offload::testing::SeededEntropy;
 use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
 use ipsec_core::model::{Action, IpsecConfig, Name};
@@ -13,7 +14,7 @@ use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
 use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
 use ipsec_core::{HEADROOM, Instant, Limits, Outgoing, TAILROOM, WallClock};
-use isakmp_core::device::{Device, DeviceReport, Port, Query};
+use isakmp_core::device::{Device, DeviceReport, Port, Privilege, Query};
 use isakmp_core::natt;
 use isakmp_core::xauth::XauthStep;
 use isakmp_core::{Answer, Path};
@@ -188,7 +189,20 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         run_script(device, &mut around, text)
     }
 
-    /// Executes one command of a person and returns what it prints.
+    /// Executes a script, which a fresh router takes, and tells what did not simply work and what
+    /// will be regretted.
+    pub fn check_script(&mut self, now: Instant, text: &str) -> Vec<Finding> {
+        let Self {
+            device,
+            host,
+            entropy,
+            ..
+        } = self;
+        let mut around = Surroundings { now, entropy, host };
+        check_script(device, &mut around, text)
+    }
+
+    /// Executes one command of a Security Officer and returns what it prints.
     pub fn command(&mut self, now: Instant, line: &str) -> config_lang::Outcome {
         let Self {
             device,
@@ -197,7 +211,7 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             ..
         } = self;
         let mut around = Surroundings { now, entropy, host };
-        config_lang::Console::new().execute(device, &mut around, line)
+        Console::vouched(Privilege::SecurityOfficer).execute(device, &mut around, line)
     }
 
     /// Decides which interface is the WAN: that of the IPSEC policies.

@@ -167,9 +167,6 @@ pub enum ConfigFault {
         /// The algorithm.
         needs: &'static str,
     },
-    /// Built later.
-    #[error("{0} is not yet available")]
-    NotYet(&'static str),
 }
 
 /// CREATE IPSEC SASPECIFICATION.

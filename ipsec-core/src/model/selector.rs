@@ -122,6 +122,18 @@ impl AddressSelector {
         }
     }
 
+    /// Whether it selects every address, or every one of an IP version.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.bounds().is_none_or(|bounds| match bounds {
+            (IpAddr::V4(low), IpAddr::V4(high)) => low.to_bits() == 0 && high.to_bits() == u32::MAX,
+            (IpAddr::V6(low), IpAddr::V6(high)) => {
+                low.to_bits() == 0 && high.to_bits() == u128::MAX
+            }
+            _ => false,
+        })
+    }
+
     /// The fewest networks that hold exactly these addresses, in order, each as address and prefix
     /// length; one of length 0 is given as its two halves. None for every address.
     #[must_use]

@@ -101,6 +101,8 @@ pub struct PlaneState {
     in_flight: Slab<InFlight>,
     replies: ReplyFlows,
     events: VecDeque<PlaneEvent>,
+    /// How many of the events are watched ones.
+    watched: usize,
     agenda: BTreeSet<(Instant, Due)>,
     net: Net,
     /// Own addresses, sorted.
@@ -146,6 +148,7 @@ impl<B: PacketBuf> DataPlane<B> {
             in_flight: Slab::reserved(limits.packets_in_flight),
             replies: ReplyFlows::new(limits.reply_flows, seed[0]),
             events: VecDeque::new(),
+            watched: 0,
             agenda: BTreeSet::new(),
             net: Net::default(),
             local: Vec::new(),
@@ -178,7 +181,9 @@ impl<B: PacketBuf> DataPlane<B> {
 
     /// The next request or message for the owner.
     pub fn next_event(&mut self) -> Option<PlaneEvent> {
-        self.state.events.pop_front()
+        let event = self.state.events.pop_front()?;
+        self.state.watched -= usize::from(matches!(event, PlaneEvent::Debug(_)));
+        Some(event)
     }
 
     /// When [`DataPlane::timers`] has something to do; now, while events or packets wait for the

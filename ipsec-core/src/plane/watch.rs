@@ -8,7 +8,18 @@ use crate::model::{Direction, Flow, Selector};
 use crate::sad::{BundleId, SaId};
 use crate::spd::PolicyId;
 
+/// How many watched events wait for the owner: further ones are not told, as whoever floods the
+/// router would fill its memory through the eyes of the one who watches.
+const WAITING: usize = 256;
+
 impl PlaneState {
+    fn tell(&mut self, event: DebugEvent) {
+        if self.watched < WAITING {
+            self.watched += 1;
+            self.events.push_back(PlaneEvent::Debug(event));
+        }
+    }
+
     /// What is watched of a policy.
     #[must_use]
     pub fn debug(&self, policy: PolicyId) -> DebugMask {
@@ -60,7 +71,7 @@ impl PlaneState {
                     watched,
                     passed,
                 };
-                self.events.push_back(PlaneEvent::Debug(event));
+                self.tell(event);
             }
             if !passed {
                 break;
@@ -112,7 +123,7 @@ impl PlaneState {
                 .map_or(0, |sa| u8::try_from(sa.mac.icv_len()).unwrap_or(0)),
             packet: Box::from(packet),
         };
-        self.events.push_back(PlaneEvent::Debug(event));
+        self.tell(event);
     }
 }
 

@@ -29,7 +29,7 @@ use ipsec_core::{
 pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use port::{DeviceReport, Input, Port, Query};
 pub use state::{RadiusServer, State};
-pub use users::{PasswordHash, Privilege, User, Users};
+pub use users::{LoginFault, PasswordHash, Privilege, User, Users};
 
 use crate::ask::{Answer, Path};
 use crate::endpoint::Endpoint;
@@ -371,6 +371,7 @@ impl<E: Engines> Device<E> {
                     Some(bytes)
                 };
                 let Some(bytes) = bytes else { return };
+                self.watch_datagram(port, false, path, bytes);
                 let (endpoint, mut env) = self.endpoint_env(now, entropy);
                 endpoint.datagram(&mut env, path, bytes);
             }

@@ -116,7 +116,12 @@ impl<E: Engines> Device<E> {
             Report::PeerMoved { sa, from, to } => {
                 format!("ISAKMP SA {sa}: peer moved from {from} to {to}")
             }
-            Report::Message { .. } | Report::Phase1Key { .. } | Report::State { .. } => return,
+            Report::Message { .. }
+            | Report::Phase1Key { .. }
+            | Report::State { .. }
+            | Report::Trace { .. }
+            | Report::Packet { .. }
+            | Report::Datagram { .. } => return,
         };
         self.log(now, LogModule::Isakmp, LogSubtype::Xchg, line);
     }

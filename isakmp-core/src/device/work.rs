@@ -16,6 +16,7 @@ use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, Remo
 use super::{Device, DeviceReport, LogModule, LogSubtype, OWN_TICKETS, Port, Query, State};
 use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Renewal, Report};
 use crate::config::XauthType;
+use crate::debug::IsakmpDebug;
 use crate::endpoint::Endpoint;
 use crate::natt;
 #[cfg(feature = "x509")]
@@ -254,7 +255,10 @@ impl<E: Engines> Device<E> {
             return false;
         };
         match action {
-            Action::Send { path, bytes } => self.send(port, path, &bytes),
+            Action::Send { path, bytes } => {
+                self.watch_datagram(port, true, path, &bytes);
+                self.send(port, path, &bytes);
+            }
             Action::Ask { ticket, ask } => self.ask(now, entropy, port, ticket, ask),
             Action::Release(bundle) => self.plane.release(bundle, RemoveWhy::NegotiationFailed),
             Action::Failed(name) => {
@@ -382,6 +386,23 @@ impl<E: Engines> Device<E> {
             self.datagram_out(port, path, &[&NON_ESP_MARKER, bytes].concat());
         } else {
             self.datagram_out(port, path, bytes);
+        }
+    }
+
+    /// Shows a datagram of ISAKMP, if that is watched.
+    pub(super) fn watch_datagram(
+        &self,
+        port: &mut dyn Port<E::Buf>,
+        sent: bool,
+        path: Path,
+        bytes: &[u8],
+    ) {
+        if self.state.isakmp.debug.has(IsakmpDebug::PKTRAW) {
+            port.report(DeviceReport::Isakmp(Report::Datagram {
+                sent,
+                path,
+                bytes: bytes.to_vec(),
+            }));
         }
     }
 

@@ -2,13 +2,16 @@
 
 use core::net::IpAddr;
 
-use ipsec_core::model::PeerAddress;
+use ipsec_core::model::{PeerAddress, Role};
 
 use super::Endpoint;
 use crate::ask::{Acquire, Action, Env, Renewal};
 use crate::counters::Happened;
+use crate::debug::IsakmpDebug;
 use crate::phase2::Common;
 use crate::sa::{IsakmpSaId, PeerKey};
+use crate::trace::Trace;
+use crate::wire::ExchangeType;
 
 impl Endpoint {
     /// Somebody needs a bundle.
@@ -18,8 +21,16 @@ impl Endpoint {
             return;
         }
         self.counters.raise(Happened::Acquire);
+        let part = (ExchangeType::Quick, Role::Initiator);
         if let Some(happened) = self.is_asked_for(&acquire) {
-            return self.counters.raise(happened);
+            self.counters.raise(happened);
+            if happened == Happened::AcquireEquivFound {
+                let mut out = self.out(0);
+                let equal = || Trace::EquivalentAcquire;
+                out.trace(env, part, IsakmpDebug::TRACE, equal);
+                out.trace(env, part, IsakmpDebug::TRACEMORE, || Trace::QueueAcquire);
+            }
+            return;
         }
         if self.usable_sa(acquire.peer).is_none() {
             self.counters.raise(Happened::AcquireNoSa);
@@ -33,6 +44,8 @@ impl Endpoint {
         self.start_waiting(env);
         if self.waits.of(&policy, peer).next().is_some() {
             self.counters.raise(Happened::AcquireQueued);
+            let waits = || Trace::QueueAcquire;
+            self.out(0).trace(env, part, IsakmpDebug::TRACEMORE, waits);
         }
     }
 

@@ -112,6 +112,9 @@ impl Endpoint {
             }
             Report::Started { .. }
             | Report::State { .. }
+            | Report::Trace { .. }
+            | Report::Packet { .. }
+            | Report::Datagram { .. }
             | Report::Suspicious { .. }
             | Report::Notified { .. }
             | Report::SaGone { .. }

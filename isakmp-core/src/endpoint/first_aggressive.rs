@@ -203,7 +203,7 @@ impl Endpoint {
         common.talk.fragments = common.extensions.features.fragments;
         self.counters.raise(Happened::SpdByPeerGood);
         self.counters.raise(Happened::XdbHalfOpenAdd);
-        self.started(kind, number, Phase::One, Role::Responder, peer);
+        self.started(env, (kind, Role::Responder), number, Phase::One, peer);
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         let length = HEADER + incoming.body.len();
         let talk = &mut common.talk;
@@ -221,14 +221,21 @@ impl Endpoint {
                         self.counters.raise(Happened::XdbHalfOpenEvicted);
                     }
                 }
-                Err(subject) => self.refused(peer, Reason::new(kind, 2, subject, Whose::Ours)),
+                Err(subject) => self.refused(env, peer, Reason::new(kind, 2, subject, Whose::Ours)),
             }
             return;
         }
         if self.phase1.is_full() {
-            return self.refused(peer, Reason::new(kind, 2, Subject::Full, Whose::Ours));
+            return self.refused(env, peer, Reason::new(kind, 2, Subject::Full, Whose::Ours));
         }
-        let state = AggrResp::prepare(&common, &mut out, first, pair.exponent.duplicate(), own);
+        let state = AggrResp::prepare(
+            &common,
+            env,
+            &mut out,
+            first,
+            pair.exponent.duplicate(),
+            own,
+        );
         self.keep_few_unfinished(peer);
         self.begin(env, Exchange::new(common, State::AggrResp(state), None));
         self.pool.spend(&pair.exponent);
@@ -251,7 +258,8 @@ impl Endpoint {
         };
         let Some(entry) = slot.as_mut() else { return };
         let number = entry.common.talk.number;
-        let third = match entry.admit(env, incoming) {
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+        let third = match entry.admit(env, &mut out, incoming) {
             Ok(third) => third,
             Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
                 let told = entry.common.suspicion.replace(reason).is_some();

@@ -14,6 +14,7 @@ use crate::config::Phase1Mode;
 use crate::conversation::Conversation;
 use crate::counters::Happened;
 use crate::negotiate::phase1::Phase1;
+use crate::out::Out;
 use crate::phase1::{
     Body, Common, Exchange, Extensions, HalfOpen, Incoming, MainResp, State, Trouble, find_in,
     types,
@@ -46,7 +47,8 @@ impl Endpoint {
             }
             self.counters.raise(Happened::XdbDuplicate);
             entry.repeats = entry.repeats.saturating_add(1);
-            return second_main(entry, &mut self.actions);
+            let mut out = super::out(&mut self.actions, &mut self.tickets, entry.number);
+            return second_main(entry, env, &mut out);
         }
         let admitted = match self.admit_first(env, &incoming) {
             Ok(admitted) => admitted,
@@ -72,10 +74,10 @@ impl Endpoint {
         self.counters.raise(Happened::SpdByPeerGood);
         self.counters.raise(Happened::XdbHalfOpenAdd);
         self.started(
-            ExchangeType::Main,
+            env,
+            (ExchangeType::Main, Role::Responder),
             number,
             Phase::One,
-            Role::Responder,
             peer,
         );
         self.push(Action::Report(Report::Message {
@@ -87,7 +89,7 @@ impl Endpoint {
             length: HEADER + incoming.body.len(),
             again: 0,
         }));
-        second_main(&entry, &mut self.actions);
+        second_main(&entry, env, &mut self.out(number));
         // Whom a policy names is not displaced by those whom none does.
         let [named, unnamed, long] = &mut self.half_open;
         let table = match (entry.body.is_long(), self.policies.names(peer)) {
@@ -119,7 +121,7 @@ impl Endpoint {
         if !self.is_seldom(env.now, path.peer.ip()) {
             return;
         }
-        self.refused(path.peer.ip(), reason);
+        self.refused(env, path.peer.ip(), reason);
         if notifies && reason.subject == Subject::NoProposal {
             let kind = NotifyType::NO_PROPOSAL_CHOSEN;
             self.complain(env, path, incoming.header.initiator, kind);
@@ -218,7 +220,7 @@ impl Endpoint {
         *slot = None;
         self.keep_few_unfinished(peer);
         let mut out = self.out(common.talk.number);
-        let state = State::MainResp(MainResp::start(&mut common, &mut out, third));
+        let state = State::MainResp(MainResp::start(&mut common, env, &mut out, third));
         self.begin(env, Exchange::new(common, state, None));
     }
 
@@ -301,7 +303,7 @@ pub(super) fn offer<'a>(payloads: &Payloads<'a>) -> Result<(SaBody<'a>, &'a [u8]
 }
 
 /// Message 2 of Main mode.
-fn second_main(entry: &HalfOpen, actions: &mut alloc::collections::VecDeque<Action>) {
+fn second_main(entry: &HalfOpen, env: &Env<'_>, out: &mut Out<'_>) {
     let Some(answer) = entry.answer() else { return };
     let mut writer = Writer::new();
     writer.push(PayloadType::SA, &answer);
@@ -314,8 +316,9 @@ fn second_main(entry: &HalfOpen, actions: &mut alloc::collections::VecDeque<Acti
         flags: Flags(0),
         message_id: MessageId(0),
     };
+    out.watch_sent(env, &header, &writer);
     let bytes = writer.message(header);
-    actions.push_back(Action::Report(Report::Message {
+    out.report(Report::Message {
         exchange: entry.number,
         sent: true,
         kind: ExchangeType::Main,
@@ -323,7 +326,7 @@ fn second_main(entry: &HalfOpen, actions: &mut alloc::collections::VecDeque<Acti
         payloads: types(&writer),
         length: bytes.len(),
         again: entry.repeats,
-    }));
+    });
     let path = entry.path;
-    actions.push_back(Action::Send { path, bytes });
+    out.push(Action::Send { path, bytes });
 }

@@ -64,6 +64,10 @@ impl Endpoint {
         else {
             return self.count_ignored(header);
         };
+        if let Some((plain, _)) = &opened {
+            let mut out = super::out(&mut self.actions, &mut self.tickets, 0);
+            out.watch_received(env, header, plain);
+        }
         let peer = sa.path.peer.ip();
         let own_cookies = [sa.cookies.0.0, sa.cookies.1.0].concat();
         let questions = sa.watch.dpd.questions();
@@ -250,6 +254,7 @@ impl Endpoint {
         writer.push(PayloadType::N, &notify.to_bytes());
         self.counters.raise(Happened::MsgTx);
         self.counters.raise(Happened::InfoNotifyTxPlain);
+        self.out(0).watch_sent(env, &header, &writer);
         self.push(Action::Send {
             path,
             bytes: writer.message(header),
@@ -315,6 +320,8 @@ impl Endpoint {
         let writer = sa.hashed(env.primitives, message_id, &[], &[payload]);
         let mut iv = sa.iv(env.primitives, message_id);
         let header = sa.header(ExchangeType::Informational, message_id);
+        let mut out = super::out(&mut self.actions, &mut self.tickets, 0);
+        out.watch_sent(env, &header, &writer);
         let bytes = sa.session.seal(env.primitives, &mut iv, header, &writer);
         let path = sa.path;
         if let Some(sa) = self.sas.get_mut(id.0) {

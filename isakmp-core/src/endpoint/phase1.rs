@@ -12,7 +12,7 @@ use super::count::kept;
 use crate::ask::{Action, Env, Path, Phase, Report};
 use crate::config::{IsakmpPolicyConfig, Phase1Mode};
 use crate::conversation::Conversation;
-use crate::counters::{Course, Happened};
+use crate::counters::Happened;
 use crate::dpd::Dpd;
 use crate::heartbeat::Heartbeat;
 use crate::negotiate::phase1::Phase1;
@@ -52,18 +52,18 @@ impl Endpoint {
             self.counters.raise(Happened::AcquireNoPolicy);
             self.counters.raise(Happened::SpdByPeerFailed);
             let subject = Subject::NoIsakmpPolicy;
-            return self.cannot_start(peer, ExchangeType::Main, subject);
+            return self.cannot_start(env, peer, ExchangeType::Main, subject);
         };
         let kind = match policy.mode() {
             Phase1Mode::Main => ExchangeType::Main,
             Phase1Mode::Aggressive => ExchangeType::Aggressive,
         };
         if self.phase1.is_full() {
-            return self.cannot_start(peer, kind, Subject::Full);
+            return self.cannot_start(env, peer, kind, Subject::Full);
         }
         let mut cookie = Cookie::ZERO;
         if env.entropy.fill(&mut cookie.0).is_err() || cookie == Cookie::ZERO {
-            return self.cannot_start(peer, kind, Subject::Entropy);
+            return self.cannot_start(env, peer, kind, Subject::Entropy);
         }
         let port = env.config.port();
         let local = source(env, &policy, peer).unwrap_or(begin.local);
@@ -90,12 +90,12 @@ impl Endpoint {
             certificate_asked: false,
         };
         self.counters.raise(Happened::SpdByPeerGood);
-        self.started(kind, number, Phase::One, Role::Initiator, peer);
+        self.started(env, (kind, Role::Initiator), number, Phase::One, peer);
         let mut out = self.out(number);
         let state = match kind {
             ExchangeType::Aggressive => match AggrInit::start(&common, env, &mut out) {
                 Ok(state) => State::AggrInit(state),
-                Err(subject) => return self.cannot_start(peer, kind, subject),
+                Err(subject) => return self.cannot_start(env, peer, kind, subject),
             },
             _ => State::MainInit(MainInit::start(&mut common, env, &mut out)),
         };
@@ -126,19 +126,22 @@ impl Endpoint {
         Some(exchange)
     }
 
-    fn cannot_start(&mut self, peer: IpAddr, kind: ExchangeType, subject: Subject) -> bool {
-        self.refused(peer, Reason::new(kind, 0, subject, Whose::Ours));
+    fn cannot_start(
+        &mut self,
+        env: &Env<'_>,
+        peer: IpAddr,
+        kind: ExchangeType,
+        subject: Subject,
+    ) -> bool {
+        let reason = Reason::new(kind, 0, subject, Whose::Ours);
+        self.failed(env, Role::Initiator, 0, peer, reason);
         self.fail_hopeless(peer);
         false
     }
 
-    /// Something was refused before there was an exchange.
-    pub(super) fn refused(&mut self, peer: IpAddr, reason: Reason) {
-        self.push(Action::Report(Report::Failed {
-            exchange: 0,
-            peer,
-            reason,
-        }));
+    /// A peer's request was refused before there was an exchange.
+    pub(super) fn refused(&mut self, env: &Env<'_>, peer: IpAddr, reason: Reason) {
+        self.failed(env, Role::Responder, 0, peer, reason);
     }
 
     /// Requests that neither an SA nor an exchange can serve have failed.
@@ -302,11 +305,7 @@ impl Endpoint {
                 if let Some(old) = exchange.replaces.and_then(|old| self.sas.get_mut(old.0)) {
                     old.renew_later(env.now);
                 }
-                self.push(Action::Report(Report::Failed {
-                    exchange: number,
-                    peer,
-                    reason,
-                }));
+                self.failed(env, exchange.role(), number, peer, reason);
                 if exchange.role() == Role::Initiator && exchange.replaces.is_none() {
                     let local = common.talk.path.local.ip();
                     self.retry_phase1(env, &common.policy, (local, peer), reason);
@@ -341,11 +340,7 @@ impl Endpoint {
                 authentic: true,
             }));
         }
-        self.count_course(common.kind, Course::Completed);
-        self.push(Action::Report(Report::Completed {
-            exchange: common.talk.number,
-            phase: Phase::One,
-        }));
+        self.completed(env, common.part(), common.talk.number, Phase::One);
         self.numbers = self.numbers.wrapping_add(1);
         let number = self.numbers;
         let identity = up.identity;
@@ -397,7 +392,7 @@ impl Endpoint {
         }
         let Some(id) = self.sas.insert(sa) else {
             self.counters.raise(Happened::SadAddFull);
-            self.cannot_start(peer, common.kind, Subject::Full);
+            self.cannot_start(env, peer, common.kind, Subject::Full);
             return;
         };
         self.counters.raise(Happened::SadAdd);

@@ -12,11 +12,15 @@ use super::count::kept;
 use super::phase1::Begin;
 use super::{Child, Endpoint, Place};
 use crate::ask::{Acquire, Action, Env, Path, Phase, Report};
-use crate::counters::{Course, Happened};
+use crate::counters::Happened;
+use crate::debug::IsakmpDebug;
 use crate::phase1::Incoming;
-use crate::phase2::{Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer};
+use crate::phase2::{
+    Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer, trace_offer,
+};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSaId;
+use crate::trace::Trace;
 use crate::wire::{ExchangeType, HEADER, MessageId, NotifyType, SaBody};
 
 impl Endpoint {
@@ -41,6 +45,14 @@ impl Endpoint {
                 policy: policy.and_then(|policy| policy.isakmp_policy.as_ref()),
                 replaces: None,
             };
+            let create = || Trace::CreatePhase1;
+            let part = (ExchangeType::Quick, Role::Initiator);
+            super::out(&mut self.actions, &mut self.tickets, 0).trace(
+                env,
+                part,
+                IsakmpDebug::TRACE,
+                create,
+            );
             if !self.start_phase1(env, &begin) {
                 self.counters.raise(Happened::AcqPh1XchgStartFailed);
             }
@@ -61,7 +73,7 @@ impl Endpoint {
                 None => {
                     let subject = Subject::Absent;
                     let reason = Reason::new(ExchangeType::Quick, 0, subject, Whose::Theirs);
-                    self.quick_failed(&acquire, reason);
+                    self.quick_failed(env, &acquire, reason);
                 }
             }
         }
@@ -74,11 +86,11 @@ impl Endpoint {
     fn start_quick(&mut self, env: &mut Env<'_>, id: IsakmpSaId, acquire: &Acquire) {
         let fail = |subject| Reason::new(ExchangeType::Quick, 0, subject, Whose::Ours);
         if self.quick.is_full() {
-            return self.quick_failed(acquire, fail(Subject::Full));
+            return self.quick_failed(env, acquire, fail(Subject::Full));
         }
         let message_id = match self.new_message_id(env, id) {
             Ok(message_id) => message_id,
-            Err(subject) => return self.quick_failed(acquire, fail(subject)),
+            Err(subject) => return self.quick_failed(env, acquire, fail(subject)),
         };
         let number = self.next_exchange();
         let Some(sa) = self.sas.get(id.0) else { return };
@@ -103,21 +115,18 @@ impl Endpoint {
             suspicion: None,
         };
         let peer = sa.path.peer.ip();
-        self.started(
-            ExchangeType::Quick,
-            number,
-            Phase::Two,
-            Role::Initiator,
-            peer,
-        );
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+        trace_offer(sa, env, &mut out, acquire);
+        self.started(env, common.part(), number, Phase::Two, peer);
         let Some(sa) = self.sas.get_mut(id.0) else {
             return;
         };
         sa.begin_exchange();
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+        common.trace_start(sa, env, &mut out);
         match Exchange::initiator(common, acquire, sa, env, &mut out) {
             Ok(exchange) => self.begin_quick(env, exchange),
-            Err(reason) => self.quick_failed(acquire, reason),
+            Err(reason) => self.quick_failed(env, acquire, reason),
         }
     }
 
@@ -139,14 +148,10 @@ impl Endpoint {
         Some(quick)
     }
 
-    fn quick_failed(&mut self, acquire: &Acquire, reason: Reason) {
+    fn quick_failed(&mut self, env: &Env<'_>, acquire: &Acquire, reason: Reason) {
         self.counters.raise(Happened::AcqPh2XchgStartFailed);
         let (exchange, peer) = (0, acquire.peer);
-        self.push(Action::Report(Report::Failed {
-            exchange,
-            peer,
-            reason,
-        }));
+        self.failed(env, Role::Initiator, exchange, peer, reason);
         self.push(Action::Failed(acquire.policy.clone()));
     }
 
@@ -213,7 +218,8 @@ impl Endpoint {
         let Some(sa) = self.sas.get(id.0) else { return };
         let peer = sa.path.peer.ip();
         let iv = sa.iv(env.primitives, message_id);
-        let opened = match admit(1, sa, env, &iv, &[], &incoming) {
+        let mut out = super::out(&mut self.actions, &mut self.tickets, 0);
+        let opened = match admit(1, sa, env, &mut out, &iv, &[], &incoming) {
             Ok(opened) => opened,
             Err(Trouble::Ignored(reason)) => {
                 self.count_ignored(incoming.header);
@@ -274,13 +280,16 @@ impl Endpoint {
             suspicion: None,
         };
         self.started(
-            ExchangeType::Quick,
+            env,
+            (ExchangeType::Quick, Role::Responder),
             number,
             Phase::Two,
-            Role::Responder,
             peer,
         );
-        let mut out = self.out(number);
+        let Some(sa) = self.sas.get(id.0) else { return };
+        let mut out = super::out(&mut self.actions, &mut self.tickets, number);
+        common.trace_start(sa, env, &mut out);
+        opened.trace(env, &mut out, common.part(), offer.matched());
         let length = HEADER + incoming.body.len();
         common
             .talk
@@ -329,17 +338,13 @@ impl Endpoint {
         let peer = sa.path.peer.ip();
         let exchange = self.next_exchange();
         self.started(
-            ExchangeType::Quick,
+            env,
+            (ExchangeType::Quick, Role::Responder),
             exchange,
             Phase::Two,
-            Role::Responder,
             peer,
         );
-        self.push(Action::Report(Report::Failed {
-            exchange,
-            peer,
-            reason,
-        }));
+        self.failed(env, Role::Responder, exchange, peer, reason);
         let kind = match reason.subject {
             Subject::Selectors | Subject::Taken => NotifyType::INVALID_ID_INFORMATION,
             Subject::Malformed | Subject::Payloads => NotifyType::PAYLOAD_MALFORMED,
@@ -361,12 +366,7 @@ impl Endpoint {
                     return;
                 };
                 let common = quick.common;
-                let exchange = common.talk.number;
-                self.count_course(ExchangeType::Quick, Course::Completed);
-                self.push(Action::Report(Report::Completed {
-                    exchange,
-                    phase: Phase::Two,
-                }));
+                self.completed(env, common.part(), common.talk.number, Phase::Two);
                 let peer = common.talk.path.peer.ip();
                 self.forget_served(&common, peer);
                 let keep = env.now + super::phase1::keep_time(&common.isakmp_policy);
@@ -402,7 +402,7 @@ impl Endpoint {
                     return;
                 };
                 let common = &quick.common;
-                let (exchange, sa) = (common.talk.number, common.sa);
+                let (exchange, role, sa) = (common.talk.number, common.role, common.sa);
                 let peer = common.talk.path.peer.ip();
                 // Who waits for our next message is told that none will come.
                 let told = match (common.role, common.proposed) {
@@ -428,11 +428,7 @@ impl Endpoint {
                 {
                     sa.replaced = true;
                 }
-                self.push(Action::Report(Report::Failed {
-                    exchange,
-                    peer,
-                    reason,
-                }));
+                self.failed(env, role, exchange, peer, reason);
                 if reason.subject == Subject::Timeout
                     && let Some(sa) = self.sas.get_mut(sa.0)
                 {

@@ -6,9 +6,10 @@ use ipsec_core::model::Role;
 use super::count::kept;
 use super::phase1::{RESPONDER_WAITS, SETTLING, keep_time};
 use super::{Endpoint, Place};
-use crate::ask::{Action, Env, Path, Phase, Report};
+use crate::ask::{Env, Path, Phase};
+use crate::config::IsakmpPolicyConfig;
 use crate::config::Xauth;
-use crate::counters::{Course, Happened};
+use crate::counters::Happened;
 use crate::phase1::Incoming;
 use crate::reason::Reason;
 use crate::sa::IsakmpSaId;
@@ -21,12 +22,10 @@ impl Endpoint {
         let Some(sa) = self.sas.get(id.0) else { return };
         let peer = sa.path.peer.ip();
         let (wanted, method) = (sa.policy.xauth(), method(&sa.policy));
-        let until = env.now + sa.policy.patience();
-        let role = match wanted {
-            Xauth::None => return,
-            Xauth::Server => Role::Initiator,
-            Xauth::Client => Role::Responder,
-        };
+        if wanted == Xauth::None {
+            return;
+        }
+        let role = xauth_role(&sa.policy);
         let mut identifier = [0; 2];
         if wanted == Xauth::Server && env.entropy.fill(&mut identifier).is_err() {
             let reason =
@@ -36,10 +35,10 @@ impl Endpoint {
         }
         let number = self.next_exchange();
         self.started(
-            ExchangeType::Transaction,
+            env,
+            (ExchangeType::Transaction, role),
             number,
             Phase::OneAndHalf,
-            role,
             peer,
         );
         let Some(sa) = self.sas.get_mut(id.0) else {
@@ -49,7 +48,7 @@ impl Endpoint {
         let common = Common::new(talk, id, u16::from_be_bytes(identifier), method);
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         let exchange = match wanted {
-            Xauth::Client => Ok(Exchange::client(common, until)),
+            Xauth::Client => Ok(Exchange::client(common, env.now, &sa.policy)),
             Xauth::Server | Xauth::None => Exchange::server(common, sa, env, &mut out),
         };
         match exchange {
@@ -171,10 +170,9 @@ impl Endpoint {
         let Some(exchange) = self.end_transaction(place) else {
             return;
         };
-        let (view, common) = (exchange.view(), exchange.common);
-        let (exchange, phase) = (common.talk.number, Phase::OneAndHalf);
-        self.count_course(ExchangeType::Transaction, Course::Completed);
-        self.push(Action::Report(Report::Completed { exchange, phase }));
+        let (view, role, common) = (exchange.view(), exchange.role(), exchange.common);
+        let part = (ExchangeType::Transaction, role);
+        self.completed(env, part, common.talk.number, Phase::OneAndHalf);
         let Some(sa) = self.sas.get_mut(common.sa.0) else {
             return;
         };
@@ -197,14 +195,11 @@ impl Endpoint {
     }
 
     fn xauth_failed(&mut self, env: &mut Env<'_>, id: IsakmpSaId, exchange: u32, reason: Reason) {
-        let Some(peer) = self.sas.get(id.0).map(|sa| sa.path.peer.ip()) else {
+        let Some(sa) = self.sas.get(id.0) else {
             return;
         };
-        self.push(Action::Report(Report::Failed {
-            exchange,
-            peer,
-            reason,
-        }));
+        let (peer, role) = (sa.path.peer.ip(), xauth_role(&sa.policy));
+        self.failed(env, role, exchange, peer, reason);
         self.remove_sa(env, id, true, false);
         self.fail_hopeless(peer);
     }
@@ -222,5 +217,13 @@ impl Endpoint {
             let step = exchange.tick(sa, env, &mut out);
             self.after_transaction(env, place, step);
         }
+    }
+}
+
+/// Our part in extended authentication: the server asks, the client is asked.
+fn xauth_role(policy: &IsakmpPolicyConfig) -> Role {
+    match policy.xauth() {
+        Xauth::Server => Role::Initiator,
+        Xauth::Client | Xauth::None => Role::Responder,
     }
 }

@@ -10,7 +10,11 @@ use ipsec_core::model::{
 use super::{Nearest, four_bytes};
 use crate::natt::NatVersion;
 use crate::reason::{Mismatch, Value};
+use crate::trace::{Offered, OfferedTransform};
 use crate::wire::{Attribute, Attributes, SaBody, Transform};
+
+/// The group that a policy without perfect forward secrecy is said to have.
+const DEFAULT_GROUP: u16 = 1;
 
 /// One protocol of a chosen candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +109,34 @@ impl Phase2<'_> {
             }
         }
         protocols
+    }
+
+    /// What is offered, for a trace.
+    #[must_use]
+    pub fn offered(&self) -> Vec<Offered> {
+        let life = self.bundle.lifetime();
+        let transform = |spec: &SaSpecConfig| OfferedTransform {
+            id: transform_id(spec),
+            spec: spec.number,
+            kbytes: life.kbytes,
+            seconds: life.seconds,
+            group: self.pfs.map_or(DEFAULT_GROUP, DhGroup::number),
+            mode: self.mode_number(spec.mode()),
+            auth: mac_number(spec.mac()).unwrap_or(0),
+        };
+        let groups = self
+            .candidates()
+            .flat_map(|(number, candidate)| candidate.iter().map(move |group| (number, group)));
+        groups
+            .filter_map(|(number, group)| {
+                let specs = || group.iter().filter_map(|number| self.spec(*number));
+                Some(Offered {
+                    number,
+                    protocol: specs().next()?.protocol,
+                    transforms: specs().map(transform).collect(),
+                })
+            })
+            .collect()
     }
 
     /// The initiator's SA body, with our SPIs.

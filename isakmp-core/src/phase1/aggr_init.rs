@@ -88,6 +88,7 @@ impl AggrInit {
     ) -> Result<Self, Trouble> {
         let nonce = nonce(env.entropy).ok_or(common.fatal(1, Subject::Entropy))?;
         let public = on_the_wire(env, public);
+        common.trace_own(env, out, &exponent, &public);
         let own = KeyHalf { public, nonce };
         let id = common.own_id(env);
         common.sa_body = common.agreed.to_body();
@@ -97,7 +98,7 @@ impl AggrInit {
         writer.push(PayloadType::ID, &id.to_bytes());
         common.push_requests(&mut writer, env);
         vendor::push_offer(&mut writer, &common.policy);
-        common.send_clear(out, env.now, 1, &writer, true);
+        common.send_clear(env, out, 1, &writer, true);
         let offer = common.agreed;
         Ok(Self::SaKeSent(Box::new(Sent {
             exponent,
@@ -130,7 +131,7 @@ impl AggrInit {
         let extensions = Extensions::admit(&common.policy, &payloads);
         // The hash covers the responder's cookie; until it is proven the exchange has none.
         let unproven = Unproven::new(common, agreed, responder, extensions);
-        let claim = match Claim::clear(common, env, 2, None, incoming) {
+        let claim = match Claim::clear(common, env, out, 2, None, incoming) {
             Ok(claim) => claim,
             Err(trouble) => return Err(unproven.back(common, trouble)),
         };
@@ -149,7 +150,7 @@ impl AggrInit {
                 .map_err(|subject| common.fatal(2, subject))
                 .and_then(|root| {
                     let by = Role::Responder;
-                    let digest = digest(common, env, &root, &halves, by, &claim.identity);
+                    let digest = digest(common, env, out, &root, &halves, by, &claim.identity);
                     common.check_hash(env, 2, claim, &digest)
                 });
             match checked {
@@ -169,6 +170,7 @@ impl AggrInit {
             (claim, false)
         };
         let Halves { own, peer } = halves;
+        common.trace_peer(env, out, &peer.public);
         let ticket = common.ask_shared(out, exponent.duplicate(), &peer);
         let sent = Sent {
             exponent,
@@ -214,7 +216,7 @@ impl AggrInit {
         if authentic {
             return self.proven(common, env, out, keyed, &id, claim);
         }
-        let digest = keyed.digest(common, env, Role::Responder, &claim.identity);
+        let digest = keyed.digest(common, env, out, Role::Responder, &claim.identity);
         let check = common.check(env, out, 2, claim, &digest);
         self.checked(common, env, out, keyed, (exponent, id, offer), check)
     }
@@ -277,7 +279,7 @@ impl AggrInit {
         common.certificate_asked = claim.asks_certificate;
         common.talk.fragments = common.extensions.features.fragments;
         common.accept(out, 2, claim.receipt);
-        let digest = keyed.digest(common, env, Role::Initiator, id);
+        let digest = keyed.digest(common, env, out, Role::Initiator, id);
         let proven = Proven {
             keyed,
             peer: claim.identity,

@@ -12,6 +12,7 @@ use ipsec_core::Instant;
 use ipsec_core::model::Role;
 
 use super::auth::{Check, Checking, Claim, Keyed, Own, digest, root};
+use super::half_open::LIFE;
 use super::key_half::Halves;
 use super::{Common, Incoming, KeyHalf, Machine, Step, Trouble};
 use crate::ask::{Answer, Env, Path};
@@ -55,10 +56,12 @@ impl Opening {
         let First {
             peer, id, answer, ..
         } = first;
+        common.trace_own(env, out, &exponent, &own.public);
+        common.trace_peer(env, out, &peer.public);
         let halves = Halves { own, peer };
         let root = root(&common, env, &halves, None)?;
         let own_id = common.own_id(env);
-        let proof = digest(&common, env, &root, &halves, Role::Responder, &own_id);
+        let proof = digest(&common, env, out, &root, &halves, Role::Responder, &own_id);
         let writer = second(
             &common,
             env,
@@ -67,7 +70,7 @@ impl Opening {
             &own_id,
             proof.as_bytes(),
         );
-        common.send_clear(out, env.now, 2, &writer, false);
+        common.send_clear(env, out, 2, &writer, false);
         Ok(Self {
             common,
             halves,
@@ -94,7 +97,12 @@ impl Opening {
     }
 
     /// Message 3, as far as it can be judged without g^xy: in clear its hash must be right.
-    pub(crate) fn admit(&self, env: &Env<'_>, incoming: Incoming<'_>) -> Result<Third, Trouble> {
+    pub(crate) fn admit(
+        &self,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        incoming: Incoming<'_>,
+    ) -> Result<Third, Trouble> {
         if incoming.header.flags.encrypted() {
             return Ok(Third::Sealed(Held {
                 path: incoming.path,
@@ -104,10 +112,11 @@ impl Opening {
             }));
         }
         let common = &self.common;
-        let claim = Claim::clear(common, env, 3, Some(&self.id), incoming)?;
+        let claim = Claim::clear(common, env, out, 3, Some(&self.id), incoming)?;
         let own = digest(
             common,
             env,
+            out,
             &self.root,
             &self.halves,
             Role::Initiator,
@@ -206,6 +215,7 @@ impl AggrResp {
     /// Begins an exchange with signatures at message 1.
     pub(crate) fn prepare(
         common: &Common,
+        env: &Env<'_>,
         out: &mut Out<'_>,
         first: First,
         exponent: Secret,
@@ -214,6 +224,8 @@ impl AggrResp {
         let First {
             peer, id, answer, ..
         } = first;
+        common.trace_own(env, out, &exponent, &own.public);
+        common.trace_peer(env, out, &peer.public);
         let ticket = common.ask_shared(out, exponent, &peer);
         let halves = Halves { own, peer };
         Self::Preparing(Box::new(Preparing {
@@ -252,6 +264,22 @@ impl AggrResp {
         Common::up(session, claim.identity, claim.initial_contact)
     }
 
+    /// The initiator has proved nothing yet, and is not waited for any longer than others who
+    /// have not.
+    fn wait_for_third(
+        common: &mut Common,
+        env: &Env<'_>,
+        keyed: Keyed,
+        id: Identification,
+    ) -> Self {
+        common.talk.wait_until(env.now + LIFE);
+        Self::SakeAuthSent(Box::new(Sent {
+            keyed,
+            id,
+            checking: None,
+        }))
+    }
+
     /// Sends message 2 with our proof.
     fn send_second(
         common: &mut Common,
@@ -267,12 +295,8 @@ impl AggrResp {
             answer,
         } = answering;
         let writer = second(common, env, &keyed.halves.own, &answer, &own_id, proof);
-        common.send_clear(out, env.now, 2, &writer, false);
-        Self::SakeAuthSent(Box::new(Sent {
-            keyed,
-            id,
-            checking: None,
-        }))
+        common.send_clear(env, out, 2, &writer, false);
+        Self::wait_for_third(common, env, keyed, id)
     }
 }
 
@@ -323,11 +347,13 @@ impl Machine for AggrResp {
         }
         let known = Some(&state.id);
         let claim = if incoming.header.flags.encrypted() {
-            Claim::sealed(common, env, &state.keyed.session, 3, known, incoming)?
+            Claim::sealed(common, env, out, &state.keyed.session, 3, known, incoming)?
         } else {
-            Claim::clear(common, env, 3, known, incoming)?
+            Claim::clear(common, env, out, 3, known, incoming)?
         };
-        let digest = state.keyed.digest(common, env, Role::Initiator, &state.id);
+        let digest = state
+            .keyed
+            .digest(common, env, out, Role::Initiator, &state.id);
         let check = common.check(env, out, 3, claim, &digest)?;
         Ok(self.checked(common, out, check))
     }
@@ -380,7 +406,7 @@ impl AggrResp {
                 let failed = |subject| common.fatal(2, subject);
                 let keyed = Keyed::derive(common, env, out, halves, &shared).map_err(failed)?;
                 let own_id = common.own_id(env);
-                let digest = keyed.digest(common, env, Role::Responder, &own_id);
+                let digest = keyed.digest(common, env, out, Role::Responder, &own_id);
                 let own = common.prove(env, out, &digest).map_err(failed)?;
                 let answering = Answering {
                     keyed,
@@ -404,11 +430,7 @@ impl AggrResp {
                 } = *state;
                 let keyed = Keyed::derive(common, env, out, halves, &shared)
                     .map_err(|subject| common.fatal(3, subject))?;
-                *self = Self::SakeAuthSent(Box::new(Sent {
-                    keyed,
-                    id,
-                    checking: None,
-                }));
+                *self = Self::wait_for_third(common, env, keyed, id);
                 match third {
                     Third::Clear(claim) => Ok(self.finish(common, out, claim)),
                     Third::Sealed(held) => {

@@ -17,12 +17,14 @@ use super::key_half::Halves;
 use super::{Common, Extensions, Incoming, Receipt, Trouble, expects, on_the_wire};
 use crate::admission;
 use crate::ask::{Answer, Ask, Env, Path, Report};
+use crate::debug::IsakmpDebug;
 use crate::keys::{Cookies, Iv, Root};
 use crate::negotiate::phase1::{AuthBase, Proof};
 use crate::out::Out;
 use crate::pki::{self, Certificate, Chain};
 use crate::reason::Subject;
 use crate::sa::Session;
+use crate::trace::Trace;
 use crate::wire::{
     ExchangeType, Identification, Notify, NotifyType, Payload, PayloadType, Payloads, Writer,
 };
@@ -62,11 +64,49 @@ impl Keyed {
             key,
             iv,
         };
-        Ok(Self {
+        let keyed = Self {
             session,
             root,
             halves,
-        })
+        };
+        keyed.trace(common, env, out, &shared);
+        Ok(keyed)
+    }
+
+    fn trace(&self, common: &Common, env: &Env<'_>, out: &mut Out<'_>, shared: &Secret) {
+        let part = common.part();
+        let (initiator, responder) = self.halves.ordered(common.role);
+        let (both, more) = (IsakmpDebug::TRACES, IsakmpDebug::TRACEMORE);
+        out.trace_secret(env, part, more, ("g^xy", shared.expose()));
+        for value in [
+            ("Ni", &initiator.nonce[..]),
+            ("Nr", &responder.nonce),
+            ("COOKIE_I", &common.cookies.0.0),
+            ("COOKIE_R", &common.cookies.1.0),
+        ] {
+            out.trace_value(env, part, both, value);
+        }
+        if common.agreed.method.base == AuthBase::PreShared
+            && let Some(key) = common
+                .policy
+                .key
+                .and_then(|key| env.keys.get(KeyNumber(key)))
+        {
+            out.trace_secret(env, part, both, ("Key", key.value.expose()));
+        }
+        let Session {
+            skeyid, key, iv, ..
+        } = &self.session;
+        for value in [
+            ("SKEYID", self.root.as_bytes()),
+            ("SKEYID_d", skeyid.d.as_bytes()),
+            ("SKEYID_a", skeyid.a.as_bytes()),
+            ("SKEYID_e", skeyid.e.as_bytes()),
+        ] {
+            out.trace_secret(env, part, more, value);
+        }
+        out.trace_secret(env, part, both, ("EncKey", key.expose()));
+        out.trace_value(env, part, both, ("IV", iv.as_bytes()));
     }
 
     /// HASH_I or HASH_R.
@@ -74,10 +114,11 @@ impl Keyed {
         &self,
         common: &Common,
         env: &Env<'_>,
+        out: &mut Out<'_>,
         of: Role,
         id: &Identification,
     ) -> Digest {
-        digest(common, env, &self.root, &self.halves, of, id)
+        digest(common, env, out, &self.root, &self.halves, of, id)
     }
 }
 
@@ -110,6 +151,7 @@ pub(crate) fn root(
 pub(crate) fn digest(
     common: &Common,
     env: &Env<'_>,
+    out: &mut Out<'_>,
     root: &Root,
     halves: &Halves,
     of: Role,
@@ -117,18 +159,21 @@ pub(crate) fn digest(
 ) -> Digest {
     let (initiator, responder) = halves.ordered(common.role);
     let (i, r) = common.cookies;
-    let (publics, cookies) = match of {
-        Role::Initiator => ((&initiator.public, &responder.public), (i, r)),
-        Role::Responder => ((&responder.public, &initiator.public), (r, i)),
+    let (name, publics, cookies) = match of {
+        Role::Initiator => ("Hi", (&initiator.public, &responder.public), (i, r)),
+        Role::Responder => ("Hr", (&responder.public, &initiator.public), (r, i)),
     };
     let publics = (&publics.0[..], &publics.1[..]);
-    root.proof(
+    let proof = root.proof(
         env.primitives,
         publics,
         cookies,
         &common.sa_body,
         &id.to_bytes(),
-    )
+    );
+    let value = (name, proof.as_bytes());
+    out.trace_secret(env, common.part(), IsakmpDebug::TRACEMORE, value);
+    proof
 }
 
 /// Our own proof.
@@ -243,6 +288,8 @@ impl Claim {
     /// identity is that of the first. With `noise` for what does not even look like a proof.
     fn read(
         common: &Common,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
         payloads: &Payloads<'_>,
         known: Option<&Identification>,
         receipt: Receipt,
@@ -260,7 +307,7 @@ impl Claim {
         let proof = payloads.first(kind).ok_or(Subject::Payloads)?.body.to_vec();
         let notified = notified(payloads, common.cookies)?;
         let initial_contact = notified.contains(&NotifyType::INITIAL_CONTACT);
-        Ok(Self {
+        let claim = Self {
             identity,
             proof,
             certificates: certificates(payloads)?,
@@ -269,7 +316,19 @@ impl Claim {
             receipt,
             iv,
             extensions: common.extensions,
-        })
+        };
+        claim.trace(common, env, out, &notified);
+        Ok(claim)
+    }
+
+    /// Tells who the peer says it is, and what it notifies.
+    fn trace(&self, common: &Common, env: &Env<'_>, out: &mut Out<'_>, notified: &[NotifyType]) {
+        for kind in notified {
+            let what = || Trace::Notified(*kind);
+            out.trace(env, common.part(), IsakmpDebug::TRACE, what);
+        }
+        let what = || Trace::RemoteId(self.identity.clone());
+        out.trace(env, common.part(), IsakmpDebug::TRACES, what);
     }
 
     /// NAT is discovered with the last messages of Aggressive mode; Main mode has done it before.
@@ -285,6 +344,7 @@ impl Claim {
     pub(crate) fn clear(
         common: &Common,
         env: &Env<'_>,
+        out: &mut Out<'_>,
         message: u8,
         known: Option<&Identification>,
         incoming: Incoming<'_>,
@@ -299,7 +359,8 @@ impl Claim {
         }
         let path = incoming.path;
         let receipt = incoming.receipt(&payloads);
-        let mut claim = Self::read(common, &payloads, known, receipt, None).map_err(ignored)?;
+        let mut claim =
+            Self::read(common, env, out, &payloads, known, receipt, None).map_err(ignored)?;
         claim.discover(common, env, path, &payloads);
         Ok(claim)
     }
@@ -309,6 +370,7 @@ impl Claim {
     pub(crate) fn sealed(
         common: &Common,
         env: &Env<'_>,
+        out: &mut Out<'_>,
         session: &Session,
         message: u8,
         known: Option<&Identification>,
@@ -331,9 +393,10 @@ impl Claim {
         if !admission::admits_proof(common.kind, message, true, proof, &payloads) {
             return Err(common.ignored(message, noise));
         }
+        out.watch_received(env, incoming.header, &plain);
         let path = incoming.path;
         let receipt = incoming.receipt(&payloads);
-        let mut claim = Self::read(common, &payloads, known, receipt, Some(iv))
+        let mut claim = Self::read(common, env, out, &payloads, known, receipt, Some(iv))
             .map_err(|subject| common.ignored(message, subject))?;
         claim.discover(common, env, path, &payloads);
         Ok(claim)

@@ -72,7 +72,7 @@ impl MainInit {
         let mut writer = Writer::new();
         writer.push(PayloadType::SA, &common.sa_body);
         vendor::push_offer(&mut writer, &common.policy);
-        common.send_clear(out, env.now, 1, &writer, true);
+        common.send_clear(env, out, 1, &writer, true);
         Self::SaSent
     }
 
@@ -112,6 +112,7 @@ impl MainInit {
     ) -> Result<Self, Trouble> {
         let nonce = nonce(env.entropy).ok_or(common.fatal(3, Subject::Entropy))?;
         let public = on_the_wire(env, public);
+        common.trace_own(env, out, &exponent, &public);
         let own = KeyHalf { public, nonce };
         let mut writer = Writer::new();
         own.push(&mut writer);
@@ -120,7 +121,7 @@ impl MainInit {
         common
             .extensions
             .push_discovery(&mut writer, env.primitives, hash, common.cookies, path);
-        common.send_clear(out, env.now, 3, &writer, true);
+        common.send_clear(env, out, 3, &writer, true);
         Ok(Self::KeSent(KeSent { exponent, own }))
     }
 
@@ -198,6 +199,7 @@ impl Machine for MainInit {
                     return Err(common.ignored(4, Subject::Reflected));
                 }
                 common.accept(out, 4, receipt);
+                common.trace_peer(env, out, &peer.public);
                 let Self::KeSent(sent) = core::mem::replace(self, Self::Over) else {
                     return Ok(Step::On);
                 };
@@ -211,9 +213,9 @@ impl Machine for MainInit {
             }
             Self::AuthSent(state) if state.checking.is_none() => {
                 let session = &state.keyed.session;
-                let claim = Claim::sealed(common, env, session, 6, None, incoming)?;
+                let claim = Claim::sealed(common, env, out, session, 6, None, incoming)?;
                 let role = Role::Responder;
-                let digest = state.keyed.digest(common, env, role, &claim.identity);
+                let digest = state.keyed.digest(common, env, out, role, &claim.identity);
                 let check = common.check(env, out, 6, claim, &digest)?;
                 Ok(self.checked(common, out, check))
             }
@@ -275,7 +277,7 @@ impl MainInit {
                 let keyed =
                     Keyed::derive(common, env, out, state.halves, &shared).map_err(failed)?;
                 let id = common.own_id(env);
-                let digest = keyed.digest(common, env, Role::Initiator, &id);
+                let digest = keyed.digest(common, env, out, Role::Initiator, &id);
                 match common.prove(env, out, &digest).map_err(failed)? {
                     Own::Made(proof) => Self::send_auth(common, env, out, keyed, &id, &proof),
                     Own::Asked(ticket) => Self::Signing(Box::new(Signing { keyed, id, ticket })),

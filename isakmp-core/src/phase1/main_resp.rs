@@ -10,6 +10,7 @@ use super::auth::{Check, Checking, Claim, Keyed, Own};
 use super::key_half::Halves;
 use super::{Common, Incoming, KeyHalf, Machine, Receipt, Step, Trouble, nonce, on_the_wire};
 use crate::ask::{Answer, Env};
+use crate::debug::IsakmpDebug;
 use crate::out::Out;
 use crate::reason::Subject;
 use crate::wire::{Identification, Writer};
@@ -92,7 +93,12 @@ impl MainResp {
     }
 
     /// The exchange proper begins.
-    pub(crate) fn start(common: &mut Common, out: &mut Out<'_>, third: Third) -> Self {
+    pub(crate) fn start(
+        common: &mut Common,
+        env: &Env<'_>,
+        out: &mut Out<'_>,
+        third: Third,
+    ) -> Self {
         let Third {
             peer,
             receipt,
@@ -100,6 +106,9 @@ impl MainResp {
             nonce,
         } = third;
         common.accept(out, 3, receipt);
+        let x = ("x", exponent.expose());
+        out.trace_secret(env, common.part(), IsakmpDebug::TRACEMORE, x);
+        common.trace_peer(env, out, &peer.public);
         let public = common.ask_public(out, &exponent);
         let shared = common.ask_shared(out, exponent, &peer);
         Self::MakingKeys(Box::new(MakingKeys {
@@ -118,6 +127,8 @@ impl MainResp {
         halves: Halves,
         shared: &Secret,
     ) -> Result<Self, Trouble> {
+        let public = ("g^x", &halves.own.public[..]);
+        out.trace_value(env, common.part(), IsakmpDebug::TRACEMORE, public);
         let keyed = Keyed::derive(common, env, out, halves, shared)
             .map_err(|subject| common.fatal(4, subject))?;
         let mut writer = Writer::new();
@@ -127,7 +138,7 @@ impl MainResp {
         common
             .extensions
             .push_discovery(&mut writer, env.primitives, hash, common.cookies, path);
-        common.send_clear(out, env.now, 4, &writer, true);
+        common.send_clear(env, out, 4, &writer, true);
         Ok(Self::KeSent(Box::new(KeSent {
             keyed,
             checking: None,
@@ -170,7 +181,7 @@ impl MainResp {
         common.certificate_asked |= claim.asks_certificate;
         common.accept(out, 5, claim.receipt);
         let own = common.own_id(env);
-        let digest = keyed.digest(common, env, Role::Responder, &own);
+        let digest = keyed.digest(common, env, out, Role::Responder, &own);
         let proven = Proven {
             keyed,
             peer: claim.identity,
@@ -229,10 +240,10 @@ impl Machine for MainResp {
         if state.checking.is_some() {
             return Ok(Step::On);
         }
-        let claim = Claim::sealed(common, env, &state.keyed.session, 5, None, incoming)?;
+        let claim = Claim::sealed(common, env, out, &state.keyed.session, 5, None, incoming)?;
         let digest = state
             .keyed
-            .digest(common, env, Role::Initiator, &claim.identity);
+            .digest(common, env, out, Role::Initiator, &claim.identity);
         let check = common.check(env, out, 5, claim, &digest)?;
         self.checked(common, env, out, check)
     }

@@ -27,7 +27,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hw_offload::{Digest, Ticket};
+use hw_offload::{Digest, Secret, Ticket};
 use ipsec_core::Instant;
 use ipsec_core::model::Role;
 
@@ -43,7 +43,7 @@ pub(crate) use main_resp::MainResp;
 use crate::ask::{Answer, Env, Path, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
-use crate::debug::watch_states;
+use crate::debug::{IsakmpDebug, watch_states};
 use crate::identity;
 use crate::keys::Cookies;
 use crate::negotiate::phase1::Phase1;
@@ -51,6 +51,7 @@ use crate::out::Out;
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::{IsakmpSaId, Session};
 use crate::timed::Due;
+use crate::trace::Part;
 use crate::vendor;
 use crate::wire::{
     Cookie, ExchangeType, Flags, Header, Identification, MessageId, NotifyType, Payload,
@@ -320,6 +321,23 @@ pub(crate) enum Trouble {
 }
 
 impl Common {
+    /// What the exchange is in a trace.
+    pub(crate) const fn part(&self) -> Part {
+        (self.kind, self.role)
+    }
+
+    /// Tells our exponent and the public value made of it.
+    pub(crate) fn trace_own(&self, env: &Env<'_>, out: &mut Out<'_>, x: &Secret, public: &[u8]) {
+        let more = IsakmpDebug::TRACEMORE;
+        out.trace_secret(env, self.part(), more, ("x", x.expose()));
+        out.trace_value(env, self.part(), more, ("g^x", public));
+    }
+
+    /// Tells the peer's public value.
+    pub(crate) fn trace_peer(&self, env: &Env<'_>, out: &mut Out<'_>, public: &[u8]) {
+        out.trace_value(env, self.part(), IsakmpDebug::TRACEMORE, ("g^y", public));
+    }
+
     /// The peer's message cannot be used.
     pub(crate) const fn ignored(&self, message: u8, subject: Subject) -> Trouble {
         Trouble::Ignored(Reason::new(self.kind, message, subject, Whose::Theirs))
@@ -370,16 +388,17 @@ impl Common {
     /// Sends a message in clear.
     pub(crate) fn send_clear(
         &mut self,
+        env: &Env<'_>,
         out: &mut Out<'_>,
-        now: Instant,
         message: u8,
         writer: &Writer,
         again: bool,
     ) {
+        out.watch_sent(env, &self.header(), writer);
         let bytes = writer.message(self.header());
         let policy = again.then_some(&self.policy);
         self.talk
-            .send(out, now, (message, types(writer)), bytes, policy);
+            .send(out, env.now, (message, types(writer)), bytes, policy);
     }
 
     /// Sends a message enciphered, and moves the IV on.
@@ -392,6 +411,7 @@ impl Common {
         writer: &Writer,
         again: bool,
     ) {
+        out.watch_sent(env, &self.header(), writer);
         let mut iv = session.iv;
         let bytes = session.seal(env.primitives, &mut iv, self.header(), writer);
         session.iv = iv;

@@ -42,6 +42,7 @@ pub(crate) fn connected(
     common: &mut Common,
     sa: &IsakmpSa,
     env: &Env<'_>,
+    out: &mut Out<'_>,
     own: Option<(Protocol, Spi)>,
 ) -> (Vec<u8>, Vec<PayloadType>) {
     let (protocol, spi) = own.unwrap_or((Protocol::Esp, Spi(0)));
@@ -54,6 +55,7 @@ pub(crate) fn connected(
     let payload = (PayloadType::N, notify.to_bytes());
     let writer = sa.hashed(env.primitives, common.message_id, &[], &[payload]);
     let header = sa.header(ExchangeType::Informational, common.message_id);
+    out.watch_sent(env, &header, &writer);
     let bytes = sa
         .session
         .seal(env.primitives, &mut common.iv, header, &writer);
@@ -86,6 +88,7 @@ pub(crate) fn is_connected(
     if !authentic || !says_so {
         return false;
     }
+    out.watch_received(env, header, &plain);
     common.iv = iv;
     out.report(Report::Message {
         exchange: common.talk.number,

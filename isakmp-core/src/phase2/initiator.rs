@@ -10,13 +10,15 @@ use ipsec_core::{InstallFault, Reserved};
 use super::commit::{connected, is_connected};
 use super::{
     Common, Step, Terms, Trouble, admit, as_seen, body, fatal, hash3, identities, ignored,
-    originals, peer_sees, phase2, reason, sa_body, send,
+    originals, peer_sees, phase2, reason, sa_body, send, trace_hash, trace_hash3,
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
+use crate::debug::IsakmpDebug;
 use crate::out::Out;
 use crate::phase1::{Incoming, exponent, nonce};
 use crate::reason::{Reason, Subject, Whose};
 use crate::sa::IsakmpSa;
+use crate::trace::Trace;
 use crate::wire::{HEADER, Identification, PayloadType, Writer};
 
 /// Where the initiator stands.
@@ -110,7 +112,7 @@ impl Initiator {
         let Self::Sent(sent) = self else {
             return Ok(Step::On);
         };
-        let opened = admit(2, sa, env, &common.iv, &[&sent.ni], incoming)?;
+        let opened = admit(2, sa, env, out, &common.iv, &[&sent.ni], incoming)?;
         let gone = || fatal(2, Subject::Changed);
         let policy = env.ipsec.policy(common.policy.as_str()).ok_or_else(gone)?;
         let own = phase2(env.ipsec, policy, sa).ok_or_else(gone)?;
@@ -129,16 +131,21 @@ impl Initiator {
             return Err(fatal(2, Subject::Selectors));
         }
         let bad = reason(2, Subject::PublicValue, Whose::Theirs);
-        let peer_public = match (&sent.exponent, opened.public, own.pfs) {
+        let peer_public = match (&sent.exponent, &opened.public, own.pfs) {
             (None, None, _) => None,
             (Some((exponent, own)), Some(public), Some(group)) => {
-                if *own == public || !hw_offload::acceptable_public_value(group, &public) {
+                if own == public || !hw_offload::acceptable_public_value(group, public) {
                     return Err(Trouble::Fatal(bad));
                 }
-                Some((exponent.duplicate(), public))
+                Some((exponent.duplicate(), public.clone()))
             }
             _ => return Err(fatal(2, Subject::Payloads)),
         };
+        opened.trace(env, out, common.part(), agreement.chosen.len());
+        if let Some((_, public)) = &peer_public {
+            let value = ("g^y", &public[..]);
+            out.trace_value(env, common.part(), IsakmpDebug::TRACEMORE, value);
+        }
         if let Some(shorter) = opened.lifetime {
             agreement.lifetime = agreement.lifetime.shorter(shorter);
         }
@@ -186,6 +193,7 @@ impl Initiator {
         out: &mut Out<'_>,
         terms: Terms,
     ) {
+        terms.trace(common, sa, env, out);
         common.agreed = terms.kept();
         let waits = common.commit.theirs;
         let tickets = [Half::Inbound, Half::Outbound].map(|half| {
@@ -276,6 +284,7 @@ impl Initiator {
                 }
                 let nonces = (&terms.ni[..], &terms.nr[..]);
                 let hash = hash3(sa, env, common.message_id, nonces);
+                trace_hash3(common, env, out, nonces, &hash);
                 let mut writer = Writer::new();
                 writer.push(PayloadType::HASH, hash.as_bytes());
                 send(common, sa, env, out, 3, &writer, false);
@@ -287,7 +296,7 @@ impl Initiator {
                 }
                 if common.commit.ours {
                     let own = terms.kept().inbound.first().copied();
-                    let (bytes, _) = connected(common, sa, env, own);
+                    let (bytes, _) = connected(common, sa, env, out, own);
                     common.talk.follow(out, bytes);
                 }
                 Ok(Step::Done)
@@ -344,10 +353,23 @@ impl Initiator {
         let always = common.isakmp_policy.always_sends_ids();
         let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip(), always);
         let public = exponent.as_ref().map(|(_, public)| &public[..]);
+        if let Some((x, public)) = &exponent {
+            let more = IsakmpDebug::TRACEMORE;
+            out.trace_secret(env, common.part(), more, ("x", x.expose()));
+            out.trace_value(env, common.part(), more, ("g^x", public));
+        }
         let mut payloads = body(own.offer(&reserved.spis), &ni, public, ids.as_ref());
         let named = selector.local_name.is_some() && selector.local.bounds().is_none();
         payloads.extend(originals(sa, Role::Initiator, own.mode(), named));
         let writer = sa.hashed(env.primitives, common.message_id, &[], &payloads);
+        if let Some((ci, cr)) = &ids {
+            let (own, peer) = (sa.path.local.ip(), sa.path.peer.ip());
+            let ids = || Trace::IdsNotDefault([(own, ci.clone()), (peer, cr.clone())]);
+            let (more, created) = (IsakmpDebug::TRACEMORE, || Trace::IdsCreated);
+            out.trace(env, common.part(), more, ids);
+            out.trace(env, common.part(), IsakmpDebug::TRACE, created);
+        }
+        trace_hash(common, env, out, "HASH1", &[], &writer);
         send(common, sa, env, out, 1, &writer, true);
         common.ids.clone_from(&ids);
         *self = Self::Sent(Sent {

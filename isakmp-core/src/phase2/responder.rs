@@ -13,9 +13,10 @@ use ipsec_core::model::{
 use super::commit::{connected, is_connected};
 use super::{
     Common, Opened, Step, Terms, Trouble, as_seen, body, fatal, hash3, ignored, originals,
-    peer_sees, phase2, reason, sa_body, send,
+    peer_sees, phase2, reason, sa_body, send, trace_hash, trace_hash3,
 };
 use crate::ask::{Answer, Ask, Env};
+use crate::debug::IsakmpDebug;
 use crate::negotiate::phase2::{Agreement, Answer as SaAnswer};
 use crate::out::Out;
 use crate::phase1::{Incoming, exponent, nonce};
@@ -79,6 +80,11 @@ impl Offer {
     /// The first protocol of what was chosen, and the peer's SPI.
     pub(crate) fn proposed(&self) -> Option<(Protocol, Spi)> {
         self.agreement.proposed()
+    }
+
+    /// How many proposals were chosen, one for a protocol.
+    pub(crate) const fn matched(&self) -> usize {
+        self.agreement.chosen.len()
     }
 
     /// What the peer wants to be selected, from our side.
@@ -283,6 +289,8 @@ impl Responder {
         if !authentic || !incoming.header.flags.encrypted() {
             return Err(ignored(3, Subject::Hash));
         }
+        out.watch_received(env, incoming.header, &plain);
+        trace_hash3(common, env, out, (&terms.ni, &terms.nr), &expected);
         common.iv = iv;
         let types = payloads.all().iter().map(|raw| raw.kind).collect();
         let length = HEADER + incoming.body.len();
@@ -438,6 +446,7 @@ impl Responder {
                 }
                 let id = common.message_id;
                 let writer = sa.hashed(env.primitives, id, &[&terms.ni], &payloads);
+                trace_hash(common, env, out, "HASH2", &terms.ni, &writer);
                 send(common, sa, env, out, 2, &writer, true);
                 *self = Self::Sent(terms);
                 Ok(Step::On)
@@ -445,7 +454,7 @@ impl Responder {
             (Self::InstallingOut(_), Answer::Installed(Ok(()))) => {
                 if common.commit.ours {
                     let own = common.agreed.inbound.first().copied();
-                    let (bytes, types) = connected(common, sa, env, own);
+                    let (bytes, types) = connected(common, sa, env, out, own);
                     common.talk.send(out, env.now, (4, types), bytes, None);
                 }
                 Ok(Step::Done)
@@ -475,6 +484,11 @@ impl Responder {
             return Step::Failed(reason(2, Subject::Install, Whose::Ours));
         };
         let half = Half::Inbound;
+        if let Some(public) = &public {
+            let value = ("g^x", &public[..]);
+            out.trace_value(env, common.part(), IsakmpDebug::TRACEMORE, value);
+        }
+        terms.trace(common, sa, env, out);
         common.agreed = terms.kept();
         let negotiated = terms.negotiated(sa, env, Role::Responder, half);
         let ticket = out.ask(|_| Ask::Install {

@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 
 use hw_offload::Ticket;
 use ipsec_core::Instant;
+use ipsec_core::model::Role;
 use zeroize::Zeroize;
 
 use crate::admission;
@@ -159,6 +160,7 @@ impl Common {
         let payload = (PayloadType::ATTR, body(verb, self.identifier, attributes));
         let writer = sa.hashed(env.primitives, self.message_id, &[], &[payload]);
         let header = sa.header(ExchangeType::Transaction, self.message_id);
+        out.watch_sent(env, &header, &writer);
         let bytes = sa.session.seal(env.primitives, &mut iv, header, &writer);
         self.iv = Some(iv);
         self.count = self.count.saturating_add(1);
@@ -178,7 +180,13 @@ struct Opened {
 }
 
 /// Deciphers, verifies and reads a message. Who cannot make the HASH moves nothing.
-fn admit(sa: &IsakmpSa, env: &Env<'_>, iv: &Iv, incoming: &Incoming<'_>) -> Option<Opened> {
+fn admit(
+    sa: &IsakmpSa,
+    env: &Env<'_>,
+    out: &mut Out<'_>,
+    iv: &Iv,
+    incoming: &Incoming<'_>,
+) -> Option<Opened> {
     let header = incoming.header;
     let (mut plain, iv) = sa.open(env.primitives, iv, incoming.body)?;
     let opened = Payloads::parse(header.next, &plain)
@@ -198,6 +206,9 @@ fn admit(sa: &IsakmpSa, env: &Env<'_>, iv: &Iv, incoming: &Incoming<'_>) -> Opti
                 types: payloads.all().iter().map(|raw| raw.kind).collect(),
             })
         });
+    if opened.is_some() {
+        out.watch_received(env, header, &plain);
+    }
     // A password may stand in it.
     plain.zeroize();
     opened
@@ -229,10 +240,18 @@ impl Exchange {
     }
 
     /// Of the side that is asked: it waits for the first question.
-    pub(crate) const fn client(common: Common, until: Instant) -> Self {
+    pub(crate) fn client(common: Common, now: Instant, policy: &IsakmpPolicyConfig) -> Self {
         Self {
             common,
-            role: RoleState::Client(Client::new(until)),
+            role: RoleState::Client(Client::new(now, policy)),
+        }
+    }
+
+    /// Our part in it.
+    pub(crate) const fn role(&self) -> Role {
+        match &self.role {
+            RoleState::Server(_) => Role::Initiator,
+            RoleState::Client(_) => Role::Responder,
         }
     }
 
@@ -286,7 +305,7 @@ impl Exchange {
             _ if client && !sa.is_used(message_id) => sa.iv(env.primitives, message_id),
             _ => return (Step::On, false),
         };
-        let Some(opened) = admit(sa, env, &iv, incoming) else {
+        let Some(opened) = admit(sa, env, out, &iv, incoming) else {
             self.suspect(out, Subject::Hash);
             return (Step::On, false);
         };
@@ -353,7 +372,7 @@ impl Exchange {
         }
         match &mut self.role {
             RoleState::Server(state) => state.tick(common, sa, env, out),
-            RoleState::Client(state) => state.tick(env.now),
+            RoleState::Client(state) => state.tick(sa, env.now, out),
         }
     }
 

@@ -120,6 +120,12 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
+    /// These without others.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether the other side shall wait for CONNECTED.
     #[must_use]
     pub const fn commit(self) -> bool {

@@ -23,6 +23,8 @@ pub(crate) struct RunArgs {
     pub(crate) pcap: Option<PathBuf>,
     /// Where keys for readers of captures go.
     pub(crate) keylog: Option<PathBuf>,
+    /// The user that the gateway becomes once it is ready.
+    pub(crate) user: Option<String>,
 }
 
 impl RunArgs {
@@ -40,6 +42,7 @@ impl RunArgs {
             control: None,
             pcap: None,
             keylog: None,
+            user: None,
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
@@ -52,7 +55,7 @@ impl RunArgs {
                 "--control" => own.control = Some(value(&arg, &mut args, "a socket's path")?),
                 "--pcap" => own.pcap = Some(value(&arg, &mut args, "a file")?),
                 "--keylog" => own.keylog = Some(value(&arg, &mut args, "a directory")?),
-                "--drop-privileges" => return Err(format!("{arg} is not yet available")),
+                "--drop-privileges" => own.user = Some(value(&arg, &mut args, "a user")?),
                 other if other.starts_with('-') => {
                     return Err(format!("run has no option {other}"));
                 }

@@ -8,6 +8,7 @@ mod kernel;
 mod keylog;
 mod link;
 mod neighbours;
+mod privileges;
 mod radius;
 mod resolver;
 mod world;
@@ -20,11 +21,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config_lang::message::Severity;
 use config_lang::{Console, Outcome, Surroundings, run_script};
 use hw_offload::{Entropy, EntropyFault, PacketBuf as _, SoftEngines};
-use ipsec_core::net::{InterfaceId, Route};
+use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
-use ipsec_core::{BundleId, Instant, Limits, WallClock};
+use ipsec_core::{Instant, Limits, WallClock};
 use isakmp_core::Answer;
-use isakmp_core::device::Device;
+use isakmp_core::device::{Device, Privilege};
 use isakmp_core::xauth::XauthAnswer;
 use lab::Buf;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -37,6 +38,7 @@ use self::files::Files;
 use self::kernel::{Kernel, guarded};
 use self::link::{Link, LinkPlan};
 use self::neighbours::Neighbours;
+use self::privileges::Unprivileged;
 use self::world::{Arrived, World};
 use crate::check::print_findings;
 
@@ -73,7 +75,7 @@ struct Gateway {
     clock: Clock,
     told: u64,
     /// The routes of SAs that the kernel knows of.
-    registered: Vec<(BundleId, Route)>,
+    registrations: u64,
 }
 
 /// Runs a gateway until SIGTERM or SIGINT. True if it ended in order.
@@ -83,6 +85,7 @@ struct Gateway {
 pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
     let path = args.file.display().to_string();
     let text = fs::read_to_string(&args.file).map_err(|error| format!("{path}: {error}"))?;
+    let user = args.user.as_deref().map(Unprivileged::named).transpose()?;
     let (signals, _keep) = signals().map_err(|error| format!("signals: {error}"))?;
     let clock = Clock(std::time::Instant::now());
     let wall = SystemTime::now()
@@ -146,9 +149,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         control,
         clock,
         told: 0,
-        registered: Vec::new(),
+        registrations: 0,
     };
-    let result = gateway.begin().and_then(|()| gateway.serve(&signals));
+    let result = gateway
+        .begin()
+        .and_then(|()| match &user {
+            Some(user) => user.become_it(args.control.as_deref(), args.config_dir.as_deref()),
+            None => Ok(()),
+        })
+        .and_then(|()| {
+            println!("ready");
+            gateway.serve(&signals)
+        });
     gateway.kernel.restore();
     if let Some(control) = gateway.control.take() {
         control.close();
@@ -214,7 +226,6 @@ impl Gateway {
                 println!("{} is {linux}, MTU {}", interface.name, interface.mtu);
             }
         }
-        println!("ready");
         Ok(())
     }
 
@@ -296,10 +307,23 @@ impl Gateway {
             );
         }
         self.told = log.written();
-        if self.device.state().net.registered() != self.registered {
-            self.registered = self.device.state().net.registered().to_vec();
+        let registrations = self.device.state().net.registrations();
+        if registrations != self.registrations {
+            self.registrations = registrations;
             if let Err(error) = self.follow() {
                 self.world.complain(error);
+            }
+        }
+        let state = self.device.state();
+        for (text, secret) in self.world.debug.drain(..) {
+            print!("{text}");
+            let needed = if secret {
+                Privilege::SecurityOfficer
+            } else {
+                Privilege::User
+            };
+            if let Some(control) = &mut self.control {
+                control.report(&text, |console| console.rights(state) >= needed);
             }
         }
         self.world.flush();
@@ -320,15 +344,7 @@ impl Gateway {
             fds.extend(doors.map(|door| PollFd::new(&door.socket, PollFlags::IN)));
         }
         if let Some(control) = &self.control {
-            fds.push(PollFd::new(&control.listener, PollFlags::IN));
-            for session in &control.sessions {
-                let out = if session.writes() {
-                    PollFlags::OUT
-                } else {
-                    PollFlags::empty()
-                };
-                fds.push(PollFd::new(&session.stream, PollFlags::IN | out));
-            }
+            control.watch(&mut fds);
         }
         let left = deadline.map(|at| at.since(self.clock.now()));
         let left = left.map(|left| Timespec {
@@ -402,17 +418,14 @@ impl Gateway {
         let Some(mut control) = self.control.take() else {
             return;
         };
-        control.accept();
-        for session in &mut control.sessions {
-            session.write();
-            session.read();
-            while let Some(line) = session.line() {
-                let outcome = self.command(&mut session.console, &line);
-                session.answer(&outcome);
-            }
-        }
-        control.sweep();
+        control.serve(self);
         self.control = Some(control);
+    }
+}
+
+impl control::Router for Gateway {
+    fn prompt(&self, console: &Console) -> &'static str {
+        console.prompt(self.device.state())
     }
 
     fn command(&mut self, console: &mut Console, line: &str) -> Outcome {
