@@ -3,7 +3,7 @@
 //! port of their NAT alone.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hw_offload::Engines;
@@ -12,6 +12,7 @@ use ipsec_core::wire::udp::Udp;
 use ipsec_core::{Instant, SaState};
 use isakmp_core::Report;
 use isakmp_core::device::DeviceReport;
+use isakmp_core::wire::{ExchangeType, Header, MessageId};
 use lab::nat::{Kind, NatBox};
 use lab::{Buf, Output, Router, Side};
 use sekisho_tests::story;
@@ -71,6 +72,10 @@ struct World<E: Engines<Buf = Buf>> {
     failures: Vec<String>,
     /// Negotiations that the server finished well.
     finished: u32,
+    /// Whether clients cannot begin a quick mode: the server does.
+    hushed: bool,
+    /// Quick modes that the server began.
+    begun: BTreeSet<MessageId>,
 }
 
 impl<E: Engines<Buf = Buf>> World<E> {
@@ -94,6 +99,8 @@ impl<E: Engines<Buf = Buf>> World<E> {
             got: [const { Vec::new() }; 3],
             failures: Vec::new(),
             finished: 0,
+            hushed: false,
+            begun: BTreeSet::new(),
         }
     }
 
@@ -181,6 +188,13 @@ impl<E: Engines<Buf = Buf>> World<E> {
     /// Where a packet goes, and what the boxes make of it.
     fn translate(&mut self, place: usize, packet: &[u8]) -> Option<(usize, Vec<u8>)> {
         let now = self.now;
+        if let Some(id) = quick_mode(packet) {
+            if place == AT_SERVER {
+                self.begun.insert(id);
+            } else if self.hushed && !self.begun.contains(&id) {
+                return None;
+            }
+        }
         if let Some(home) = self.homes.get_mut(place) {
             let packet = home.outward(now, packet)?;
             return Some((AT_SERVER, self.carrier.outward(now, &packet)?));
@@ -250,6 +264,14 @@ story!(each_twin_is_answered_on_its_own_sa, |engines, seed| {
         assert_eq!(world.failures, [""; 0]);
     }
 });
+
+/// The quick mode that a packet belongs to.
+fn quick_mode(packet: &[u8]) -> Option<MessageId> {
+    let (_, _, payload) = lab::is_udp(packet)?;
+    let message = payload.strip_prefix(&[0; 4]).unwrap_or(payload);
+    let (header, _) = Header::parse(message).ok()?;
+    (header.exchange == ExchangeType::Quick).then_some(header.message_id)
+}
 
 /// Both clients have spoken from ports of their own: where the server's next words go is known.
 fn both_spoke<E: Engines<Buf = Buf>>(world: &mut World<E>, ports: [u16; 2]) -> [SocketAddr; 2] {
@@ -338,3 +360,31 @@ story!(
         assert_eq!(world.bundles(AT_SERVER), 2);
     }
 );
+
+story!(the_server_renews_what_each_client_has, |engines, seed| {
+    let short = "EXPIRYSECONDS=600";
+    let client = client("LPORT=1701", short);
+    for moves in [false, true] {
+        let mut world = World::new(&engines, [&client, &client, &server(short)], seed);
+        for who in [0, 1] {
+            world.talk(who, L2TP, "hello");
+        }
+        assert_eq!(world.finished, 4);
+        world.hushed = true;
+        if moves {
+            world.carrier.forget();
+            for who in [0, 1] {
+                world.talk(who, L2TP, "from elsewhere");
+            }
+        }
+        world.run(Duration::from_secs(585));
+        // Both at about the same time, each with the client that has the bundle.
+        assert_eq!(world.finished, 6, "{:?}", world.failures);
+        world.run(Duration::from_secs(60));
+        assert_eq!(world.bundles(AT_SERVER), 2);
+        for who in [0, 1] {
+            assert_eq!(world.bundles(who), 1);
+            world.talk(who, L2TP, "after the renewal");
+        }
+    }
+});

@@ -347,7 +347,9 @@ impl Initiator {
             .ok_or(fatal(1, Subject::Changed))?;
         let own = phase2(env.ipsec, policy, sa).ok_or(fatal(1, Subject::Changed))?;
         let ni = nonce(env.entropy).ok_or(fatal(1, Subject::Entropy))?;
-        let selector = policy.selector();
+        let renewed = common.renews.as_ref();
+        let selector =
+            renewed.map_or_else(|| policy.selector(), |renewed| renewed.selector.clone());
         let always = common.isakmp_policy.always_sends_ids();
         let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip(), always);
         let public = exponent.as_ref().map(|(_, public)| &public[..]);

@@ -30,7 +30,7 @@ use initiator::Initiator;
 use responder::Responder;
 
 use crate::admission;
-use crate::ask::{Acquire, Answer, Env, Report};
+use crate::ask::{Acquire, Answer, Env, Renewal, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
 use crate::debug::{IsakmpDebug, watch_states};
@@ -68,6 +68,8 @@ pub(crate) struct Common {
     pub(crate) isakmp_policy: IsakmpPolicyConfig,
     /// The IPsec policy.
     pub(crate) policy: Name,
+    /// The bundle that is to have a successor.
+    pub(crate) renews: Option<Renewal>,
     pub(crate) role: Role,
     pub(crate) bundle: Option<BundleId>,
     /// Our SPIs, once reserved.
