@@ -27,8 +27,6 @@ pub struct BundleId(pub Id);
 /// The states of an SA and of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaState {
-    /// Not usable: something it needs could not be had.
-    Invalid,
     /// Reserved; keys or channels are still to come.
     Creating,
     /// In use.
@@ -180,6 +178,8 @@ pub struct Bundle {
     pub(crate) due: Option<Instant>,
     /// Removed at that time because a successor took over.
     pub(crate) retire_at: Option<Instant>,
+    /// Whether it stays all the same while the peer sends on it.
+    pub(crate) stays_in_use: bool,
     /// No renewal is asked for before.
     pub(crate) renew_not_before: Instant,
     /// Channels that are still to be detached.
@@ -285,6 +285,7 @@ impl Bundle {
             serial,
             due: None,
             retire_at: None,
+            stays_in_use: false,
             renew_not_before: Instant::ZERO,
             closing: 0,
         }

@@ -237,11 +237,36 @@ fn the_old_bundle_receives_until_late_packets_are_in() {
     assert_eq!(b.deliver(&sealed), clear());
     assert_eq!(b.count(Happened::InBundleReplaced), 1);
     assert_eq!(b.deliver(&late[0]), clear());
-    b.wait(9);
+    b.wait(5);
     assert_eq!(b.deliver(&late[1]), clear());
-    b.wait(1);
+    b.wait(5);
     assert_eq!(removals(&mut b), [(old.1, RemoveWhy::Replaced)]);
     assert_eq!(why(b.inbound(&late[2])), DropReason::UnknownSpi);
+    assert_eq!(b.count(Happened::InBundleReplaced), 1);
+}
+
+/// To a peer that came to them in another order the older bundle is the newest: as long as it
+/// sends on it, it stays.
+#[test]
+fn a_replaced_bundle_stays_while_the_peer_sends_on_it() {
+    let (mut a, mut b) = pair(&BOTH);
+    let old = agreement(&BOTH, 3600, None).install(&mut a, &mut b);
+    let on_old: Vec<_> = (0..9).map(|_| a.send(&clear())).collect();
+    a.wait(60);
+    b.wait(60);
+    agreement(&BOTH, 3600, None).install(&mut a, &mut b);
+    a.told();
+    b.told();
+    let on_new = a.send(&clear());
+    assert_eq!(b.deliver(&on_new), clear());
+    assert_eq!(b.count(Happened::InBundleReplaced), 1);
+    for sealed in &on_old {
+        b.wait(4);
+        assert_eq!(b.deliver(sealed), clear());
+        assert_eq!(removals(&mut b), []);
+    }
+    b.wait(14);
+    assert_eq!(removals(&mut b), [(old.1, RemoveWhy::Replaced)]);
     assert_eq!(b.count(Happened::InBundleReplaced), 1);
 }
 

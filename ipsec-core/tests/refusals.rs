@@ -87,7 +87,7 @@ fn a_flood_fills_no_memory_through_those_who_watch() {
         let watched = |event: &&PlaneEvent| matches!(event, PlaneEvent::Debug(_));
         events.iter().filter(watched).count()
     };
-    let mut flood = |router: &mut Router| {
+    let flood = |router: &mut Router| {
         for _ in 0..1000 {
             let _ = router.inbound(&clear());
         }

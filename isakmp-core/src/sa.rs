@@ -466,9 +466,22 @@ impl IsakmpSa {
         self.replies.push(reply);
     }
 
+    /// Nobody who asks for the last message of an exchange gets it any more.
+    pub(crate) fn forget_reply(&mut self, exchange: u32) {
+        self.replies.retain(|reply| reply.number != exchange);
+    }
+
     /// The last messages that are kept.
     pub(crate) fn kept(&self, now: Instant) -> impl Iterator<Item = &Reply> {
         self.replies.iter().filter(move |reply| reply.until > now)
+    }
+
+    /// The datagrams of message 3 of Aggressive mode, where it was ours.
+    pub(crate) fn last_of_aggressive_mode(&self, now: Instant) -> Vec<Vec<u8>> {
+        let of = (ExchangeType::Aggressive, Role::Initiator);
+        let mut kept = self.kept(now);
+        let last = kept.find(|reply| (reply.kind, reply.role) == of);
+        last.map_or_else(Vec::new, |reply| reply.datagrams.clone())
     }
 
     /// The reply to a message that was answered before.

@@ -19,6 +19,12 @@ pub enum Kind {
 /// One end of a flow.
 type End = (Ipv4Addr, u16);
 
+/// Source, destination and identification, which the fragments of a datagram have in common.
+type Datagram = (Ipv4Addr, Ipv4Addr, u16);
+
+/// Datagrams whose fragments are known again.
+const FRAGMENTED: usize = 64;
+
 #[derive(Clone, Debug)]
 struct Entry {
     inside: End,
@@ -42,6 +48,8 @@ pub struct NatBox {
     pub life: Duration,
     entries: Vec<Entry>,
     forwards: Vec<(u16, Ipv4Addr)>,
+    /// What the first fragments of datagrams were translated to, the newest last.
+    fragments: Vec<(Datagram, Ipv4Addr)>,
     next_port: u16,
     /// Packets that it did not let through.
     pub dropped: u64,
@@ -58,6 +66,7 @@ impl NatBox {
             life: Duration::from_secs(60),
             entries: Vec::new(),
             forwards: Vec::new(),
+            fragments: Vec::new(),
             next_port: 40_000,
             dropped: 0,
         }
@@ -71,6 +80,7 @@ impl NatBox {
     /// The box restarts: it has forgotten every entry, and gives out other ports.
     pub fn forget(&mut self) {
         self.entries.clear();
+        self.fragments.clear();
         self.next_port += 1000;
         self.translates_ports = true;
     }
@@ -83,6 +93,18 @@ impl NatBox {
 
     /// A packet from inside.
     pub fn outward(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
+        if let Some(datagram) = later_fragment(packet) {
+            let public = self.begun(datagram)?;
+            return Some(readdress(packet, public, datagram.1));
+        }
+        let translated = self.outward_whole(now, packet);
+        let seen = translated.as_deref().and_then(|out| Ipv4::parse(out).ok());
+        self.begin(packet, seen.map(|ip| ip.source()));
+        translated
+    }
+
+    /// A packet that has ports, from inside.
+    fn outward_whole(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
         let Some((from, to)) = ends(packet) else {
             self.dropped += 1;
             return None;
@@ -122,6 +144,39 @@ impl NatBox {
 
     /// A packet from outside.
     pub fn inward(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
+        if let Some(datagram) = later_fragment(packet) {
+            let inside = self.begun(datagram)?;
+            return Some(readdress(packet, datagram.0, inside));
+        }
+        let translated = self.inward_whole(now, packet);
+        let seen = translated.as_deref().and_then(|out| Ipv4::parse(out).ok());
+        self.begin(packet, seen.map(|ip| ip.destination()));
+        translated
+    }
+
+    /// Remembers to which address the first fragment of a datagram was translated.
+    fn begin(&mut self, packet: &[u8], translated: Option<Ipv4Addr>) {
+        let (Ok(ip), Some(address)) = (Ipv4::parse(packet), translated) else {
+            return;
+        };
+        if ip.is_fragment() {
+            if self.fragments.len() == FRAGMENTED {
+                self.fragments.remove(0);
+            }
+            self.fragments.push((datagram(&ip), address));
+        }
+    }
+
+    /// What the first fragment of a datagram was translated to.
+    fn begun(&mut self, datagram: Datagram) -> Option<Ipv4Addr> {
+        let found = self.fragments.iter().rev().find(|(of, _)| *of == datagram);
+        let found = found.map(|(_, address)| *address);
+        self.dropped += u64::from(found.is_none());
+        found
+    }
+
+    /// A packet that has ports, from outside.
+    fn inward_whole(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
         self.expire(now);
         let kind = self.kind;
         let found = ends(packet).and_then(|(from, to)| {
@@ -155,20 +210,37 @@ fn ends(packet: &[u8]) -> Option<(End, End)> {
     Some(((ip.source(), from), (ip.destination(), to)))
 }
 
+/// The datagram that a fragment belongs to which is not the first, and so has no ports.
+fn later_fragment(packet: &[u8]) -> Option<Datagram> {
+    let ip = Ipv4::parse(packet).ok()?;
+    (ip.fragment_offset() > 0).then(|| datagram(&ip))
+}
+
+fn datagram(ip: &Ipv4<'_>) -> Datagram {
+    (ip.source(), ip.destination(), ip.id())
+}
+
 /// The datagram with other ends, its checksums made good.
 fn rewrite(packet: &[u8], from: End, to: End) -> Vec<u8> {
-    let mut packet = packet.to_vec();
+    let mut packet = readdress(packet, from.0, to.0);
     let header = usize::from(packet[0] & 0xf) * 4;
-    packet[10..12].fill(0);
-    packet[12..16].copy_from_slice(&from.0.octets());
-    packet[16..20].copy_from_slice(&to.0.octets());
-    let sum = checksum(&[&packet[..header]]).to_be_bytes();
-    packet[10..12].copy_from_slice(&sum);
     let udp = &mut packet[header..];
     udp[..2].copy_from_slice(&from.1.to_be_bytes());
     udp[2..4].copy_from_slice(&to.1.to_be_bytes());
     // ESP and ISAKMP in UDP over IPv4 carry no checksum, and nothing else crosses the WAN.
     udp[6..8].fill(0);
+    packet
+}
+
+/// The packet with other addresses.
+fn readdress(packet: &[u8], from: Ipv4Addr, to: Ipv4Addr) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    let header = usize::from(packet[0] & 0xf) * 4;
+    packet[10..12].fill(0);
+    packet[12..16].copy_from_slice(&from.octets());
+    packet[16..20].copy_from_slice(&to.octets());
+    let sum = checksum(&[&packet[..header]]).to_be_bytes();
+    packet[10..12].copy_from_slice(&sum);
     packet
 }
 
@@ -244,5 +316,31 @@ mod tests {
         let sum = checksum(&[&esp[..20]]).to_be_bytes();
         esp[10..12].copy_from_slice(&sum);
         assert!(nat.outward(at(0), &esp).is_none());
+    }
+
+    #[test]
+    fn fragments_follow_the_first() {
+        // More fragments; 8 bytes further on, the last.
+        let fragment = |packet: &[u8], bits: u16| {
+            let mut packet = packet.to_vec();
+            packet[6..8].copy_from_slice(&bits.to_be_bytes());
+            let (from, to) = (packet[12..16].to_vec(), packet[16..20].to_vec());
+            let address = |bytes: &[u8]| Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]);
+            readdress(&packet, address(&from), address(&to))
+        };
+        let mut nat = NatBox::new(PUBLIC, Kind::Symmetric, true);
+        let whole = packet(INSIDE, "2.2.2.2:4500");
+        let (first, last) = (fragment(&whole, 0x2000), fragment(&whole, 1));
+        assert!(nat.outward(at(0), &last).is_none());
+        let out = nat.outward(at(0), &first).expect("out");
+        let port = ends(&out).expect("UDP").0.1;
+        let after = nat.outward(at(0), &last).expect("out");
+        assert_eq!(Ipv4::parse(&after).expect("a packet").source(), PUBLIC);
+        assert_eq!(after[20..], last[20..]);
+        let whole = packet("2.2.2.2:4500", &format!("9.9.9.9:{port}"));
+        assert!(nat.inward(at(1), &fragment(&whole, 0x2000)).is_some());
+        let after = nat.inward(at(1), &fragment(&whole, 1)).expect("in");
+        let inside = Ipv4::parse(&after).expect("a packet").destination();
+        assert_eq!(inside, Ipv4Addr::new(10, 0, 0, 2));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use config_lang::Finding;
@@ -10,11 +10,13 @@ use hw_offload::testing::SeededEntropy;
 use hw_offload::{Engines, SoftEngines};
 use ipsec_core::model::{Action, PeerAddress};
 use ipsec_core::wire::flow_of;
+use ipsec_core::wire::ipv4::Ipv4;
 use ipsec_core::{Instant, Limits};
 use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
 
+use crate::clock::Clock;
 use crate::nat::{Kind, NatBox};
 use crate::packets::{echo_request, is_echo_reply, is_udp};
 use crate::pcap::Pcap;
@@ -102,6 +104,8 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub b: Router<E>,
     /// The virtual time.
     pub now: Instant,
+    /// The routers' own clocks; to be set before anything runs.
+    pub clocks: [Clock; 2],
     /// What the network does.
     pub weather: Weather,
     /// What was reported.
@@ -123,6 +127,8 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     /// Somebody behind the routers.
     pub watch: Option<Watch>,
     crossed: u64,
+    /// Datagrams whose first fragment was protected or ISAKMP, the newest last.
+    begun: Vec<Datagram>,
     ping_ids: u16,
     random: SeededEntropy,
     queue: BinaryHeap<Reverse<Arrival>>,
@@ -151,6 +157,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             a: Router::with_limits(limits, engines(Side::A), random.next_u64()),
             b: Router::with_limits(limits, engines(Side::B), random.next_u64()),
             now: Instant::ZERO,
+            clocks: [Clock::default(); 2],
             weather: Weather::default(),
             happenings: Vec::new(),
             pings: Vec::new(),
@@ -162,6 +169,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             oracle: None,
             watch: None,
             crossed: 0,
+            begun: Vec::new(),
             ping_ids: 0,
             random,
             queue: BinaryHeap::new(),
@@ -176,6 +184,12 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
         }
+    }
+
+    /// What a router's clock shows.
+    #[must_use]
+    pub fn local(&self, side: Side) -> Instant {
+        self.clocks[side as usize].local(self.now)
     }
 
     /// Finds both WAN interfaces, and addresses for them where the configuration has none.
@@ -212,7 +226,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 "invented"
             };
             said.push(format!("{side}: WAN address {address} ({why})"));
-            let now = self.now;
+            let now = self.local(side);
             self.router(side).set_wan_address(now, address);
         }
         said
@@ -234,7 +248,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Some(IpAddr::V6(_)) => return None,
             None => {
                 let inside = Ipv4Addr::new(10, 77, side as u8, 2);
-                let now = self.now;
+                let now = self.local(side);
                 self.router(side).set_wan_address(now, inside.into());
                 inside
             }
@@ -310,18 +324,21 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         });
     }
 
-    /// A router loses all that it learnt, and begins anew with its configuration.
+    /// A router loses all that it learnt, and begins anew with its configuration. Its files are
+    /// still there.
     pub fn restart(&mut self, side: Side, engines: E, config: &str) -> Vec<Finding> {
-        let (seed, now) = (self.random.next_u64(), self.now);
+        let (seed, now) = (self.random.next_u64(), self.local(side));
         let before = self.router(side).wan_address();
         let router = self.router(side);
+        let host = std::mem::take(&mut router.host);
         *router = Router::new(engines, seed);
+        router.host = host;
         let findings = router.run_script(now, config);
         router.settle_wan();
         if let (None, Some(address)) = (router.wan_address(), before) {
             router.set_wan_address(now, address);
         }
-        self.deadlines[side as usize] = Some(now);
+        self.deadlines[side as usize] = Some(self.now);
         findings
     }
 
@@ -344,7 +361,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
     }
 
     /// One event; false if there is none up to `until`.
-    fn step(&mut self, until: Instant) -> bool {
+    pub fn step(&mut self, until: Instant) -> bool {
         let packet = self.queue.peek().map(|Reverse((at, ..))| *at);
         let ping = self
             .pings
@@ -370,7 +387,8 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 None => Some(packet),
             };
             if let Some(packet) = packet {
-                self.router(side).receive(now, &packet);
+                let local = self.local(side);
+                self.router(side).receive(local, &packet);
                 self.turn(side);
             }
         }
@@ -386,8 +404,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             let request = echo_request(ping.source, ping.destination, id, sequence);
             let side = ping.side;
             if let Some(request) = request {
-                self.router(side).forward(now, &request);
-                self.turn(side);
+                self.forward(side, &request);
             }
         }
         for side in [Side::A, Side::B] {
@@ -398,11 +415,19 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         true
     }
 
+    /// A packet from behind a router, or from the router itself.
+    pub fn forward(&mut self, side: Side, packet: &[u8]) {
+        let local = self.local(side);
+        self.router(side).forward(local, packet);
+        self.turn(side);
+    }
+
     /// Lets a router work, and carries away what it did.
     pub fn turn(&mut self, side: Side) {
-        let now = self.now;
+        let (now, local) = (self.now, self.local(side));
+        let clock = self.clocks[side as usize];
         loop {
-            let deadline = self.router(side).turn(now);
+            let deadline = self.router(side).turn(local).map(|at| clock.global(at));
             let outputs = self.router(side).outputs();
             let quiet = outputs.is_empty();
             for output in outputs {
@@ -426,6 +451,30 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         tunnels.flatten().collect()
     }
 
+    /// Counts a packet on the WAN for what somebody there takes it for.
+    fn look_at(&mut self, packet: &[u8]) {
+        let fragment = Ipv4::parse(packet).ok().filter(Ipv4::is_fragment);
+        let datagram = fragment.map(|ip| (ip.source(), ip.destination(), ip.id()));
+        let later = fragment.is_some_and(|ip| ip.fragment_offset() > 0);
+        if later && datagram.is_some_and(|datagram| self.begun.contains(&datagram)) {
+            return;
+        }
+        match seen_on_the_wan(packet, &self.tunnel_ports()) {
+            Seen::Protected => self.protected += 1,
+            Seen::Isakmp => {}
+            Seen::Clear => {
+                self.clear += 1;
+                return;
+            }
+        }
+        if let Some(datagram) = datagram {
+            if self.begun.len() == FRAGMENTED {
+                self.begun.remove(0);
+            }
+            self.begun.push(datagram);
+        }
+    }
+
     fn carry(&mut self, side: Side, output: Output) {
         let now = self.now;
         match output {
@@ -437,7 +486,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Output::Ask(ticket, step) => {
                 let answer = self.oracle.as_mut().and_then(|oracle| oracle(side, step));
                 if let Some(answer) = answer {
-                    self.router(side).answer(now, ticket, Answer::Xauth(answer));
+                    let local = self.local(side);
+                    self.router(side)
+                        .answer(local, ticket, Answer::Xauth(answer));
                 }
             }
             Output::Wan(packet) => {
@@ -449,11 +500,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 self.capture
                     .add(now, &packet)
                     .expect("memory takes everything");
-                match seen_on_the_wan(&packet, &self.tunnel_ports()) {
-                    Seen::Protected => self.protected += 1,
-                    Seen::Isakmp => {}
-                    Seen::Clear => self.clear += 1,
-                }
+                self.look_at(&packet);
                 let number = self.crossed;
                 self.crossed += 1;
                 let copies = match &mut self.road {
@@ -463,7 +510,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 for (late, packet) in copies {
                     for delay in self.weather.copies(&mut self.random) {
                         self.sent += 1;
-                        let entry = (now + delay + late, self.sent, side.other(), packet.clone());
+                        let mut packet = packet.clone();
+                        self.weather.damage(&mut self.random, &mut packet);
+                        let entry = (now + delay + late, self.sent, side.other(), packet);
                         self.queue.push(Reverse(entry));
                     }
                 }
@@ -482,12 +531,19 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                         ping.answered.get_or_insert(now);
                     }
                 } else if let Some(reply) = self.router(side).reply_to(&packet) {
-                    self.router(side).forward(now, &reply);
+                    let local = self.local(side);
+                    self.router(side).forward(local, &reply);
                 }
             }
         }
     }
 }
+
+/// Source, destination and identification, which the fragments of a datagram have in common.
+type Datagram = (Ipv4Addr, Ipv4Addr, u16);
+
+/// Datagrams whose fragments are known again.
+const FRAGMENTED: usize = 64;
 
 /// What somebody on the road takes a packet for.
 enum Seen {
@@ -500,7 +556,10 @@ fn seen_on_the_wan(packet: &[u8], tunnels: &[u16]) -> Seen {
     let Ok(flow) = flow_of(packet) else {
         return Seen::Clear;
     };
-    match (flow.protocol, is_udp(packet)) {
+    match (
+        flow.protocol,
+        is_udp(packet).or_else(|| first_fragment(packet)),
+    ) {
         (50 | 51, _) => Seen::Protected,
         (_, Some((from, to, payload))) => {
             let uses = |port| from.port() == port || to.port() == port;
@@ -517,4 +576,18 @@ fn seen_on_the_wan(packet: &[u8], tunnels: &[u16]) -> Seen {
         }
         _ => Seen::Clear,
     }
+}
+
+/// Ends and payload of the first fragment of a UDP datagram.
+fn first_fragment(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, &[u8])> {
+    let ip = Ipv4::parse(packet).ok()?;
+    if ip.protocol() != 17 || ip.fragment_offset() > 0 {
+        return None;
+    }
+    let ([a, b, c, d, ..], payload) = ip.payload().split_at_checked(8)? else {
+        return None;
+    };
+    let end = |address: Ipv4Addr, port| SocketAddr::new(address.into(), u16::from_be_bytes(port));
+    let (from, to) = (end(ip.source(), [*a, *b]), end(ip.destination(), [*c, *d]));
+    Some((from, to, payload))
 }

@@ -366,6 +366,7 @@ impl<B: PacketBuf> DataPlane<B> {
             self.state.leave_way(old);
             if let Some(bundle) = self.state.sad.bundles.get_mut(old.0) {
                 bundle.retire_at = Some(bundle.retire_at.map_or(at, |already| already.min(at)));
+                bundle.stays_in_use = false;
             }
             self.state.schedule(old);
         }

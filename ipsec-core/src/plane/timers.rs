@@ -44,6 +44,12 @@ impl<B: PacketBuf> DataPlane<B> {
             return;
         };
         bundle.due = None;
+        // What was under way when it was replaced arrived long before the second half.
+        let linger = self.state.limits.replaced_linger;
+        let heard = bundle.heard.is_some_and(|at| at + linger / 2 > now);
+        if bundle.stays_in_use && heard && bundle.retire_at.is_some_and(|at| at <= now) {
+            bundle.retire_at = Some(now + linger);
+        }
         if bundle.retire_at.is_some_and(|at| at <= now) {
             let why = if bundle.spent {
                 RemoveWhy::Expired
@@ -201,6 +207,7 @@ impl PlaneState {
             return;
         }
         bundle.retire_at = Some(Instant::ZERO);
+        bundle.stays_in_use = false;
         let policy = bundle.policy;
         self.raise(
             policy,

@@ -58,10 +58,24 @@ impl Endpoint {
             }
             return;
         }
-        while let Some(sa) = self.usable_sa(peer).filter(|sa| self.has_room(*sa))
-            && let Some(acquire) = self.waits.take(peer, env.now)
+        while self.usable_sa(peer).is_some()
+            && let Some(next) = self.waits.due(peer, env.now)
         {
-            self.start_quick(env, sa, &acquire);
+            let sa = self.sa_for(next, env);
+            if sa.is_some_and(|sa| !self.has_room(sa)) {
+                return;
+            }
+            let Some(acquire) = self.waits.take(peer, env.now) else {
+                return;
+            };
+            match sa {
+                Some(sa) => self.start_quick(env, sa, &acquire),
+                None => {
+                    let subject = Subject::Absent;
+                    let reason = Reason::new(ExchangeType::Quick, 0, subject, Whose::Theirs);
+                    self.quick_failed(env, &acquire, reason);
+                }
+            }
         }
     }
 
@@ -87,6 +101,7 @@ impl Endpoint {
             iv: sa.iv(env.primitives, message_id),
             isakmp_policy: sa.policy.clone(),
             policy: acquire.policy.clone(),
+            renews: acquire.renews.clone(),
             role: Role::Initiator,
             bundle: None,
             spis: Vec::new(),
@@ -250,6 +265,7 @@ impl Endpoint {
             iv: opened.iv,
             isakmp_policy: sa.policy.clone(),
             policy: policy.name.clone(),
+            renews: None,
             role: Role::Responder,
             bundle: None,
             spis: Vec::new(),
@@ -352,7 +368,7 @@ impl Endpoint {
                 let common = quick.common;
                 self.completed(env, common.part(), common.talk.number, Phase::Two);
                 let peer = common.talk.path.peer.ip();
-                self.waits.forget(&common.policy, peer);
+                self.forget_served(&common, peer);
                 let keep = env.now + super::phase1::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
@@ -360,6 +376,7 @@ impl Endpoint {
                 if let Some(bundle) = common.bundle {
                     let child = Child {
                         bundle,
+                        exchange: common.talk.number,
                         policy: common.policy.clone(),
                         owner: sa.peer_key(),
                         user: sa.user.clone(),
@@ -404,14 +421,6 @@ impl Endpoint {
                 } else {
                     Vec::new()
                 };
-                // A peer that never answers may have forgotten the SA: the next request begins anew.
-                let unheard = common.role == Role::Initiator && common.talk.message() == 1;
-                if unheard
-                    && reason.subject == Subject::Timeout
-                    && let Some(sa) = self.sas.get_mut(sa.0)
-                {
-                    sa.replaced = true;
-                }
                 self.failed(env, role, exchange, peer, reason);
                 if reason.subject == Subject::Timeout
                     && let Some(sa) = self.sas.get_mut(sa.0)
@@ -466,6 +475,17 @@ impl Endpoint {
                 .is_taken(&policy.name, &wanted.remote, foreign)
     }
 
+    /// Requests that wait for what a quick mode has brought need not wait any more.
+    fn forget_served(&mut self, quick: &Common, peer: IpAddr) {
+        let waiting = self.waits.of(&quick.policy, peer);
+        let others: Vec<Acquire> = waiting
+            .filter(|acquire| !self.serves(quick, acquire))
+            .cloned()
+            .collect();
+        let keep = |acquire: &Acquire| acquire.policy != quick.policy || others.contains(acquire);
+        self.waits.retain(peer, keep);
+    }
+
     /// An unfinished quick mode goes, but not what it was for: that is taken up again.
     fn negotiate_again(&mut self, id: Id, not_before: Instant) {
         let Some(quick) = self.end_quick(id) else {
@@ -480,6 +500,7 @@ impl Endpoint {
             policy: common.policy,
             peer: path.peer.ip(),
             local: path.local.ip(),
+            renews: common.renews,
         };
         self.waits.push(acquire, not_before);
     }
@@ -497,6 +518,15 @@ impl Endpoint {
     /// A bundle is gone: the peer is told where the policy wants it, unless it knows.
     pub fn bundle_removed(&mut self, env: &mut Env<'_>, removed: &RemovedBundle, why: RemoveWhy) {
         let child = self.children.remove(removed.bundle);
+        if let Some(child) = &child {
+            // A peer that still asks for the last message would use what is gone.
+            let sas: Vec<Id> = self.sas.of(&child.owner).map(|(id, _)| id).collect();
+            for id in sas {
+                if let Some(sa) = self.sas.get_mut(id) {
+                    sa.forget_reply(child.exchange);
+                }
+            }
+        }
         if let Some(child) = child.filter(|_| why == RemoveWhy::PeerDeleted) {
             self.retry_deleted_child(env, &child);
         }

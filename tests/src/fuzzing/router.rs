@@ -111,6 +111,7 @@ fn copy_state(from: &State, router: &mut Router<Engines>) {
     to.ip_enabled = from.ip_enabled;
     to.ip_remote_assign = from.ip_remote_assign;
     to.ipv6_enabled = from.ipv6_enabled;
+    to.radius = from.radius.clone();
     for (number, key) in from.keys.iter() {
         let copy = KeyRecord {
             kind: key.kind,

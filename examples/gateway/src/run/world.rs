@@ -57,6 +57,8 @@ pub(crate) struct World {
     /// Look-ups of host names.
     pub(crate) names: Errands<Vec<IpAddr>>,
     complaint: Option<(String, Instant)>,
+    /// What debugging prints, and whether it may tell secrets.
+    pub(crate) debug: Vec<(String, bool)>,
     /// Users whom no server was asked about yet.
     pub(crate) users: Vec<(Ticket, XauthStep)>,
     /// Users whom a RADIUS server is asked about, and what went wrong with it.
@@ -90,6 +92,7 @@ impl World {
             keys: keylog.map(KeyLog::new).transpose()?,
             names: Errands::new(ERRANDS).map_err(no_sockets)?,
             complaint: None,
+            debug: Vec::new(),
             users: Vec::new(),
             logins: Errands::new(ERRANDS).map_err(no_sockets)?,
         })
@@ -347,12 +350,13 @@ impl Port<Buf> for World {
             self.complain(format!("the key log is not written: {error}"));
         }
         if let DeviceReport::IpsecDebug { policy, event } = &report {
-            print!("{}", config_lang::debug::ipsec(policy, event));
+            let text = config_lang::debug::ipsec(policy, event);
+            self.debug.push((text, false));
         }
         if let DeviceReport::Isakmp(report) = &report
             && let Some(text) = config_lang::debug::isakmp(report)
         {
-            print!("{text}");
+            self.debug.push((text, true));
         }
         if let DeviceReport::Forbidden { path, reason, .. } = &report {
             let peer: IpAddr = SocketAddr::ip(&path.peer);
