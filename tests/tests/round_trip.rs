@@ -336,7 +336,12 @@ fn made(lines: &[String], covered: &mut Covered) -> Router<SoftEngines<Buf>> {
 
 fn round(lines: &[String], covered: &mut Covered) -> Result<(), TestCaseError> {
     let mut first = made(lines, covered);
-    let printed = first.command(Instant::ZERO, "SHOW CONFIG").text;
+    let mut show = |what: &str| first.command(Instant::ZERO, what).text;
+    let printed = show("SHOW CONFIG DYNAMIC");
+    let parts = ["IPSEC", "ISAKMP"].map(|module| show(&format!("SHOW CONFIG DYNAMIC={module}")));
+    for line in parts.iter().flat_map(|part| part.lines()) {
+        prop_assert!(printed.lines().any(|whole| whole == line), "{}", line);
+    }
     prop_assert_eq!(&printed, &dump::all(first.device.state()));
     let mut second = router();
     let findings = second.run_script(Instant::ZERO, &printed);
