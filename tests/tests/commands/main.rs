@@ -3,6 +3,7 @@
 //! negative is refused, and nothing is accepted that has no effect.
 
 mod effects;
+mod examples;
 mod rules;
 mod unchanged;
 mod values;
