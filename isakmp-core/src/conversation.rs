@@ -33,6 +33,8 @@ pub(crate) struct Conversation {
     /// Copies sent because the peer repeated itself.
     repeats: u16,
     resend_at: Option<Instant>,
+    /// When it is given up where nothing is sent again.
+    over_at: Option<Instant>,
     received: Option<Digest>,
     /// What goes with the last message.
     trailing: Vec<u8>,
@@ -59,6 +61,7 @@ impl Conversation {
             times: 0,
             repeats: 0,
             resend_at: None,
+            over_at: None,
             received: None,
             trailing: Vec::new(),
             fragments: false,
@@ -70,8 +73,13 @@ impl Conversation {
         self.message
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
-        self.resend_at
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.resend_at.or(self.over_at)
+    }
+
+    /// Waits without sending again: whoever is asked has not proved where it is.
+    pub(crate) const fn wait_until(&mut self, at: Instant) {
+        self.over_at = Some(at);
     }
 
     /// Retransmissions that the message under way has left.
@@ -93,6 +101,7 @@ impl Conversation {
     ) {
         self.received = Some(received);
         self.resend_at = None;
+        self.over_at = None;
         out.report(Report::Message {
             exchange: self.number,
             sent: false,
@@ -189,6 +198,10 @@ impl Conversation {
         now: Instant,
         policy: &IsakmpPolicyConfig,
     ) -> Tick {
+        if self.over_at.is_some_and(|at| at <= now) {
+            self.over_at = None;
+            return Tick::GivenUp;
+        }
         if self.resend_at.is_none_or(|at| at > now) {
             return Tick::Nothing;
         }

@@ -471,6 +471,14 @@ impl IsakmpSa {
         self.replies.iter().filter(move |reply| reply.until > now)
     }
 
+    /// The datagrams of message 3 of Aggressive mode, where it was ours.
+    pub(crate) fn last_of_aggressive_mode(&self, now: Instant) -> Vec<Vec<u8>> {
+        let of = (ExchangeType::Aggressive, Role::Initiator);
+        let mut kept = self.kept(now);
+        let last = kept.find(|reply| (reply.kind, reply.role) == of);
+        last.map_or_else(Vec::new, |reply| reply.datagrams.clone())
+    }
+
     /// The reply to a message that was answered before.
     pub(crate) fn reply_to(&self, message: &Digest, now: Instant) -> Option<&Reply> {
         self.kept(now).find(|reply| reply.to == *message)

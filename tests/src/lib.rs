@@ -10,6 +10,8 @@ pub mod ends;
 pub mod fuzzing;
 pub mod lines;
 pub mod screens;
+pub mod setting;
+pub mod witness;
 
 use core::net::Ipv4Addr;
 use std::path::Path;
@@ -178,26 +180,34 @@ pub fn steady<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, from: u64, to: u64) {
 /// # Panics
 /// When something is.
 pub fn at_rest<E: Engines<Buf = Buf>>(pair: &mut Pair<E>) {
-    let now = pair.now;
-    for side in [Side::A, Side::B] {
+    assert_eq!(unrest(pair), None);
+}
+
+/// What is under way on either side, if anything is.
+pub fn unrest<E: Engines<Buf = Buf>>(pair: &mut Pair<E>) -> Option<String> {
+    [Side::A, Side::B].into_iter().find_map(|side| {
+        let now = pair.local(side);
         let router = pair.router(side);
         let exchanges: Vec<_> = router.device.endpoint().exchanges(now).collect();
-        assert!(exchanges.is_empty(), "{side}: {exchanges:?}");
+        if !exchanges.is_empty() {
+            return Some(format!("{side}: {exchanges:?}"));
+        }
         let plane = router.device.plane();
-        assert_eq!(plane.in_flight(), 0, "{side}: packets in flight");
-        for (id, bundle) in plane.bundles() {
-            let state = plane.bundle_state(id);
-            assert_eq!(state, Some(SaState::Valid), "{side}: {bundle:?}");
+        if plane.in_flight() != 0 {
+            return Some(format!("{side}: packets in flight"));
         }
-        for (_, policy) in plane.policies() {
-            assert_eq!(
-                policy.queued, 0,
-                "{side}: packets of {}",
-                policy.config.name
-            );
+        let mut bundles = plane.bundles();
+        if let Some((_, bundle)) =
+            bundles.find(|(id, _)| plane.bundle_state(*id) != Some(SaState::Valid))
+        {
+            return Some(format!("{side}: {bundle:?}"));
         }
-        assert_eq!(router.world.outstanding, 0, "{side}: buffers");
-    }
+        if let Some((_, policy)) = plane.policies().find(|(_, policy)| policy.queued != 0) {
+            return Some(format!("{side}: packets of {}", policy.config.name));
+        }
+        let buffers = router.world.outstanding;
+        (buffers != 0).then(|| format!("{side}: {buffers} buffers"))
+    })
 }
 
 /// Executes a command that must simply work.
@@ -205,7 +215,7 @@ pub fn at_rest<E: Engines<Buf = Buf>>(pair: &mut Pair<E>) {
 /// # Panics
 /// When it does not.
 pub fn command<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, side: Side, line: &str) -> String {
-    let now = pair.now;
+    let now = pair.local(side);
     let outcome = pair.router(side).command(now, line);
     assert_eq!(outcome.worst, Severity::Info, "{line}: {}", outcome.text);
     pair.turn(side);

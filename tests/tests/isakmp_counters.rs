@@ -123,8 +123,15 @@ fn reset_isakmp_counter() {
     let counters = pair.a.device.endpoint().counters();
     assert_eq!(counters.get(Happened::MainCompleted), 0);
     assert_eq!(counters.get(Happened::DoneGood), 2);
-    command(&mut pair, Side::A, "RESET ISAKMP COUNTER");
+    // Every category that is shown can be reset, one by one.
+    for block in Happened::BLOCKS {
+        let line = format!("RESET ISAKMP COUNTERS={}", block.category);
+        command(&mut pair, Side::A, &line);
+    }
     let counters = pair.a.device.endpoint().counters();
+    assert_eq!(counters, &Counters::default());
+    command(&mut pair, Side::B, "RESET ISAKMP COUNTER");
+    let counters = pair.b.device.endpoint().counters();
     assert_eq!(counters, &Counters::default());
 }
 

@@ -53,6 +53,10 @@ const CASES: &[(u32, &str)] = &[
         "ADD IP INT=eth0 IP=4.4.4.0 MASK=255.255.255.0\nSET IPSEC POLICY=vpn SRCINT=eth0",
     ),
     (
+        282_023,
+        "ADD IP INT=eth0 IP=4.4.4.0 MASK=255.255.255.0\nSET ISAKMP POLICY=i SRCINT=eth0",
+    ),
+    (
         282_021,
         "DELETE PKI CERTIFICATE=root\nCREATE ENCO KEY=8 TYPE=RSA FILE=own.key\nCREATE ISAKMP POLICY=r PEER=2.2.2.2 AUTHTYPE=RSASIG LOCALRSAKEY=8",
     ),
@@ -148,6 +152,24 @@ const SESSIONS: &[(u32, &str)] = &[
     ),
 ];
 
+/// The messages of `check`, on such a configuration with these lines behind it.
+const CHECKED: &[(u32, &str)] = &[
+    (273_001, ""),
+    (273_002, "CREATE ENCO KEY=9 TYPE=AES RANDOM"),
+    (
+        281_024,
+        "CREATE IPSEC SASPEC=3 KEYMAN=ISAKMP PROT=ESP ENCALG=DES HASHALG=MD5",
+    ),
+    (282_024, "SET ISAKMP POLICY=i GROUP=1"),
+    (
+        281_025,
+        "CREATE IPSEC POLICY=a INT=ppp0 ACTION=DENY\nCREATE IPSEC POLICY=b INT=ppp0 ACTION=PERMIT",
+    ),
+    (281_026, ""),
+    (282_022, "SET ISAKMP POLICY=i MODE=AGGRESSIVE"),
+    (282_027, "SET ISAKMP POLICY=i PEER=ANY PRENEGOTIATE=TRUE"),
+];
+
 /// The messages of a world that fails: randomness is gone and the disk is full.
 const BROKEN: &[(u32, &str)] = &[
     (373_014, "CREATE ENCO KEY=9 TYPE=GENERAL RANDOM"),
@@ -178,7 +200,7 @@ impl Host for Broken {
 }
 
 /// A router with room for six keys, whose engine takes one job for RSA at a time.
-fn device() -> Router<SoftEngines<Buf>> {
+fn router() -> Router<SoftEngines<Buf>> {
     let limits = Limits {
         keys: 6,
         ..Limits::default()
@@ -193,6 +215,12 @@ fn device() -> Router<SoftEngines<Buf>> {
     ] {
         files.insert(name.into(), text.into());
     }
+    router
+}
+
+/// The same, configured.
+fn device() -> Router<SoftEngines<Buf>> {
+    let mut router = router();
     let findings = router.run_script(Instant::ZERO, BASE);
     assert!(findings.is_empty(), "{findings:?}");
     router
@@ -236,7 +264,9 @@ fn is_row(text: &str, code: u32, row: &Row, line: &str) {
 #[test]
 fn every_message_is_raised_by_a_command() {
     let table = table();
-    let cases = [CASES, SCRIPTS, SESSIONS, BROKEN].into_iter().flatten();
+    let cases = [CASES, SCRIPTS, SESSIONS, CHECKED, BROKEN]
+        .into_iter()
+        .flatten();
     let cases: BTreeSet<u32> = cases.map(|(code, _)| *code).collect();
     let known: BTreeSet<u32> = table.keys().copied().collect();
     assert_eq!(cases, known, "what has no case, or is no message");
@@ -270,6 +300,16 @@ fn every_message_is_raised_by_a_command() {
             }
         }
         is_row(&last, *code, table[code], lines);
+    }
+    for (code, lines) in CHECKED {
+        let findings = router().check_script(Instant::ZERO, &format!("{BASE}{lines}"));
+        let (number, row) = (format!("({code})"), table[code]);
+        let found = findings
+            .iter()
+            .find(|finding| finding.text.contains(&number));
+        let found = found.unwrap_or_else(|| panic!("{lines}: no {code} in {findings:?}"));
+        is_row(&format!("{}\n", found.text), *code, row, lines);
+        assert_eq!(found.severity, row.severity, "{lines}");
     }
     for (code, line) in BROKEN {
         let mut router = device();

@@ -10,6 +10,7 @@ use hw_offload::{
 use isakmp_core::device::State;
 
 use super::{Look, Plan};
+use crate::check::key_user;
 use crate::message::{Message, Module, Row, table};
 use crate::parse::Parsed;
 use crate::show;
@@ -132,20 +133,7 @@ pub(super) fn destroy(state: &State, command: &Parsed) -> Result<Plan, Message> 
     if state.keys.get(KeyNumber(number)).is_none() {
         return Err(missing(number));
     }
-    let used = state
-        .isakmp
-        .policies
-        .iter()
-        .any(|policy| [policy.key, policy.local_rsa_key].contains(&Some(number)))
-        || state.isakmp.local_rsa_key == Some(number)
-        || state.isakmp.pki.own(KeyNumber(number)).is_some()
-        || state
-            .ipsec
-            .sa_specs
-            .iter()
-            .any(|spec| spec.enckey == Some(number) || spec.hashkey == Some(number));
-    if used {
-        let user = "a policy, SA specification or certificate";
+    if let Some(user) = key_user(state, KeyNumber(number)) {
         return Err(error(&table::IN_USE, &[&"key", &number, &user]));
     }
     Ok(Plan::DestroyKey(KeyNumber(number)))

@@ -9,7 +9,7 @@ use ipsec_core::net::{InterfaceId, Net, Route, RouteTemplate};
 use isakmp_core::device::State;
 
 use super::ipsec::network_source;
-use super::{Plan, foreign};
+use super::{Plan, foreign, isakmp};
 use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 
@@ -117,17 +117,22 @@ fn add_address(net: &mut Net, name: &InterfaceName, address: (IpAddr, u8)) -> Re
     Ok(())
 }
 
-/// The change of addresses, with a warning when it makes an IPSEC policy send from a network's own
+/// The change of addresses, with a warning when it makes a policy send from a network's own
 /// address.
 fn readdressed(state: &State, net: Net, command: &Parsed) -> Plan {
-    let policies = &state.ipsec.policies;
-    let warning = policies.iter().find_map(|policy| {
+    let ipsec = state.ipsec.policies.iter().find_map(|policy| {
         let message = network_source(policy, &net)?;
-        network_source(policy, &state.net)
-            .is_none()
-            .then_some(message)
+        let new = network_source(policy, &state.net).is_none();
+        new.then_some(message)
     });
-    let warning = warning.map(|message| message.about_given(command.get("IPADDRESS")));
+    let isakmp = state.isakmp.policies.iter().find_map(|policy| {
+        let message = isakmp::network_source(policy, &net)?;
+        let new = isakmp::network_source(policy, &state.net).is_none();
+        new.then_some(message)
+    });
+    let warning = ipsec
+        .or(isakmp)
+        .map(|message| message.about_given(command.get("IPADDRESS")));
     Plan::Net(Box::new(net)).warned(warning)
 }
 

@@ -15,6 +15,7 @@ use ipsec_core::model::{
 };
 use ipsec_core::net::Net;
 use ipsec_core::wire::udp_encap::Framing;
+use isakmp_core::config::IsakmpPolicyConfig;
 use isakmp_core::device::State;
 
 use super::{Look, Plan, foreign};
@@ -513,6 +514,18 @@ fn policy<E: Engines>(
         );
         return Err(message(&table::ONLY_WITH, &[&"IPROUTETEMPLATE", &when]).about(given.at));
     }
+    let served = |isakmp: &&IsakmpPolicyConfig| isakmp.serves(&record);
+    if let Some(isakmp) = state
+        .isakmp
+        .policies
+        .iter()
+        .filter(served)
+        .find(|isakmp| record.udp_tunnel == Some(true) && isakmp.traverses_nat())
+    {
+        let given = ["UDPTUNNEL", "ISAKMPPOLICY", "PEERADDRESS"];
+        let given = given.into_iter().find_map(|name| command.get(name));
+        return Err(two_translations(Module::Ipsec, &record, isakmp).about_given(given));
+    }
     let warning = ["GROUP", "USEPFSKEY"]
         .into_iter()
         .find_map(|name| command.get(name))
@@ -541,6 +554,19 @@ fn policy<E: Engines>(
     let changed = changed.filter(|_| place.is_some());
     let plan = Plan::Ipsec(Box::new(config), changed);
     Ok(plan.warned(warning).warned(nowhere))
+}
+
+/// Both ways to pass a translator exclude each other.
+pub(super) fn two_translations(
+    module: Module,
+    policy: &PolicyConfig,
+    isakmp: &IsakmpPolicyConfig,
+) -> Message {
+    let text = format!(
+        "UDPTUNNEL=TRUE of policy {} does not go with NATTRAVERSAL=TRUE of ISAKMP policy {}",
+        policy.name, isakmp.name
+    );
+    table::CONFLICT.by(module, &[&text])
 }
 
 /// The warning that an IPSEC policy sends from a network's own address.

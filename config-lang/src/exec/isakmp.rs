@@ -1,16 +1,19 @@
 //! The ISAKMP commands.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use core::fmt::Display;
 
 use hw_offload::{DhGroup, Engines, Secret};
-use ipsec_core::model::{InterfaceName, IpVersion, Name, PeerAddress};
+use ipsec_core::model::{InterfaceName, IpVersion, Name, PeerAddress, PolicyConfig};
+use ipsec_core::net::Net;
 use isakmp_core::config::{
     AuthType, Backoff, DpdMode, ExchangeLimit, HeartbeatMode, IsakmpConfig, IsakmpPolicyConfig,
     Phase1Mode, Retries, Xauth, XauthPassword, XauthType,
 };
 use isakmp_core::debug::IsakmpDebug;
+use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_of_word;
 
 use super::{Look, Plan, foreign};
@@ -155,6 +158,7 @@ fn policy<E: Engines>(
     record
         .check(&config, &state.keys)
         .map_err(|fault| Message::refused(Module::Isakmp, &fault))?;
+    check_users(state, &record, command)?;
     let group_0 = command
         .get("GROUP")
         .filter(|_| record.group == Some(DhGroup::Modp512))
@@ -163,11 +167,58 @@ fn policy<E: Engines>(
     let no_authority = by_certificate && !config.pki.trusts();
     let warning =
         group_0.or_else(|| no_authority.then(|| table::NO_AUTHORITY.by(Module::Isakmp, &[])));
-    match place.and_then(|place| config.policies.get_mut(place)) {
+    let old = place.and_then(|place| config.policies.get_mut(place));
+    let nowhere = network_source(&record, &state.net)
+        .filter(|_| {
+            let old = old.as_deref();
+            old.is_none_or(|old| network_source(old, &state.net).is_none())
+        })
+        .map(|message| message.about_given(command.get("SRCINTERFACE")));
+    match old {
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
-    Ok(Plan::Isakmp(Box::new(config), changed).warned(warning))
+    let plan = Plan::Isakmp(Box::new(config), changed);
+    Ok(plan.warned(warning).warned(nowhere))
+}
+
+/// Whether the IPsec policies that are negotiated under a policy go with it.
+fn check_users(
+    state: &State,
+    record: &IsakmpPolicyConfig,
+    command: &Parsed,
+) -> Result<(), Message> {
+    let served = |policy: &&PolicyConfig| record.serves(policy);
+    for policy in state.ipsec.policies.iter().filter(served) {
+        if policy.udp_tunnel == Some(true) && record.traverses_nat() {
+            let given = ["NATTRAVERSAL", "PEER"];
+            let given = given.into_iter().find_map(|name| command.get(name));
+            let message = super::ipsec::two_translations(Module::Isakmp, policy, record);
+            return Err(message.about_given(given));
+        }
+        if let Some(template) = &policy.route_template
+            && policy.isakmp_policy.is_some()
+            && record.peer != PeerAddress::Any
+        {
+            let text = format!(
+                "IPROUTETEMPLATE={template} of IPsec policy {} needs PEER=ANY",
+                policy.name
+            );
+            let message = table::CONFLICT.by(Module::Isakmp, &[&text]);
+            return Err(message.about_given(command.get("PEER")));
+        }
+    }
+    Ok(())
+}
+
+/// The warning that a policy with SRCINTERFACE sends from a network's own address.
+pub(super) fn network_source(policy: &IsakmpPolicyConfig, net: &Net) -> Option<Message> {
+    let id = net.by_name(policy.src_interface.as_ref()?)?;
+    let v4 = policy.version() == IpVersion::V4;
+    let mut addresses = net.get(id)?.addresses.iter().map(|(address, _)| *address);
+    let source = addresses.find(|address| address.is_ipv4() == v4)?;
+    net.is_network_address(source)
+        .then(|| table::NETWORK_SOURCE.by(Module::Isakmp, &[&policy.name, &source]))
 }
 
 /// Overlays a record with what was given.

@@ -1085,6 +1085,8 @@ pub const COMMANDS: &[Spec] = &[
                 "AGGRESSIVE",
                 "NETWORK",
                 "TRANSACTION",
+                "DPD",
+                "HEARTBEAT",
             ]),
         )],
     },

@@ -62,9 +62,36 @@ rows! {
         "AH before ESP authenticates what is only then enciphered"
         => "write the ESP specification first";
     /// A policy whose packets nobody can answer.
-    NETWORK_SOURCE = Warning 23 by [Ipsec]:
+    NETWORK_SOURCE = Warning 23 by [Ipsec, Isakmp]:
         "policy {} sends from {}, the address of the network itself, to which nobody can answer"
         => "name another interface by SRCINTERFACE, or add a logical one with a host's address";
+    /// An algorithm that is broken, or nearly.
+    WEAK_SUITE = Warning 24 by [Ipsec, Isakmp]:
+        "{} uses {}, which is weak"
+        => "take ENCALG=AES128, HASHALG=SHA and GROUP=2 or better, if the peer has them";
+    /// A policy that is never reached.
+    SHADOWED = Warning 25 by [Ipsec]:
+        "policy {} never matches, as policy {} before it on {} takes all its packets"
+        => "put it before that one with POSITION";
+    /// A policy whose negotiation or tunnel the SPD itself stops.
+    UNHEARD = Warning 26 by [Ipsec]:
+        "policy {} needs it, but no policy of {} permits UDP from port {}"
+        => "CREATE IPSEC POLICY with ACTION=PERMIT TRANSPORTPROTOCOL=UDP and that LPORT before it";
+    /// Aggressive mode shows a hash that can be tried against guessed keys.
+    AGGRESSIVE_KEY = Warning 22 by [Isakmp]:
+        "with MODE=AGGRESSIVE, ISAKMP policy {} shows everybody a hash to guess its KEY by"
+        => "take MODE=MAIN or AUTHTYPE=RSASIG, else a random KEY";
+    /// A policy that nobody is named in cannot begin.
+    NOBODY_FIRST = Warning 27 by [Isakmp]:
+        "ISAKMP policy {} has PEER=ANY and nobody to prenegotiate with"
+        => "name the peer, or leave PRENEGOTIATE out";
+    /// A key that could be guessed.
+    SHORT_KEY = Warning 1 by [Enco]:
+        "key {} is a pre-shared key of {} bytes, which can be guessed"
+        => "create it with RANDOM and LENGTH=16 or more";
+    /// A key that stands for nothing.
+    UNUSED_KEY = Warning 2 by [Enco]:
+        "nothing uses key {}" => "destroy it, or name it where it is meant";
     /// A policy that could not accept anybody.
     NO_AUTHORITY = Warning 21 by [Isakmp]:
         "AUTHTYPE=RSASIG without KEY accepts no peer before there is a trusted certificate"

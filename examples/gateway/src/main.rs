@@ -5,6 +5,7 @@ mod args;
 mod check;
 #[cfg(target_os = "linux")]
 mod cli;
+mod diagram;
 #[cfg(target_os = "linux")]
 mod frame;
 mod pair;

@@ -2,6 +2,7 @@
 //! virtual clock. The gateway's `pair`, the tests and the benches stand on it.
 
 pub mod certificates;
+mod clock;
 pub mod nat;
 mod packets;
 mod pair;
@@ -9,6 +10,7 @@ mod pcap;
 mod router;
 mod weather;
 
+pub use clock::Clock;
 pub use packets::{echo_reply, echo_request, is_echo_reply, is_udp, udp};
 pub use pair::{Happening, Oracle, Pair, Ping, Road, Side, Watch};
 pub use pcap::Pcap;

@@ -15,6 +15,7 @@ use isakmp_core::Answer;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
 
+use crate::clock::Clock;
 use crate::nat::{Kind, NatBox};
 use crate::packets::{echo_request, is_echo_reply, is_udp};
 use crate::pcap::Pcap;
@@ -102,6 +103,8 @@ pub struct Pair<E: Engines<Buf = Buf> = SoftEngines<Buf>> {
     pub b: Router<E>,
     /// The virtual time.
     pub now: Instant,
+    /// The routers' own clocks; to be set before anything runs.
+    pub clocks: [Clock; 2],
     /// What the network does.
     pub weather: Weather,
     /// What was reported.
@@ -151,6 +154,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             a: Router::with_limits(limits, engines(Side::A), random.next_u64()),
             b: Router::with_limits(limits, engines(Side::B), random.next_u64()),
             now: Instant::ZERO,
+            clocks: [Clock::default(); 2],
             weather: Weather::default(),
             happenings: Vec::new(),
             pings: Vec::new(),
@@ -176,6 +180,12 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
         }
+    }
+
+    /// What a router's clock shows.
+    #[must_use]
+    pub fn local(&self, side: Side) -> Instant {
+        self.clocks[side as usize].local(self.now)
     }
 
     /// Finds both WAN interfaces, and addresses for them where the configuration has none.
@@ -212,7 +222,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 "invented"
             };
             said.push(format!("{side}: WAN address {address} ({why})"));
-            let now = self.now;
+            let now = self.local(side);
             self.router(side).set_wan_address(now, address);
         }
         said
@@ -234,7 +244,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Some(IpAddr::V6(_)) => return None,
             None => {
                 let inside = Ipv4Addr::new(10, 77, side as u8, 2);
-                let now = self.now;
+                let now = self.local(side);
                 self.router(side).set_wan_address(now, inside.into());
                 inside
             }
@@ -310,18 +320,21 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         });
     }
 
-    /// A router loses all that it learnt, and begins anew with its configuration.
+    /// A router loses all that it learnt, and begins anew with its configuration. Its files are
+    /// still there.
     pub fn restart(&mut self, side: Side, engines: E, config: &str) -> Vec<Finding> {
-        let (seed, now) = (self.random.next_u64(), self.now);
+        let (seed, now) = (self.random.next_u64(), self.local(side));
         let before = self.router(side).wan_address();
         let router = self.router(side);
+        let host = std::mem::take(&mut router.host);
         *router = Router::new(engines, seed);
+        router.host = host;
         let findings = router.run_script(now, config);
         router.settle_wan();
         if let (None, Some(address)) = (router.wan_address(), before) {
             router.set_wan_address(now, address);
         }
-        self.deadlines[side as usize] = Some(now);
+        self.deadlines[side as usize] = Some(self.now);
         findings
     }
 
@@ -344,7 +357,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
     }
 
     /// One event; false if there is none up to `until`.
-    fn step(&mut self, until: Instant) -> bool {
+    pub fn step(&mut self, until: Instant) -> bool {
         let packet = self.queue.peek().map(|Reverse((at, ..))| *at);
         let ping = self
             .pings
@@ -370,7 +383,8 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 None => Some(packet),
             };
             if let Some(packet) = packet {
-                self.router(side).receive(now, &packet);
+                let local = self.local(side);
+                self.router(side).receive(local, &packet);
                 self.turn(side);
             }
         }
@@ -386,8 +400,7 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             let request = echo_request(ping.source, ping.destination, id, sequence);
             let side = ping.side;
             if let Some(request) = request {
-                self.router(side).forward(now, &request);
-                self.turn(side);
+                self.forward(side, &request);
             }
         }
         for side in [Side::A, Side::B] {
@@ -398,11 +411,19 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
         true
     }
 
+    /// A packet from behind a router, or from the router itself.
+    pub fn forward(&mut self, side: Side, packet: &[u8]) {
+        let local = self.local(side);
+        self.router(side).forward(local, packet);
+        self.turn(side);
+    }
+
     /// Lets a router work, and carries away what it did.
     pub fn turn(&mut self, side: Side) {
-        let now = self.now;
+        let (now, local) = (self.now, self.local(side));
+        let clock = self.clocks[side as usize];
         loop {
-            let deadline = self.router(side).turn(now);
+            let deadline = self.router(side).turn(local).map(|at| clock.global(at));
             let outputs = self.router(side).outputs();
             let quiet = outputs.is_empty();
             for output in outputs {
@@ -437,7 +458,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
             Output::Ask(ticket, step) => {
                 let answer = self.oracle.as_mut().and_then(|oracle| oracle(side, step));
                 if let Some(answer) = answer {
-                    self.router(side).answer(now, ticket, Answer::Xauth(answer));
+                    let local = self.local(side);
+                    self.router(side)
+                        .answer(local, ticket, Answer::Xauth(answer));
                 }
             }
             Output::Wan(packet) => {
@@ -463,7 +486,9 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                 for (late, packet) in copies {
                     for delay in self.weather.copies(&mut self.random) {
                         self.sent += 1;
-                        let entry = (now + delay + late, self.sent, side.other(), packet.clone());
+                        let mut packet = packet.clone();
+                        self.weather.damage(&mut self.random, &mut packet);
+                        let entry = (now + delay + late, self.sent, side.other(), packet);
                         self.queue.push(Reverse(entry));
                     }
                 }
@@ -482,7 +507,8 @@ impl<E: Engines<Buf = Buf>> Pair<E> {
                         ping.answered.get_or_insert(now);
                     }
                 } else if let Some(reply) = self.router(side).reply_to(&packet) {
-                    self.router(side).forward(now, &reply);
+                    let local = self.local(side);
+                    self.router(side).forward(local, &reply);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hw_offload::testing::SeededEntropy;
+use ipsec_core::wire::ipv4::HEADER;
 
 /// Probabilities from 0 to 1 for each packet, and the delay of all.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Weather {
     pub duplicate: f64,
     /// Delivered later than its successors.
     pub reorder: f64,
+    /// Delivered with a bit changed.
+    pub corrupt: f64,
     /// One way.
     pub delay: Duration,
 }
@@ -23,6 +26,7 @@ impl Default for Weather {
             loss: 0.0,
             duplicate: 0.0,
             reorder: 0.0,
+            corrupt: 0.0,
             delay: Duration::from_millis(10),
         }
     }
@@ -31,11 +35,6 @@ impl Default for Weather {
 impl Weather {
     /// How long each copy of a packet is under way; nothing if it is lost.
     pub(crate) fn copies(&self, random: &mut SeededEntropy) -> Vec<Duration> {
-        let chance = |p: f64, random: &mut SeededEntropy| {
-            // 32 bits are exact in a float.
-            let n = u32::try_from(random.next_u64() >> 32).unwrap_or(0);
-            f64::from(n) < p * f64::from(u32::MAX)
-        };
         let one = |random: &mut SeededEntropy| {
             let late = chance(self.reorder, random);
             let extra = if late { 1 + random.below(50) } else { 0 };
@@ -50,4 +49,22 @@ impl Weather {
         }
         copies
     }
+
+    /// Changes a bit of a packet, behind what routers on the way read and write.
+    pub(crate) fn damage(&self, random: &mut SeededEntropy, packet: &mut [u8]) {
+        let Some(inside) = packet.get_mut(HEADER..).filter(|inside| !inside.is_empty()) else {
+            return;
+        };
+        if self.corrupt > 0.0 && chance(self.corrupt, random) {
+            let bits = u64::try_from(inside.len() * 8).unwrap_or(u64::MAX);
+            let bit = usize::try_from(random.below(bits)).unwrap_or(0);
+            inside[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+fn chance(p: f64, random: &mut SeededEntropy) -> bool {
+    // 32 bits are exact in a float.
+    let n = u32::try_from(random.next_u64() >> 32).unwrap_or(0);
+    f64::from(n) < p * f64::from(u32::MAX)
 }

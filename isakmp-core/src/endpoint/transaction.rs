@@ -22,7 +22,6 @@ impl Endpoint {
         let Some(sa) = self.sas.get(id.0) else { return };
         let peer = sa.path.peer.ip();
         let (wanted, method) = (sa.policy.xauth(), method(&sa.policy));
-        let until = env.now + sa.policy.patience();
         if wanted == Xauth::None {
             return;
         }
@@ -49,7 +48,7 @@ impl Endpoint {
         let common = Common::new(talk, id, u16::from_be_bytes(identifier), method);
         let mut out = super::out(&mut self.actions, &mut self.tickets, number);
         let exchange = match wanted {
-            Xauth::Client => Ok(Exchange::client(common, until)),
+            Xauth::Client => Ok(Exchange::client(common, env.now, &sa.policy)),
             Xauth::Server | Xauth::None => Exchange::server(common, sa, env, &mut out),
         };
         match exchange {

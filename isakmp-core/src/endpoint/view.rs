@@ -127,7 +127,9 @@ impl Endpoint {
             peer: exchange.common.talk.path.peer.ip(),
             state: exchange.state(),
         });
-        let probes = self.sas.iter().filter_map(|(_, sa)| {
+        // A successor asks for an SA that was replaced.
+        let probes = self.sas.iter().filter(|(_, sa)| !sa.replaced);
+        let probes = probes.filter_map(|(_, sa)| {
             let (number, state) = sa.watch.dpd.exchange()?;
             Some(ExchangeView {
                 number,

@@ -12,6 +12,7 @@ use ipsec_core::Instant;
 use ipsec_core::model::Role;
 
 use super::auth::{Check, Checking, Claim, Keyed, Own, digest, root};
+use super::half_open::LIFE;
 use super::key_half::Halves;
 use super::{Common, Incoming, KeyHalf, Machine, Step, Trouble};
 use crate::ask::{Answer, Env, Path};
@@ -263,6 +264,22 @@ impl AggrResp {
         Common::up(session, claim.identity, claim.initial_contact)
     }
 
+    /// The initiator has proved nothing yet, and is not waited for any longer than others who
+    /// have not.
+    fn wait_for_third(
+        common: &mut Common,
+        env: &Env<'_>,
+        keyed: Keyed,
+        id: Identification,
+    ) -> Self {
+        common.talk.wait_until(env.now + LIFE);
+        Self::SakeAuthSent(Box::new(Sent {
+            keyed,
+            id,
+            checking: None,
+        }))
+    }
+
     /// Sends message 2 with our proof.
     fn send_second(
         common: &mut Common,
@@ -279,11 +296,7 @@ impl AggrResp {
         } = answering;
         let writer = second(common, env, &keyed.halves.own, &answer, &own_id, proof);
         common.send_clear(env, out, 2, &writer, false);
-        Self::SakeAuthSent(Box::new(Sent {
-            keyed,
-            id,
-            checking: None,
-        }))
+        Self::wait_for_third(common, env, keyed, id)
     }
 }
 
@@ -417,11 +430,7 @@ impl AggrResp {
                 } = *state;
                 let keyed = Keyed::derive(common, env, out, halves, &shared)
                     .map_err(|subject| common.fatal(3, subject))?;
-                *self = Self::SakeAuthSent(Box::new(Sent {
-                    keyed,
-                    id,
-                    checking: None,
-                }));
+                *self = Self::wait_for_third(common, env, keyed, id);
                 match third {
                     Third::Clear(claim) => Ok(self.finish(common, out, claim)),
                     Third::Sealed(held) => {

@@ -22,7 +22,7 @@ use crate::wire::{Payload, PayloadType, Raw, SaBody};
 /// Entries of one set.
 const WAYS: usize = 8;
 /// How long an initiator that has not proved its address is remembered.
-const LIFE: Duration = Duration::from_secs(120);
+pub(crate) const LIFE: Duration = Duration::from_secs(120);
 /// Longer SA bodies than this take a place of their own, of which there are few.
 const SHORT: usize = 256;
 

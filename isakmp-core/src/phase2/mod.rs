@@ -784,6 +784,28 @@ impl Terms {
     }
 }
 
+/// Identities as this side sees their ends, ours first: in transport mode packets come with the
+/// addresses that a NAT gave them, whatever an end calls itself or is called by the other one.
+pub(crate) fn as_seen(
+    sa: &IsakmpSa,
+    mode: Mode,
+    [local, remote]: [&Identification; 2],
+) -> [Identification; 2] {
+    let found = sa.watch.nat.found;
+    let seen = |translated: bool, id: &Identification, address: IpAddr| {
+        let host = matches!(id.kind, 1 | 5) && mode == Mode::Transport && translated;
+        let mut id = id.clone();
+        if host {
+            id.data = Identification::of_address(address).data;
+        }
+        id
+    };
+    [
+        seen(found.is_here(), local, sa.path.local.ip()),
+        seen(found.is_there(), remote, sa.path.peer.ip()),
+    ]
+}
+
 /// The identities of both ends' selectors, ours first; none where they are exactly the two
 /// gateways, which is what their absence means, unless the policy always wants them.
 pub(crate) fn identities(

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use ipsec_core::Instant;
 
 use super::{Common, Opened, Step, reason};
-use crate::ask::Env;
+use crate::ask::{Action, Env};
+use crate::config::IsakmpPolicyConfig;
 use crate::out::Out;
 use crate::reason::{Subject, Whose};
 use crate::sa::IsakmpSa;
@@ -23,14 +24,18 @@ pub(crate) struct Client {
     chap_id: u8,
     /// When nothing more is expected to come.
     until: Instant,
+    /// When the last message of Aggressive mode is sent again while nothing is asked, and for the
+    /// how manieth time that is. Where it was lost the server does not know that it may ask.
+    again: (Instant, u16),
 }
 
 impl Client {
-    pub(crate) const fn new(until: Instant) -> Self {
+    pub(crate) fn new(now: Instant, policy: &IsakmpPolicyConfig) -> Self {
         Self {
             questions: 0,
             chap_id: 0,
-            until,
+            until: now + policy.patience(),
+            again: (now + policy.wait(1), 1),
         }
     }
 
@@ -48,8 +53,9 @@ impl Client {
         matches!(verb, Some(Verb::Request | Verb::Set))
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
-        Some(self.until)
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let again = self.is_new().then_some(self.again.0);
+        Some(again.map_or(self.until, |again| again.min(self.until)))
     }
 
     pub(super) fn receive(
@@ -82,11 +88,20 @@ impl Client {
         Step::Failed(reason(message, Subject::Xauth, Whose::Theirs))
     }
 
-    pub(super) fn tick(&self, now: Instant) -> Step {
-        if self.until > now {
-            return Step::On;
+    pub(super) fn tick(&mut self, sa: &IsakmpSa, now: Instant, out: &mut Out<'_>) -> Step {
+        if self.until <= now {
+            return Step::Failed(reason(0, Subject::NoXauth, Whose::Theirs));
         }
-        Step::Failed(reason(0, Subject::NoXauth, Whose::Theirs))
+        let (at, times) = self.again;
+        if self.is_new() && at <= now {
+            let times = times.saturating_add(1);
+            self.again = (now + sa.policy.wait(times), times);
+            for bytes in sa.last_of_aggressive_mode(now) {
+                let path = sa.path;
+                out.push(Action::Send { path, bytes });
+            }
+        }
+        Step::On
     }
 
     /// Answers what is asked for, or says that it cannot.

@@ -240,10 +240,10 @@ impl Exchange {
     }
 
     /// Of the side that is asked: it waits for the first question.
-    pub(crate) const fn client(common: Common, until: Instant) -> Self {
+    pub(crate) fn client(common: Common, now: Instant, policy: &IsakmpPolicyConfig) -> Self {
         Self {
             common,
-            role: RoleState::Client(Client::new(until)),
+            role: RoleState::Client(Client::new(now, policy)),
         }
     }
 
@@ -372,7 +372,7 @@ impl Exchange {
         }
         match &mut self.role {
             RoleState::Server(state) => state.tick(common, sa, env, out),
-            RoleState::Client(state) => state.tick(env.now),
+            RoleState::Client(state) => state.tick(sa, env.now, out),
         }
     }
 

@@ -109,14 +109,16 @@ impl Server {
                     .method
                     .is_none_or(|m| m == common.method.number().into());
                 let proof = content.password.and_then(|password| {
-                    let password = crate::xauth::text(password.expose());
+                    let given = password.expose();
+                    let password = crate::xauth::text(given);
                     match (common.method, asked.challenge) {
                         (XauthMethod::RadiusChap, Some(challenge)) => {
-                            let (id, digest) = password.split_first()?;
-                            let digest = digest.try_into().ok()?;
-                            Some(XauthProof::Chap {
+                            let (id, rest) = given.split_first()?;
+                            // A zero at the end of a digest is part of it, one behind it is none.
+                            let (digest, rest) = rest.split_first_chunk()?;
+                            matches!(rest, [] | [0]).then_some(XauthProof::Chap {
                                 id: *id,
-                                digest,
+                                digest: *digest,
                                 challenge,
                             })
                         }

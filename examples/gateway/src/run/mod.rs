@@ -7,6 +7,7 @@ mod files;
 mod kernel;
 mod keylog;
 mod link;
+mod neighbours;
 mod privileges;
 mod radius;
 mod resolver;
@@ -36,6 +37,7 @@ use self::control::Control;
 use self::files::Files;
 use self::kernel::{Kernel, guarded};
 use self::link::{Link, LinkPlan};
+use self::neighbours::Neighbours;
 use self::privileges::Unprivileged;
 use self::world::{Arrived, World};
 use crate::check::print_findings;
@@ -67,6 +69,7 @@ struct Gateway {
     devices: Vec<(InterfaceId, String)>,
     world: World,
     kernel: Kernel,
+    neighbours: Neighbours,
     files: Files,
     control: Option<Control>,
     clock: Clock,
@@ -133,12 +136,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
     tun.set_nonblocking(true)
         .map_err(|error| format!("--tun {}: {error}", args.tun))?;
     let world = World::new(tun, wall, args.pcap.as_deref(), args.keylog.as_deref())?;
+    let neighbours =
+        Neighbours::new().map_err(|error| format!("address resolution socket: {error}"))?;
     let control = args.control.as_deref().map(Control::new).transpose()?;
     let mut gateway = Gateway {
         device,
         devices,
         world,
         kernel: Kernel::new(args.tun.clone()),
+        neighbours,
         files,
         control,
         clock,
@@ -232,7 +238,9 @@ impl Gateway {
                 self.world.links.push(Link::open(plan)?);
             }
         }
-        self.kernel.follow(self.device.state(), &self.devices)
+        let state = self.device.state();
+        self.neighbours.follow(state, &self.devices);
+        self.kernel.follow(state, &self.devices)
     }
 
     fn serve(&mut self, signals: &UnixStream) -> Result<(), String> {
@@ -243,6 +251,7 @@ impl Gateway {
             }
             self.read_tun();
             self.read_links();
+            self.read_neighbours();
             self.read_control();
         }
         println!("ending: IPSEC and ISAKMP are being disabled");
@@ -328,6 +337,7 @@ impl Gateway {
             PollFd::new(&self.world.tun, PollFlags::IN),
             PollFd::new(&self.world.names.wake, PollFlags::IN),
             PollFd::new(&self.world.logins.wake, PollFlags::IN),
+            PollFd::new(&self.neighbours.socket, PollFlags::IN),
         ];
         for link in &self.world.links {
             let doors = link.doors.iter();
@@ -392,6 +402,14 @@ impl Gateway {
                     }
                     None => break,
                 }
+            }
+        }
+    }
+
+    fn read_neighbours(&self) {
+        for _ in 0..BATCH {
+            if !self.neighbours.answer() {
+                return;
             }
         }
     }
