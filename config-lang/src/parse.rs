@@ -543,14 +543,9 @@ mod tests {
 
     #[test]
     fn the_longest_key_can_be_written_in_hexadecimal() {
-        let line = |bytes| {
-            format!(
-                "CREATE ENCO KEY=1 TYPE=GENERAL VALUE=0x{}",
-                "5a".repeat(bytes)
-            )
-        };
-        assert!(parse(&line(1024)).is_ok());
-        let refused = parse(&line(1025)).map_err(|error| error.kind);
+        let line = |bytes| format!("CREATE ENCO KEY=1 TYPE=RSA VALUE=0x{}", "5a".repeat(bytes));
+        assert!(parse(&line(5119)).is_ok());
+        let refused = parse(&line(5120)).map_err(|error| error.kind);
         assert_eq!(refused, Err(ParseFault::Range));
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn create<E: Engines>(
     let random = command.get("RANDOM");
     let value = match (command.get("VALUE"), random) {
         (Some(_), Some(random)) => {
-            return Err(error(&table::KEY_TWICE, &[&"VALUE"]).about(random.at));
+            return Err(error(&table::KEY_TWICE, &[&"VALUE", &"RANDOM"]).about(random.at));
         }
         (None, None) => {
             return Err(error(&table::KEY_NOWHERE, &[&"VALUE"]));
@@ -80,31 +80,28 @@ pub(super) fn create<E: Engines>(
     Ok(Plan::CreateKey(number, record(kind, value)))
 }
 
-/// An RSA key comes from a file, or is made by the engine, which takes its time.
+/// An RSA key comes from a file or stands in the line, or is made by the engine, which takes its
+/// time.
 fn create_rsa<E: Engines>(
     look: &Look<'_, E>,
     command: &Parsed,
     number: KeyNumber,
     record: impl Fn(KeyKind, Secret) -> KeyRecord,
 ) -> Result<Plan, Message> {
-    if let Some(given) = command.get("VALUE") {
-        let when = "with TYPE=GENERAL, DES, 3DES and AES";
-        return Err(error(&table::ONLY_WITH, &[&"VALUE", &when]).about(given.at));
-    }
-    match (command.get("FILE"), command.get("RANDOM")) {
-        (Some(_), Some(random)) => Err(error(&table::KEY_TWICE, &[&"FILE"]).about(random.at)),
-        (None, None) => Err(error(&table::KEY_NOWHERE, &[&"FILE"])),
-        (Some(given), None) => {
-            no_length(command)?;
-            let name = command.text("FILE").unwrap_or("");
-            let content = look.host.read_file(name);
-            let content =
-                content.ok_or_else(|| error(&table::NO_FILE, &[&name]).about(given.at))?;
-            let (kind, value) =
-                read_rsa(&content).map_err(|fault| Message::no_key(&fault).about(given.at))?;
-            Ok(Plan::CreateKey(number, record(kind, value)))
+    let [file, value, random] = ["FILE", "VALUE", "RANDOM"].map(|name| command.get(name));
+    let (source, given) = match (file.or(value), file.and(value), random) {
+        (None, _, None) => return Err(error(&table::KEY_NOWHERE, &[&"FILE, VALUE"])),
+        (Some(_), Some(value), _) => {
+            return Err(error(&table::KEY_TWICE, &[&"FILE", &"VALUE"]).about(value.at));
         }
-        (None, Some(_)) => {
+        (Some(source), None, Some(random)) => {
+            return Err(error(&table::KEY_TWICE, &[&source.name, &"RANDOM"]).about(random.at));
+        }
+        (Some(source), None, None) => {
+            no_length(command)?;
+            (source, command.text(source.name).unwrap_or(""))
+        }
+        (None, _, Some(_)) => {
             let bits = command.number("LENGTH").unwrap_or(2048);
             let bits = u16::try_from(bits).unwrap_or(u16::MAX);
             if !(1024..=8192).contains(&bits) {
@@ -112,9 +109,18 @@ fn create_rsa<E: Engines>(
                 return Err(message.about_given(command.get("LENGTH")));
             }
             let key = record(KeyKind::Rsa, Secret::copy_of(&[]));
-            Ok(Plan::GenerateKey(number, key, bits))
+            return Ok(Plan::GenerateKey(number, key, bits));
         }
-    }
+    };
+    let read = if file.is_some() {
+        let content = look.host.read_file(given);
+        let content = content.ok_or_else(|| error(&table::NO_FILE, &[&given]).about(source.at))?;
+        read_rsa(&content)
+    } else {
+        parse_value(KeyKind::Rsa, given).and_then(|der| read_rsa(der.expose()))
+    };
+    let (kind, key) = read.map_err(|fault| Message::no_key(&fault).about(source.at))?;
+    Ok(Plan::CreateKey(number, record(kind, key)))
 }
 
 fn missing(number: u16) -> Message {

@@ -257,8 +257,8 @@ pub const COMMANDS: &[Spec] = &[
             may(
                 "VALUE",
                 Kind::Text {
-                    // The longest key, of 1024 bytes, as SHOW CONFIG writes it.
-                    max: 2050,
+                    // The longest RSA key, of 8192 bits, as SHOW CONFIG writes it.
+                    max: 10240,
                     words: &[],
                 },
             ),

@@ -164,7 +164,7 @@ rows! {
 
     /// Two sources for one key.
     KEY_TWICE = Error 2 by [Enco]:
-        "{} and RANDOM exclude each other" => "leave one of them out";
+        "{} and {} exclude each other" => "leave one of them out";
     /// No source for a key.
     KEY_NOWHERE = Error 3 by [Enco]:
         "{} or RANDOM is required" => "add one of them";
@@ -174,7 +174,7 @@ rows! {
     /// A file without an RSA key.
     BAD_RSA_KEY = Error 6 by [Enco]:
         "the value is no RSA key of 1024 to 8192 bits with a public exponent of 65537 or more"
-        => "name a file with such a key";
+        => "name a file with such a key, or write it as 0x and hexadecimal digits";
     /// RANDOM with a length that no RSA key has.
     RSA_LENGTH = Error 7 by [Enco]:
         "LENGTH of an RSA key is 1024 to 8192 bits" => "choose a length within the bounds";

@@ -176,14 +176,6 @@ pub(super) fn show(router: &mut Router<Engines>, now: Instant) {
 }
 
 /// Everything that a refused command must leave as it is, secrets included.
-pub(super) fn fingerprint(router: &Router<Engines>) -> String {
-    let device = &router.device;
-    format!(
-        "{}{:?}{:?}{:?}{:?}",
-        config_lang::dump::all(device.state()),
-        device.state(),
-        device.plane(),
-        device.endpoint(),
-        router.host.files
-    )
+pub(super) fn fingerprint(router: &Router<Engines>) -> (u64, BTreeMap<String, String>) {
+    (router.device.fingerprint(), router.host.files.clone())
 }

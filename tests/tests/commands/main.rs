@@ -4,6 +4,7 @@
 
 mod effects;
 mod rules;
+mod unchanged;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};

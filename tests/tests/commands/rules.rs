@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config_lang::message::Severity;
-use ipsec_core::Instant;
+use ipsec_core::{Instant, Limits};
 
 use super::effects::EFFECTS;
 use super::{Device, KEYS, entries, state, table, text};
@@ -417,7 +417,12 @@ pub(super) fn code(rule: &str) -> u32 {
 }
 
 pub(super) fn device() -> Device {
-    let mut router = Device::new(hw_offload::SoftEngines::new(64, 16, 16), 1);
+    let limits = Limits {
+        flow_cache: 16,
+        ..Limits::default()
+    };
+    let engines = hw_offload::SoftEngines::new(64, 16, 16);
+    let mut router = Device::with_limits(&limits, engines, 1);
     for (name, key) in [
         ("own.key", include_str!("../../keys/a.pem")),
         ("peer.key", include_str!("../../keys/b.pub.pem")),
