@@ -87,7 +87,7 @@ fn a_flood_fills_no_memory_through_those_who_watch() {
         let watched = |event: &&PlaneEvent| matches!(event, PlaneEvent::Debug(_));
         events.iter().filter(watched).count()
     };
-    let mut flood = |router: &mut Router| {
+    let flood = |router: &mut Router| {
         for _ in 0..1000 {
             let _ = router.inbound(&clear());
         }
@@ -381,6 +381,36 @@ fn threat_d5_inner_packets_outside_the_selectors() {
     }
     let sealed = other.send(&udp_packet("fd00::1", "fd00::2", 5));
     refused(&mut b, &sealed, DropReason::SelectorMismatch, happened);
+}
+
+/// A source route inside a tunnel leads nowhere but where the tunnel does (RFC 791 §3.1).
+#[test]
+fn threat_d5_source_routes_inside_a_tunnel() {
+    let happened = Happened::InPolSelectMatchFail;
+    // Loose and strict; the pointer stands before the last stop, or behind it.
+    for kind in [131, 137] {
+        for (stop, pointer, passes) in [
+            ([192, 168, 20, 77], 4, true),
+            ([10, 9, 9, 9], 4, false),
+            ([10, 9, 9, 9], 8, true),
+        ] {
+            let (_, mut b) = pair(&[ESP]);
+            let mut wide = forger(&[(ESP, 2000)], ("0.0.0.0/0", "0.0.0.0/0"));
+            let mut routed = udp_packet(HOST_A, HOST_B, 5);
+            let option = [kind, 7, pointer, stop[0], stop[1], stop[2], stop[3], 0];
+            routed.splice(20..20, option);
+            routed[0] = 0x47;
+            let len = u16::try_from(routed.len()).unwrap();
+            routed[2..4].copy_from_slice(&len.to_be_bytes());
+            wire::ipv4::write_checksum(&mut routed[..28]);
+            let sealed = wide.send(&routed);
+            if passes {
+                assert_eq!(b.deliver(&sealed), routed);
+            } else {
+                refused(&mut b, &sealed, DropReason::SelectorMismatch, happened);
+            }
+        }
+    }
 }
 
 /// A transport SA is no tunnel, and a tunnel no transport SA.
