@@ -383,6 +383,36 @@ fn threat_d5_inner_packets_outside_the_selectors() {
     refused(&mut b, &sealed, DropReason::SelectorMismatch, happened);
 }
 
+/// A source route inside a tunnel leads nowhere but where the tunnel does (RFC 791 §3.1).
+#[test]
+fn threat_d5_source_routes_inside_a_tunnel() {
+    let happened = Happened::InPolSelectMatchFail;
+    // Loose and strict; the pointer stands before the last stop, or behind it.
+    for kind in [131, 137] {
+        for (stop, pointer, passes) in [
+            ([192, 168, 20, 77], 4, true),
+            ([10, 9, 9, 9], 4, false),
+            ([10, 9, 9, 9], 8, true),
+        ] {
+            let (_, mut b) = pair(&[ESP]);
+            let mut wide = forger(&[(ESP, 2000)], ("0.0.0.0/0", "0.0.0.0/0"));
+            let mut routed = udp_packet(HOST_A, HOST_B, 5);
+            let option = [kind, 7, pointer, stop[0], stop[1], stop[2], stop[3], 0];
+            routed.splice(20..20, option);
+            routed[0] = 0x47;
+            let len = u16::try_from(routed.len()).unwrap();
+            routed[2..4].copy_from_slice(&len.to_be_bytes());
+            wire::ipv4::write_checksum(&mut routed[..28]);
+            let sealed = wide.send(&routed);
+            if passes {
+                assert_eq!(b.deliver(&sealed), routed);
+            } else {
+                refused(&mut b, &sealed, DropReason::SelectorMismatch, happened);
+            }
+        }
+    }
+}
+
 /// A transport SA is no tunnel, and a tunnel no transport SA.
 #[test]
 fn the_mode_is_that_of_the_sa() {

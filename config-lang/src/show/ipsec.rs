@@ -185,7 +185,7 @@ pub(crate) fn policy(
             "{:<7} {:<7} {:<9} {:<21} {}",
             bundle.index,
             numbers(bundle),
-            bundle_state(bundle),
+            states(bundle).0,
             bytes(bundle),
             seconds(bundle, now)
         ));
@@ -238,7 +238,7 @@ pub(crate) fn policy_bundles(
                 "{:<7} {:<7} {:<9} {}",
                 bundle.index,
                 numbers(bundle),
-                bundle_state(bundle),
+                states(bundle).0,
                 bytes(bundle)
             ));
             screen.line(format!("{:26}{}", "", seconds(bundle, now)));
@@ -265,13 +265,14 @@ fn numbers(bundle: &Bundle) -> String {
     numbers.collect::<Vec<_>>().join(",")
 }
 
-/// A bundle that is only reserved has no algorithms and keys yet.
-const fn bundle_state(bundle: &Bundle) -> &'static str {
+/// The state of a bundle, and the word that SHOW IPSEC SA has for it. One that is only reserved has
+/// no algorithms and keys yet.
+const fn states(bundle: &Bundle) -> (&'static str, &'static str) {
     match (bundle.state, bundle.lifetime) {
-        (SaState::Creating, None) => "INVALID",
-        (SaState::Creating, Some(_)) => "CREATING",
-        (SaState::Valid, _) => "VALID",
-        (SaState::Removing, _) => "REMOVING",
+        (SaState::Creating, None) => ("INVALID", "Undef"),
+        (SaState::Creating, Some(_)) => ("CREATING", "Creating"),
+        (SaState::Valid, _) => ("VALID", "Valid"),
+        (SaState::Removing, _) => ("REMOVING", "Removing"),
     }
 }
 
@@ -298,16 +299,6 @@ fn seconds(bundle: &Bundle, now: Instant) -> String {
     )
 }
 
-/// The state of the SAs of a bundle.
-const fn sa_state(bundle: &Bundle) -> &'static str {
-    match (bundle.state, bundle.lifetime) {
-        (SaState::Creating, None) => "Undef",
-        (SaState::Creating, Some(_)) => "Creating",
-        (SaState::Valid, _) => "Valid",
-        (SaState::Removing, _) => "Removing",
-    }
-}
-
 pub(crate) fn sas(plane: &PlaneState) -> String {
     let mut screen = Screen::new(0);
     screen.line("SA Id  Policy                   Bundle  State  Protocol  OutSPI      InSPI");
@@ -322,7 +313,7 @@ pub(crate) fn sas(plane: &PlaneState) -> String {
             id.0.slot,
             or_dash(policy.map(|policy| &policy.config.name)),
             or_dash(policy.and_then(|policy| policy.config.bundle)),
-            sa_state(bundle),
+            states(bundle).1,
             sa.protocol,
             sa.out_spi.0,
             sa.in_spi.0
@@ -349,7 +340,7 @@ pub(crate) fn sa(plane: &PlaneState, number: u32) -> Option<String> {
         or_dash(policy.and_then(|policy| policy.config.bundle)),
     );
     screen.field(2, "SA Specification Used", sa.spec);
-    screen.field(2, "State", sa_state(bundle));
+    screen.field(2, "State", states(bundle).1);
     screen.field(2, "Protocol", sa.protocol);
     screen.field(2, "Mode", sa.mode);
     screen.field(2, "Outbound SPI", sa.out_spi.0);

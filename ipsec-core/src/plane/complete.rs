@@ -21,6 +21,7 @@ use crate::time::Instant;
 use crate::tunnel::{IPV4_IN, IPV6_IN, close_gap};
 use crate::verdict::Verdict;
 use crate::wire::datagram::Datagram;
+use crate::wire::ipv4::{self, Ipv4};
 use crate::wire::udp::Udp;
 use crate::wire::{self, ecn, repair};
 use crate::{ah, esp};
@@ -289,7 +290,8 @@ impl PlaneState {
         let Some(bundle) = self.bundle(id) else {
             return dropped(DropReason::SaGone, packet);
         };
-        if bundle.selector.matches(&flow, Direction::In).is_err() {
+        let outside = |flow: &Flow| bundle.selector.matches(flow, Direction::In).is_err();
+        if outside(&flow) || strays(packet.packet(), &flow, outside) {
             self.raise_sa(sa, Happened::InPolSelectMatchFail);
             return dropped(DropReason::SelectorMismatch, packet);
         }
@@ -392,6 +394,19 @@ impl PlaneState {
             }
         }
     }
+}
+
+/// Whether what came out of a tunnel goes on by a source route to where the tunnel does not lead.
+fn strays(packet: &[u8], flow: &Flow, outside: impl Fn(&Flow) -> bool) -> bool {
+    let Ok(ip) = Ipv4::reread(packet) else {
+        return false;
+    };
+    ipv4::leads_to(ip.header(), |stop| {
+        outside(&Flow {
+            destination: stop.into(),
+            ..*flow
+        })
+    })
 }
 
 /// The end that an encapsulated packet came from, whose IPsec header begins at `at`.

@@ -261,6 +261,34 @@ pub fn source_route(option: &[u8]) -> Result<Option<[u8; 4]>, Malformed> {
     Ok(addresses.last().filter(|_| !arrived).copied())
 }
 
+/// The options of loose and strict source routes (RFC 791 §3.1).
+pub const SOURCE_ROUTES: [u8; 2] = [131, 137];
+
+/// Whether a packet has a source route that still leads to such an address. Of options that are
+/// broken only what stands before them counts.
+pub fn leads_to(header: &[u8], is: impl Fn(Ipv4Addr) -> bool) -> bool {
+    let mut options = header.get(HEADER..).unwrap_or(&[]);
+    while let [kind, ..] = options {
+        let len = option_len(options).unwrap_or(0);
+        let Some((option, rest)) = options.split_at_checked(len).filter(|_| len > 0) else {
+            return false;
+        };
+        if SOURCE_ROUTES.contains(kind) {
+            // The pointer counts from 1, and from the option's first byte.
+            let next = option.get(2).and_then(|pointer| pointer.checked_sub(1));
+            let left = next.and_then(|next| option.get(usize::from(next)..));
+            let (stops, _) = left.unwrap_or(&[]).as_chunks::<4>();
+            if stops.iter().any(|stop| is(Ipv4Addr::from(*stop))) {
+                return true;
+            }
+        } else if *kind == 0 {
+            return false;
+        }
+        options = rest;
+    }
+    false
+}
+
 /// Takes those options out of a header that only the first fragment carries (RFC 791 §3.1: the
 /// upper bit of their type is clear). The header's new length, which its first byte says, too;
 /// the checksum is not made anew. None for a header that is too short.

@@ -3,7 +3,7 @@
 
 use super::Malformed;
 use super::extension::{Chain, DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING};
-use super::ipv4::{self, source_route};
+use super::ipv4::{self, SOURCE_ROUTES, source_route};
 use super::ipv6;
 
 /// IPv4 options that no router changes: end of list, no operation, security, extended security,
@@ -12,8 +12,6 @@ const IMMUTABLE: [u8; 7] = [0, 1, 130, 133, 134, 148, 149];
 /// IPv4 options that routers change, which AH leaves out whole: record route, timestamp,
 /// traceroute, the experimental and the superseded ones of appendix A1.
 const MUTABLE: [u8; 13] = [7, 10, 11, 12, 15, 68, 82, 136, 142, 144, 145, 147, 205];
-/// Loose and strict source route: left out whole, too, but they foretell the destination.
-const SOURCE_ROUTES: [u8; 2] = [131, 137];
 
 /// The bit of an IPv6 option's type that says that its data may change on the way.
 const CHANGES: u8 = 0x20;
@@ -62,6 +60,7 @@ fn normalise_v4(out: &mut [u8]) -> Result<(), Malformed> {
         match kind {
             0 => break, // the rest is padding
             kind if IMMUTABLE.contains(&kind) => {}
+            // Left out whole, too, but it foretells the destination.
             kind if SOURCE_ROUTES.contains(&kind) && !routed => {
                 routed = true;
                 if let Some(last) = source_route(option)? {

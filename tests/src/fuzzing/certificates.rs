@@ -61,7 +61,8 @@ pub fn certificates(data: &[u8]) {
     };
     let known = known();
     let claimed = first.identity();
-    assert!(first.is(&claimed), "a certificate is for its own identity");
+    // A name that hides a zero byte is nobody's, not even its own.
+    let is_somebody = first.is(&claimed);
     let whole = facts.len() == chain.len();
     let question = Chain {
         peer: IpAddr::from([1, 1, 1, 1]),
@@ -70,7 +71,7 @@ pub fn certificates(data: &[u8]) {
         certificates: chain,
     };
     if let Ok(key) = X509.verify(&known.pki, NOW, &question) {
-        assert!(whole && key == first.public_key);
+        assert!(whole && is_somebody && key == first.public_key);
         let issued = known.issued.iter().any(|own| own.signed == first.signed);
         assert!(issued, "nobody has signed this");
     }

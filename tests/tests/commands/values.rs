@@ -207,6 +207,8 @@ fn values_are_taken_up_to_their_bounds_and_no_further() {
             if matches!(param.kind, Kind::Flag) {
                 let valued = with(spec, name, &format!("{name}=1"));
                 assert_eq!(read(&valued, name), Err(ParseFault::Value), "{valued}");
+            } else if param.bare {
+                assert_eq!(read(&line, name), Ok(Value::Flag), "{line}");
             } else if !spec.object.contains(&name) {
                 let without = if param.bare {
                     Ok(Value::Flag)
