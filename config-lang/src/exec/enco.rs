@@ -131,7 +131,7 @@ fn missing(number: u16) -> Message {
 pub(super) fn set<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Plan {
     let mut config = look.device.state().isakmp.clone();
     config.dh_padding = command.bool("DHPADDING");
-    Plan::Isakmp(Box::new(config), None)
+    Plan::Isakmp(Module::Enco, Box::new(config), None)
 }
 
 pub(super) fn destroy(state: &State, command: &Parsed) -> Result<Plan, Message> {

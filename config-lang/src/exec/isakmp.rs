@@ -41,9 +41,10 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 policy_file: text("POLICYFILENAME").or(config.policy_file),
                 ..config
             };
-            Ok(Plan::Isakmp(Box::new(config), None))
+            Ok(Plan::Isakmp(Module::Isakmp, Box::new(config), None))
         }
         ("DISABLE", ["ISAKMP"]) => Ok(Plan::Isakmp(
+            Module::Isakmp,
             Box::new(IsakmpConfig {
                 enabled: false,
                 ..config
@@ -146,7 +147,7 @@ fn policy<E: Engines>(
         }
         ("DESTROY", Some(_)) => {
             config.policies.retain(|policy| policy.name != *name);
-            return Ok(Plan::Isakmp(Box::new(config), changed));
+            return Ok(Plan::Isakmp(Module::Isakmp, Box::new(config), changed));
         }
         (_, Some(record)) => record.clone(),
     };
@@ -178,7 +179,7 @@ fn policy<E: Engines>(
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
-    let plan = Plan::Isakmp(Box::new(config), changed);
+    let plan = Plan::Isakmp(Module::Isakmp, Box::new(config), changed);
     Ok(plan.warned(warning).warned(nowhere))
 }
 

@@ -57,8 +57,9 @@ pub enum Plan {
     ResetPolicyCounters(Name),
     /// An SA's counters become 0.
     ResetSaCounters(SaId),
-    /// The ISAKMP configuration becomes this; what was made from the policy named goes.
-    Isakmp(Box<IsakmpConfig>, Option<Name>),
+    /// The ISAKMP configuration becomes this; what was made from the policy named goes. The module
+    /// is whose command it was.
+    Isakmp(Module, Box<IsakmpConfig>, Option<Name>),
     /// The ISAKMP SAs of a policy go.
     ResetIsakmp(Name),
     /// The counters of ISAKMP begin again from zero: those of a category, or all.
@@ -247,7 +248,7 @@ pub fn apply<E: Engines>(
             device.reset_sa_counters(sa);
             done(Module::Ipsec)
         }
-        Plan::Isakmp(config, changed) => {
+        Plan::Isakmp(module, config, changed) => {
             let was = device.state().isakmp.enabled;
             let is = config.enabled;
             if let Some(name) = changed {
@@ -263,7 +264,7 @@ pub fn apply<E: Engines>(
                 let line = format!("ISAKMP has been {word}");
                 device.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
             }
-            done(Module::Isakmp)
+            done(module)
         }
         Plan::ResetIsakmpCounters(category) => {
             device.reset_isakmp_counters(category);

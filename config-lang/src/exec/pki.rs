@@ -94,7 +94,7 @@ fn add<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message
         der,
         facts,
     });
-    Ok(Plan::Isakmp(Box::new(config), None))
+    Ok(Plan::Isakmp(Module::Pki, Box::new(config), None))
 }
 
 #[cfg(not(feature = "x509"))]
@@ -112,5 +112,5 @@ fn delete(state: &State, command: &Parsed) -> Result<Plan, Message> {
         .pki
         .certificates
         .retain(|certificate| certificate.name != *name);
-    Ok(Plan::Isakmp(Box::new(config), None))
+    Ok(Plan::Isakmp(Module::Pki, Box::new(config), None))
 }

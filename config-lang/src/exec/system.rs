@@ -52,7 +52,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             }
             let mut config = state.isakmp.clone();
             config.distinguished_name = Some(String::from(text));
-            Ok(Plan::Isakmp(Box::new(config), None))
+            Ok(Plan::Isakmp(Module::System, Box::new(config), None))
         }
         ("LOGIN", []) => {
             let name = command

@@ -31,7 +31,7 @@ macro_rules! rows {
 
 rows! {
     /// A command was carried out.
-    DONE = Info 3 by [Ip, Enco, Ipsec, Isakmp, Radius, System]:
+    DONE = Info 3 by [Ip, Enco, Ipsec, Isakmp, Pki, Radius, System]:
         "Operation successful" => "";
     /// ENABLE IPSEC POLICY DEBUG.
     IPSEC_WATCHED = Info 57 by [Ipsec]:
