@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path as FilePath;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use isakmp_core::Path;
 use isakmp_core::device::{DeviceReport, Port, Query};
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
 use lab::{Buf, Pcap};
+use rustix::io::fcntl_dupfd_cloexec;
 use tun_rs::SyncDevice;
 
 use super::errands::Errands;
@@ -45,6 +47,8 @@ const ERRANDS: usize = 64;
 pub(crate) struct World {
     /// Clear packets.
     pub(crate) tun: SyncDevice,
+    /// A second hold on the TUN device.
+    _last: OwnedFd,
     /// The WAN.
     pub(crate) links: Vec<Link>,
     /// The time of this turn.
@@ -65,6 +69,9 @@ pub(crate) struct World {
     pub(crate) logins: Errands<(XauthAnswer, Option<String>)>,
 }
 
+/// A file descriptor behind all others: sockets and files have the lowest free numbers.
+const LAST: i32 = 500;
+
 impl World {
     /// A world without links.
     ///
@@ -82,8 +89,13 @@ impl World {
             let capture = file.and_then(Pcap::new);
             capture.map_err(|error| format!("{}: {error}", path.display()))
         };
+        // The kernel lets go of what a killed process had last to first. The TUN device with the
+        // router's addresses must go before the sockets: to what still arrives for an address
+        // without a socket the kernel answers in clear that the protocol is unreachable.
+        let last = fcntl_dupfd_cloexec(&tun, LAST).map_err(|error| format!("TUN: {error}"))?;
         Ok(Self {
             tun,
+            _last: last,
             links: Vec::new(),
             now: Instant::ZERO,
             wall,
