@@ -1,5 +1,4 @@
-//! The manual's configurations around phase 1: they come up as they stand, and do what they are
-//! there for.
+//! The manual's configurations around phase 1 do what they are there for.
 
 use core::time::Duration;
 
@@ -28,31 +27,6 @@ fn comes_up<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, what: &str) {
         assert_eq!(bundles(pair, side), 1, "{what} {side}");
     }
 }
-
-story!(they_come_up_as_they_stand, |engines, seed| {
-    let rows = [
-        ("nat-t-fixed.a", "nat-t-fixed.b"),
-        ("nat-t.a", "nat-t.b"),
-        ("dpd-default.a", "dpd-default.b"),
-        ("isakmp-heartbeat.a", "isakmp-heartbeat.b"),
-        ("aggressive-dynamic.a", "aggressive-dynamic.b"),
-        ("responder-rekey.a", "aggressive-dynamic.b"),
-        ("vpn-client-dynamic.a", "vpn-client-dynamic.b"),
-        ("vpn-client-fixed.a", "vpn-client-fixed.b"),
-        ("aggressive-client-id.a", "aggressive-client-id.b"),
-        ("respond-bad-spi.a", "basic-isakmp-vpn.b"),
-        ("xauth.a", "xauth.b1"),
-        ("xauth.a", "xauth.b2"),
-        ("transport-mode.a", "transport-mode.b"),
-        ("pfs-group2.a", "pfs-group2.b"),
-        ("dh-group2.a", "dh-group2.b"),
-        ("multi-proposal-vpn.a", "multi-proposal-vpn.b"),
-    ];
-    for (a, b) in rows {
-        let mut pair = pair_with(&engines, &[config(a), config(b)], seed);
-        comes_up(&mut pair, a);
-    }
-});
 
 story!(
     the_nat_traversal_pair_comes_up_behind_a_box,
