@@ -1,6 +1,7 @@
 //! Packets that come back from the engine.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use hw_offload::{Mac, Op, PacketBuf, PacketDone, PacketJob, Refused};
 
@@ -360,8 +361,8 @@ impl PlaneState {
 
     /// The first authentic packet on a new bundle shows that the peer sends on it: older ones that
     /// carry the same go once packets under way have had time to arrive, unless the peer goes on
-    /// sending on them: where a message was lost it may have come to them last. One that was not there yet
-    /// when the new one was begun crossed it: to the peer that one may be the newest, so both stay.
+    /// sending on them. One that had hardly been there when the new one was begun may have crossed
+    /// it: to the peer that one may be the newest, so both stay.
     fn retire_older(&mut self, now: Instant, id: BundleId) {
         let first = self.sad.bundles.get_mut(id.0).is_some_and(|bundle| {
             let valid = bundle.state == crate::sad::SaState::Valid;
@@ -377,7 +378,7 @@ impl PlaneState {
         let at = now + self.limits.replaced_linger;
         for old in self.siblings(id) {
             let replaced = self.sad.bundles.get_mut(old.0).is_some_and(|bundle| {
-                let older = bundle.serial < serial && bundle.since < began;
+                let older = bundle.serial < serial && bundle.since + CROSSING <= began;
                 let replaced = older && bundle.retire_at.is_none();
                 if replaced {
                     bundle.retire_at = Some(at);
@@ -392,6 +393,10 @@ impl PlaneState {
         }
     }
 }
+
+/// How long after a bundle is there the peer may still begin another without knowing of it: lost
+/// messages come again after 4, 12 and 28 s.
+const CROSSING: Duration = Duration::from_secs(30);
 
 /// Whether what came out of a tunnel goes on by a source route to where the tunnel does not lead.
 fn strays(packet: &[u8], flow: &Flow, outside: impl Fn(&Flow) -> bool) -> bool {
