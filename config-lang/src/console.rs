@@ -9,8 +9,8 @@ use ipsec_core::model::Name;
 use isakmp_core::device::{Device, Privilege, State};
 
 use crate::exec::{Host, Look, Outcome, apply, carried_out, named, plan};
-use crate::message::{Message, Module, Severity};
-use crate::parse::{ParseFault, parse};
+use crate::message::Severity;
+use crate::parse::parse;
 use crate::rights::{may, no_login};
 
 /// A session of a person or a script.
@@ -22,6 +22,8 @@ pub struct Console {
     vouched: Option<Privilege>,
     /// Whose password the next line is.
     asked: Option<Name>,
+    /// Whether debugging was enabled here.
+    watches: bool,
 }
 
 /// What a command may need of the world.
@@ -44,6 +46,7 @@ impl Console {
             script: false,
             vouched: None,
             asked: None,
+            watches: false,
         }
     }
 
@@ -55,6 +58,7 @@ impl Console {
             script: true,
             vouched: Some(Privilege::SecurityOfficer),
             asked: None,
+            watches: false,
         }
     }
 
@@ -66,6 +70,7 @@ impl Console {
             script: false,
             vouched: Some(rights),
             asked: None,
+            watches: false,
         }
     }
 
@@ -106,6 +111,12 @@ impl Console {
         self.user.as_ref()
     }
 
+    /// Whether what debugging prints belongs here: it was enabled in this session.
+    #[must_use]
+    pub const fn watches(&self) -> bool {
+        self.watches
+    }
+
     /// Executes one line, or takes it as the password that was asked for. On an error the
     /// configuration is unchanged.
     pub fn execute<E: Engines>(
@@ -115,6 +126,10 @@ impl Console {
         line: &str,
     ) -> Outcome {
         if let Some(name) = self.asked.take() {
+            // No password is empty: whoever sends nothing has thought better of it.
+            if line.is_empty() {
+                return Outcome::nothing();
+            }
             return self.password(device, around.now, &name, line);
         }
         let parsed = match parse(line) {
@@ -122,19 +137,7 @@ impl Console {
             Ok(None) => {
                 return Outcome::nothing();
             }
-            Err(error) => {
-                let number = match error.kind {
-                    ParseFault::Unknown => 1,
-                    ParseFault::Ambiguous => 2,
-                    ParseFault::Repeated => 3,
-                    ParseFault::Required => 4,
-                    ParseFault::Value => 5,
-                    ParseFault::Range => 6,
-                    ParseFault::Syntax => 7,
-                };
-                let message = Message::error(Module::Command, number, error.message);
-                return Outcome::message(message.about(error.at));
-            }
+            Err(error) => return Outcome::message(error.into()),
         };
         for happened in named(&device.state().ipsec, &parsed) {
             device.count(happened);
@@ -155,6 +158,9 @@ impl Console {
         });
         if let Some(happened) = carried_out(&parsed, planned.is_ok()) {
             device.count(happened);
+        }
+        if planned.is_ok() && parsed.spec.verb == "ENABLE" {
+            self.watches |= parsed.spec.object.contains(&"DEBUG");
         }
         let outcome = match planned {
             Ok(planned) => apply(device, around.now, around.entropy, around.host, planned),

@@ -114,29 +114,11 @@ pub fn all_with(state: &State, secrets: Secrets) -> String {
     ip(state, &mut out);
     keys(&state.keys, secrets, &mut out);
     radius(&state.radius, secrets, &mut out);
-    let ipsec_on = "ENABLE IPSEC\n";
-    let ipsec = ipsec(&state.ipsec);
-    let isakmp = isakmp_with(&state.isakmp, secrets);
-    // ISAKMP is enabled last, so that it finds everything.
-    let (policies, enable): (String, String) = {
-        let (mut policies, mut enable) = (String::new(), String::new());
-        for line in isakmp.lines() {
-            let to = if line.starts_with("ENABLE") {
-                &mut enable
-            } else {
-                &mut policies
-            };
-            to.push_str(line);
-            to.push('\n');
-        }
-        (policies, enable)
-    };
-    out.push_str(&policies);
-    out.push_str(ipsec.trim_end_matches(ipsec_on));
-    if state.ipsec.enabled {
-        out.push_str(ipsec_on);
-    }
-    out.push_str(&enable);
+    // What is enabled finds everything configured.
+    isakmp_records(&state.isakmp, secrets, &mut out);
+    ipsec_records(&state.ipsec, &mut out);
+    ipsec_enabled(&state.ipsec, &mut out);
+    isakmp_enabled(&state.isakmp, &mut out);
     for user in state.users.iter() {
         Line::new("ADD")
             .with("USER", Some(quoted(&user.name)))
@@ -189,7 +171,10 @@ fn ip(state: &State, out: &mut String) {
         match destination {
             IpAddr::V4(_) => Line::new("ADD IP")
                 .with("ROUTE", Some(destination))
-                .with("MASK", (length > 0).then(|| mask(length)))
+                .with(
+                    "MASK",
+                    (!destination.is_unspecified()).then(|| mask(length)),
+                )
                 .with("INTERFACE", interface)
                 .with(
                     "NEXTHOP",
@@ -227,20 +212,25 @@ fn radius(servers: &[RadiusServer], secrets: Secrets, out: &mut String) {
 
 fn keys(keys: &KeyRing, secrets: Secrets, out: &mut String) {
     for (number, key) in keys.iter() {
-        if matches!(key.kind, KeyKind::Rsa | KeyKind::RsaPublic) {
-            // It came from a file or never leaves: the line is for a person to complete.
-            let _ = writeln!(out, "# CREATE ENCO KEY={} TYPE=RSA FILE=...", number.0);
-            continue;
-        }
-        Line::new("CREATE ENCO")
+        let line = Line::new("CREATE ENCO")
             .with("KEY", Some(number.0))
-            .with("TYPE", Some(key.kind.word()))
-            .secret(
-                secrets,
-                "VALUE",
-                Some(hex(key.value.expose(), key.kind != KeyKind::General)),
-            )
-            .with("DESCRIPTION", key.description.as_ref().map(quoted))
+            .with("TYPE", Some(key.kind.word()));
+        let value = key.value.expose();
+        let line = match key.kind {
+            // The engine is still making it.
+            KeyKind::Rsa if value.is_empty() => {
+                let _ = writeln!(out, "# {} RANDOM", line.text);
+                continue;
+            }
+            KeyKind::RsaPublic => line.with("VALUE", Some(hex(value, false))),
+            KeyKind::General | KeyKind::Rsa => {
+                line.secret(secrets, "VALUE", Some(hex(value, false)))
+            }
+            KeyKind::Des | KeyKind::TripleDes | KeyKind::Aes => {
+                line.secret(secrets, "VALUE", Some(hex(value, true)))
+            }
+        };
+        line.with("DESCRIPTION", key.description.as_ref().map(quoted))
             .end(out);
     }
 }
@@ -262,6 +252,18 @@ pub(crate) fn hex(bytes: &[u8], capitals: bool) -> String {
 #[must_use]
 pub fn ipsec(config: &IpsecConfig) -> String {
     let mut out = String::new();
+    ipsec_records(config, &mut out);
+    ipsec_enabled(config, &mut out);
+    out
+}
+
+fn ipsec_enabled(config: &IpsecConfig, out: &mut String) {
+    if config.enabled {
+        out.push_str("ENABLE IPSEC\n");
+    }
+}
+
+fn ipsec_records(config: &IpsecConfig, out: &mut String) {
     for spec in &config.sa_specs {
         Line::new("CREATE IPSEC")
             .with("SASPECIFICATION", Some(spec.number))
@@ -276,7 +278,7 @@ pub fn ipsec(config: &IpsecConfig) -> String {
             .with("OUTSPI", spec.outspi)
             .with("ANTIREPLAYENABLED", truth(spec.anti_replay))
             .with("REPLAYWINDOWSIZE", spec.window)
-            .end(&mut out);
+            .end(out);
     }
     for bundle in &config.bundles {
         Line::new("CREATE IPSEC")
@@ -285,12 +287,10 @@ pub fn ipsec(config: &IpsecConfig) -> String {
             .with("STRING", Some(quoted(&bundle.string)))
             .with("EXPIRYKBYTES", bundle.expiry_kbytes)
             .with("EXPIRYSECONDS", bundle.expiry_seconds)
-            .end(&mut out);
+            .end(out);
     }
     if let Some(port) = config.udp_port {
-        Line::new("SET IPSEC")
-            .with("UDPPORT", Some(port))
-            .end(&mut out);
+        Line::new("SET IPSEC").with("UDPPORT", Some(port)).end(out);
     }
     for policy in &config.policies {
         let protocol = policy.transport.map(|number| {
@@ -331,12 +331,8 @@ pub fn ipsec(config: &IpsecConfig) -> String {
             .with("UDPPORT", policy.udp_port)
             .with("UDPFRAMING", policy.udp_framing.map(framing))
             .with("RESPONDBADSPI", truth(policy.respond_bad_spi))
-            .end(&mut out);
+            .end(out);
     }
-    if config.enabled {
-        out.push_str("ENABLE IPSEC\n");
-    }
-    out
 }
 
 const fn framing(framing: Framing) -> &'static str {
@@ -371,17 +367,46 @@ pub fn isakmp(config: &IsakmpConfig) -> String {
 #[must_use]
 pub fn isakmp_with(config: &IsakmpConfig, secrets: Secrets) -> String {
     let mut out = String::new();
+    isakmp_records(config, secrets, &mut out);
+    isakmp_enabled(config, &mut out);
+    out
+}
+
+fn isakmp_enabled(config: &IsakmpConfig, out: &mut String) {
+    if config.enabled {
+        enable_isakmp(config, out);
+    }
+}
+
+/// ENABLE ISAKMP with the parameters that were given at any time.
+fn enable_isakmp(config: &IsakmpConfig, out: &mut String) {
+    Line::new("ENABLE ISAKMP")
+        .with("LOCALRSAKEY", config.local_rsa_key)
+        .with("POLICYSERVERENABLED", truth(config.policy_server))
+        .with("POLICYFILENAME", config.policy_file.as_ref().map(quoted))
+        .with("UDPPORT", config.udp_port)
+        .end(out);
+}
+
+fn isakmp_records(config: &IsakmpConfig, secrets: Secrets, out: &mut String) {
+    let given = config.local_rsa_key.is_some()
+        || config.policy_server.is_some()
+        || config.policy_file.is_some()
+        || config.udp_port.is_some();
+    // Policies without LOCALRSAKEY stand on that of ENABLE ISAKMP, and DISABLE keeps it.
+    if config.local_rsa_key.is_some() || given && !config.enabled {
+        enable_isakmp(config, out);
+        out.push_str("DISABLE ISAKMP\n");
+    }
     if let Some(padding) = config.dh_padding {
         let on = if padding { "ON" } else { "OFF" };
-        Line::new("SET ENCO")
-            .with("DHPADDING", Some(on))
-            .end(&mut out);
+        Line::new("SET ENCO").with("DHPADDING", Some(on)).end(out);
     }
     if let Some(name) = &config.distinguished_name {
         let name = Some(quoted(name));
         Line::new("SET SYSTEM")
             .with("DISTINGUISHEDNAME", name)
-            .end(&mut out);
+            .end(out);
     }
     for certificate in &config.pki.certificates {
         Line::new("ADD PKI")
@@ -389,7 +414,7 @@ pub fn isakmp_with(config: &IsakmpConfig, secrets: Secrets) -> String {
             .with("LOCATION", Some(quoted(&certificate.file)))
             .with("TRUSTED", certificate.trusted.then_some("TRUE"))
             .with("TYPE", Some(certificate.role))
-            .end(&mut out);
+            .end(out);
     }
     for policy in &config.policies {
         let password = policy
@@ -435,15 +460,6 @@ pub fn isakmp_with(config: &IsakmpConfig, secrets: Secrets) -> String {
             .with("XAUTHNAME", policy.xauth_name.as_ref().map(quoted))
             .secret(secrets, "XAUTHPASSWORD", password)
             .with("XAUTHTYPE", policy.xauth_type)
-            .end(&mut out);
+            .end(out);
     }
-    if config.enabled {
-        Line::new("ENABLE ISAKMP")
-            .with("LOCALRSAKEY", config.local_rsa_key)
-            .with("POLICYSERVERENABLED", truth(config.policy_server))
-            .with("POLICYFILENAME", config.policy_file.as_ref().map(quoted))
-            .with("UDPPORT", config.udp_port)
-            .end(&mut out);
-    }
-    out
 }

@@ -7,10 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::grammar::{Kind, Param, Spec};
+use crate::grammar::{COMMANDS, Kind, Param, Spec};
 use crate::lexer::{Column, Token, words};
 use crate::parse::{
-    ParseError, Walk, lexical, parse, pick, positional, resolve, starts_with, verbs,
+    ParseError, Walk, lexical, parameter, parse, pick, positional, resolve, starts_with, verbs,
 };
 
 /// What may stand at the end of a line.
@@ -18,7 +18,8 @@ use crate::parse::{
 pub struct Help {
     /// The byte of the line at which the word begins that the choices continue.
     pub start: usize,
-    /// What it may be, in the order of the grammar.
+    /// What it may be: verbs and words of the object in the order of the alphabet, parameters and
+    /// values in that of the grammar.
     pub choices: Vec<Choice>,
 }
 
@@ -29,7 +30,8 @@ pub struct Choice {
     pub word: Option<&'static str>,
     /// What it is.
     pub sort: Sort,
-    /// Range, words, default: a clause for a person; may be empty.
+    /// What it takes, what is in force without it, or what may follow: a clause for a person; may
+    /// be empty.
     pub about: String,
 }
 
@@ -64,7 +66,7 @@ pub enum Takes {
 pub struct Completion {
     /// The byte of the line at which the continued word begins.
     pub start: usize,
-    /// The words that it may become, in the order of the grammar.
+    /// The words that it may become, in the order of [`Help`].
     pub candidates: Vec<&'static str>,
     /// The longest beginning that all of them have, in place of what is typed from `start` on. A
     /// single candidate brings the sign behind it: `=` where it needs a value, else a blank.
@@ -114,7 +116,12 @@ pub fn help(line: &str) -> Result<Help, ParseError> {
     let all: Vec<&'static str> = choices.iter().filter_map(|choice| choice.word).collect();
     choices.retain(|choice| choice.word.is_none_or(|word| starts_with(word, typed)));
     if choices.is_empty() && !free {
-        pick(typed, here, all.into_iter(), "word that may stand here")?;
+        let what = if tokens.is_empty() {
+            "command"
+        } else {
+            "object or parameter"
+        };
+        pick(typed, here, all.into_iter(), what)?;
     }
     Ok(Help { start, choices })
 }
@@ -173,23 +180,16 @@ fn last_word(line: &str) -> usize {
 fn next_words(tokens: &[Token]) -> Result<Vec<Choice>, ParseError> {
     let mut choices = Vec::new();
     let Some((first, rest)) = tokens.split_first() else {
-        let mut all: Vec<&'static str> = verbs().collect();
-        all.sort_unstable();
-        all.dedup();
-        choices.extend(all.into_iter().map(|verb| Choice {
+        choices.extend(sorted(verbs()).map(|verb| Choice {
             word: Some(verb),
             sort: Sort::Verb,
-            about: String::new(),
+            about: first_words(verb),
         }));
         return Ok(choices);
     };
     let walk = Walk::new(resolve(first, verbs(), "command")?, rest)?;
     if walk.path.len() == rest.len() {
-        for word in walk.deeper() {
-            if choices.iter().all(|c: &Choice| c.word != Some(word)) {
-                choices.push(object_word(&walk, word));
-            }
-        }
+        choices.extend(sorted(walk.deeper()).map(|word| object_word(&walk, word)));
     }
     let Some(spec) = walk.here else {
         return Ok(choices);
@@ -227,13 +227,31 @@ fn given(
         if place < walk.path.len() && token.value.is_none() {
             continue;
         }
-        let names = spec.params.iter().map(|param| param.name);
-        let name = resolve(token, names, "parameter")?;
+        let name = parameter(walk, spec, token, place)?;
         if !given.contains(&name) {
             given.push(name);
         }
     }
     Ok(given)
+}
+
+/// Words in the order of the alphabet, each once.
+fn sorted(words: impl Iterator<Item = &'static str>) -> impl Iterator<Item = &'static str> {
+    let mut words: Vec<&'static str> = words.collect();
+    words.sort_unstable();
+    words.dedup();
+    words.into_iter()
+}
+
+fn joined(words: impl Iterator<Item = &'static str>) -> String {
+    let words: Vec<&'static str> = sorted(words).collect();
+    words.join(", ")
+}
+
+/// What a verb can be said of.
+fn first_words(verb: &'static str) -> String {
+    let of_verb = COMMANDS.iter().filter(|spec| spec.verb == verb);
+    joined(of_verb.filter_map(|spec| spec.object.first().copied()))
 }
 
 /// A word that leads deeper into the object.
@@ -253,7 +271,7 @@ fn object_word(walk: &Walk, word: &'static str) -> Choice {
             None => Takes::Nothing,
         };
         if let Some(param) = param.filter(|_| about_value.is_empty()) {
-            about_value = about(param);
+            about_value = param.kind.expected();
         }
         sort = match sort {
             None => Some(takes),
@@ -266,7 +284,11 @@ fn object_word(walk: &Walk, word: &'static str) -> Choice {
         word: Some(word),
         sort: Sort::Object(takes),
         about: match takes {
-            Takes::Nothing => String::new(),
+            Takes::Nothing => {
+                let longer = walk.commands();
+                let longer = longer.filter(|spec| spec.object.get(next) == Some(&word));
+                joined(longer.filter_map(|spec| spec.object.get(next + 1).copied()))
+            }
             Takes::Always | Takes::Optional => about_value,
         },
     }
@@ -307,8 +329,7 @@ fn value_help(
         }
     } else if let (Some(spec), Some(open)) = (walk.here, line.last()) {
         given(spec, &walk, rest)?;
-        let names = spec.params.iter().map(|param| param.name);
-        let name = resolve(open, names, "parameter")?;
+        let name = parameter(&walk, spec, open, rest.len())?;
         params.extend(spec.params.iter().find(|param| param.name == name));
     }
     let list = params
@@ -378,6 +399,7 @@ fn clauses(parts: [Option<String>; 2]) -> String {
 const fn takes(param: &Param) -> Takes {
     match param.kind {
         Kind::Flag => Takes::Nothing,
+        _ if param.bare => Takes::Optional,
         _ => Takes::Always,
     }
 }

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod check;
 mod console;
 pub mod debug;
 pub mod dump;

@@ -292,6 +292,40 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> + Clone {
     COMMANDS.iter().map(|spec| spec.verb)
 }
 
+/// The name of the parameter that a word behind the verb gives.
+pub(crate) fn parameter(
+    walk: &Walk,
+    spec: &'static Spec,
+    token: &Token,
+    place: usize,
+) -> Result<&'static str, ParseError> {
+    let names = spec.params.iter().map(|param| param.name);
+    let used = walk.path.len();
+    let object = walk.path.get(place).copied();
+    if let Some(word) = object.filter(|word| names.clone().any(|name| name == *word)) {
+        // A word of the object that carries a value is no other parameter, however short.
+        return Ok(word);
+    }
+    if place < used {
+        return resolve(token, names, "value of this command");
+    }
+    let error = match resolve(token, names.clone(), "parameter") {
+        Ok(name) => return Ok(name),
+        Err(error) => error,
+    };
+    match error.kind {
+        // It could have been a word of a longer object, too.
+        ParseFault::Unknown if place == used && walk.deeper().next().is_some() => {
+            resolve(token, walk.deeper().chain(names), "object or parameter")
+        }
+        ParseFault::Unknown if spec.params.is_empty() => {
+            let message = format!("'{}' is one word too many", token.name);
+            fault(ParseFault::Unknown, token.at, message)
+        }
+        _ => Err(error),
+    }
+}
+
 fn read(
     walk: &Walk,
     spec: &'static Spec,
@@ -308,21 +342,7 @@ fn read(
             at: token.at,
         });
     }
-    let names = spec.params.iter().map(|param| param.name);
-    let used = walk.path.len();
-    let name = if place < used {
-        resolve(token, names, "value of this command")?
-    } else if place == used && walk.deeper().next().is_some() {
-        // It could have been a word of a longer object, too.
-        resolve(token, names.clone(), "parameter").or_else(|error| match error.kind {
-            ParseFault::Unknown => {
-                resolve(token, walk.deeper().chain(names), "parameter or object")
-            }
-            _ => Err(error),
-        })?
-    } else {
-        resolve(token, names, "parameter")?
-    };
+    let name = parameter(walk, spec, token, place)?;
     let Some(param) = spec.params.iter().find(|param| param.name == name) else {
         return fault(
             ParseFault::Unknown,
@@ -335,6 +355,7 @@ fn read(
         (Some((_, at)), Kind::Flag) => {
             return fault(ParseFault::Value, *at, format!("{name} takes no value"));
         }
+        (None, _) if param.bare => Value::Flag,
         (None, kind) => {
             let message = format!("{name} needs a value: {}", kind.expected());
             return fault(ParseFault::Value, token.at, message);
@@ -522,14 +543,9 @@ mod tests {
 
     #[test]
     fn the_longest_key_can_be_written_in_hexadecimal() {
-        let line = |bytes| {
-            format!(
-                "CREATE ENCO KEY=1 TYPE=GENERAL VALUE=0x{}",
-                "5a".repeat(bytes)
-            )
-        };
-        assert!(parse(&line(1024)).is_ok());
-        let refused = parse(&line(1025)).map_err(|error| error.kind);
+        let line = |bytes| format!("CREATE ENCO KEY=1 TYPE=RSA VALUE=0x{}", "5a".repeat(bytes));
+        assert!(parse(&line(5119)).is_ok());
+        let refused = parse(&line(5120)).map_err(|error| error.kind);
         assert_eq!(refused, Err(ParseFault::Range));
     }
 }

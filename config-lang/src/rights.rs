@@ -5,11 +5,11 @@
 //! changes, and what is secret is seen by a SECURITYOFFICER alone. In security mode whatever
 //! concerns security is a Security Officer's to change.
 
-use alloc::format;
+use core::fmt::Display;
 
 use isakmp_core::device::{LoginFault, Privilege, State};
 
-use crate::message::{Message, Module};
+use crate::message::{Message, Module, table};
 use crate::parse::Parsed;
 
 /// The rights that a command asks for.
@@ -48,12 +48,8 @@ pub(crate) fn may(rights: Privilege, state: &State, command: &Parsed) -> Result<
     } else {
         ""
     };
-    let text = format!(
-        "this needs PRIVILEGE={}{mode}, the session has {}; LOGIN as such a user",
-        asked.word(),
-        rights.word()
-    );
-    Err(Message::error(Module::System, 9, text))
+    let words: &[&dyn Display] = &[&asked.word(), &mode, &rights.word()];
+    Err(table::NO_RIGHTS.by(Module::System, words))
 }
 
 /// The privilege that a command gives to a user.
@@ -69,13 +65,11 @@ fn granted(command: &Parsed) -> Option<Privilege> {
 
 /// Why a password was not taken.
 pub(crate) fn no_login(fault: LoginFault) -> Message {
-    let (number, text) = match fault {
-        LoginFault::Wrong => (10, "the user name or the password is wrong".into()),
+    match fault {
+        LoginFault::Wrong => table::WRONG_LOGIN.by(Module::System, &[]),
         LoginFault::Wait(wait) => {
             let seconds = wait.as_millis().div_ceil(1000);
-            let text = format!("too many passwords were wrong; LOGIN again in {seconds} s");
-            (11, text)
+            table::LOGIN_LATER.by(Module::System, &[&seconds])
         }
-    };
-    Message::error(Module::System, number, text)
+    }
 }

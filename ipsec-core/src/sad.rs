@@ -27,8 +27,6 @@ pub struct BundleId(pub Id);
 /// The states of an SA and of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaState {
-    /// Not usable: something it needs could not be had.
-    Invalid,
     /// Reserved; keys or channels are still to come.
     Creating,
     /// In use.

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use hw_offload::{
     Entropy, KeyRing, Primitives, PublicFault, PublicJob, PublicValue, Secret, Ticket,
 };
-use ipsec_core::model::{Half, IpsecConfig, Name, Protocol, Role, Spi};
+use ipsec_core::model::{Half, IpsecConfig, Name, Protocol, Role, Selector, Spi};
 use ipsec_core::net::Net;
 use ipsec_core::{BundleId, InstallFault, Instant, Negotiated, ReserveFault, Reserved};
 
@@ -53,6 +53,18 @@ pub struct Acquire {
     pub peer: IpAddr,
     /// Our address towards it.
     pub local: IpAddr,
+    /// The bundle that is to have a successor, if it is for one.
+    pub renews: Option<Renewal>,
+}
+
+/// A bundle that is to have a successor, with the peer that has it: others may share the peer's
+/// address and the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The bundle.
+    pub bundle: BundleId,
+    /// What it carries, and its successor shall.
+    pub selector: Selector,
 }
 
 /// Work for somebody else. The answer comes with the ticket, soon or late; it is never computed

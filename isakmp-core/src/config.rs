@@ -6,7 +6,10 @@ use core::fmt;
 use core::time::Duration;
 
 use hw_offload::{Cipher, DhGroup, Hash, KeyKind, KeyNumber, KeyRing, Secret};
-use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Lifetime, Name, PeerAddress};
+use ipsec_core::model::{
+    Action, ConfigFault, InterfaceName, IpVersion, KeyManagement, Lifetime, Name, PeerAddress,
+    PolicyConfig,
+};
 use ipsec_core::words;
 
 use crate::debug::IsakmpDebug;
@@ -491,6 +494,20 @@ impl IsakmpPolicyConfig {
         self.local_rsa_key.or(module.local_rsa_key).map(KeyNumber)
     }
 
+    /// Whether SAs of an IPsec policy are negotiated under this policy: the one that it names, or
+    /// one that is for the same peer.
+    #[must_use]
+    pub fn serves(&self, policy: &PolicyConfig) -> bool {
+        let negotiated = policy.action() == Action::Ipsec
+            && policy.key_management == Some(KeyManagement::Isakmp);
+        let same_peer = match &policy.peer {
+            Some(PeerAddress::Any | PeerAddress::Dynamic) => self.peer == PeerAddress::Any,
+            peer => peer.as_ref() == Some(&self.peer),
+        };
+        let named = policy.isakmp_policy.as_ref();
+        negotiated && named.map_or(same_peer, |name| *name == self.name)
+    }
+
     /// Whether the peer signs: with hybrid authentication only the gateway does.
     #[must_use]
     pub fn verifies_signatures(&self) -> bool {
@@ -533,11 +550,12 @@ impl IsakmpPolicyConfig {
                 "REKEY and EXPIRYKBYTES cannot be used together",
             ));
         }
-        let source = self.src_interface.as_ref().map(InterfaceName::as_str);
-        if source.is_some_and(|name| name.starts_with("local")) {
-            return Err(ConfigFault::Conflict(
-                "SRCINTERFACE takes no local IP interface",
-            ));
+        if self
+            .src_interface
+            .as_ref()
+            .is_some_and(InterfaceName::is_local)
+        {
+            return Err(ConfigFault::LOCAL_SOURCE);
         }
         if self.exponent_bits() >= self.group().bits() {
             return Err(ConfigFault::Conflict(match self.group() {

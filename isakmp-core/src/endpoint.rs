@@ -1,5 +1,6 @@
 //! All exchanges and ISAKMP SAs of a device: calls go in, ordered actions come out.
 
+mod acquire;
 mod bad_spi;
 mod bucket;
 mod count;
@@ -27,7 +28,7 @@ use hw_offload::{Digest, Secret, Ticket};
 use ipsec_core::model::{Name, Role};
 use ipsec_core::{Id, Instant, Limits};
 
-use crate::ask::{Acquire, Action, Answer, Env, Path, Phase, Report};
+use crate::ask::{Action, Answer, Env, Path, Phase, Report};
 use crate::conversation::fingerprint;
 use crate::counters::{Counters, Course, Happened};
 use crate::debug::IsakmpDebug;
@@ -216,42 +217,6 @@ impl Endpoint {
             ExchangeType::Transaction => self.transaction(env, path, &incoming),
             ExchangeType::Informational => self.informational(env, path, &incoming),
             ExchangeType::NewGroup | ExchangeType::Other(_) => {}
-        }
-    }
-
-    /// Somebody needs a bundle.
-    pub fn acquire(&mut self, env: &mut Env<'_>, acquire: Acquire) {
-        if !env.config.enabled {
-            self.push(Action::Failed(acquire.policy));
-            return;
-        }
-        self.counters.raise(Happened::Acquire);
-        if self.quick.is_any_for(&acquire.policy, acquire.peer) {
-            return self.counters.raise(Happened::AcqPh2EquivInProgress);
-        }
-        let part = (ExchangeType::Quick, Role::Initiator);
-        if self.waits.holds(&acquire.policy, acquire.peer) {
-            self.counters.raise(Happened::AcquireEquivFound);
-            let mut out = self.out(0);
-            let equal = || Trace::EquivalentAcquire;
-            out.trace(env, part, IsakmpDebug::TRACE, equal);
-            out.trace(env, part, IsakmpDebug::TRACEMORE, || Trace::QueueAcquire);
-            return;
-        }
-        if self.usable_sa(acquire.peer).is_none() {
-            self.counters.raise(Happened::AcquireNoSa);
-        }
-        if self.waits.len(acquire.peer) >= usize::from(self.limits.queued_acquires) {
-            self.push(Action::Failed(acquire.policy));
-            return;
-        }
-        let (policy, peer) = (acquire.policy.clone(), acquire.peer);
-        self.waits.push(acquire, env.now);
-        self.start_waiting(env);
-        if self.waits.holds(&policy, peer) {
-            self.counters.raise(Happened::AcquireQueued);
-            let waits = || Trace::QueueAcquire;
-            self.out(0).trace(env, part, IsakmpDebug::TRACEMORE, waits);
         }
     }
 
@@ -595,12 +560,6 @@ impl Endpoint {
         let mut sas = self.sas.with(peer);
         sas.find(|(_, sa)| !sa.replaced && !sa.is_spent())
             .map(|(id, _)| id)
-    }
-
-    /// The newest SA with a peer that takes another quick mode.
-    fn usable_sa(&self, peer: IpAddr) -> Option<IsakmpSaId> {
-        let mut sas = self.sas.with(peer);
-        sas.find(|(_, sa)| sa.takes_quick()).map(|(id, _)| id)
     }
 
     fn sa_of(&self, header: &Header) -> Option<IsakmpSaId> {

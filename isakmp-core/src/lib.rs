@@ -38,7 +38,7 @@ pub mod vendor;
 pub mod wire;
 pub mod xauth;
 
-pub use ask::{Acquire, Action, Answer, Ask, Env, LostBy, Path, Phase, Report};
+pub use ask::{Acquire, Action, Answer, Ask, Env, LostBy, Path, Phase, Renewal, Report};
 pub use endpoint::{Endpoint, ExchangeDetail, ExchangePart, ExchangeView, RetryPhases, RetryView};
 pub use sa::{IsakmpSa, IsakmpSaId, IsakmpSaState, Watch};
 pub use transaction::XauthView;

@@ -175,6 +175,8 @@ subjects! {
         "give the peer the LOCALID that stands in its certificate, as subject or subjectAltName";
     /// More certificates than are looked at.
     ChainTooLong = 33, "the peer's chain of certificates is too long", "shorten the chain";
+    /// Nobody to renew a bundle with.
+    Absent = 34, "the peer whose SA is to be renewed has no ISAKMP SA", "nothing: the peer begins anew";
 }
 
 /// Why a negotiation failed.

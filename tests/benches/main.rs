@@ -19,8 +19,11 @@
 //! * *known flow*, *new flow*: `DataPlane::check` with so many policies; the peer is a scan of
 //!   the list of selectors.
 //! * *one of so many SAs*: `DataPlane` and `SoftEngine` with a bundle for each of so many peers,
-//!   the packets for one after the other; *memory*: bytes that each SA pair costs.
-//! * *DH*: one shared secret; *main mode*: both routers of the simulator, six messages.
+//!   the packets for one after the other.
+//! * *DH*: one shared secret; *main + quick*: all that one router computes from the packet that wants
+//!   a tunnel to the SA pair, the device around it included; the peer computes that role's two
+//!   powers and nothing else.
+//! * *memory*: bytes that each half-open exchange, ISAKMP SA and SA pair costs.
 
 mod crowd;
 mod exchanges;

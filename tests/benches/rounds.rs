@@ -10,6 +10,8 @@ pub(crate) type Batch = (u32, Duration);
 pub(crate) enum Target {
     /// Nothing.
     None,
+    /// Nothing; how many there are in a second is told.
+    Rate,
     /// The peer's time over ours, at least.
     Ratio(f64),
     /// Nanoseconds, at most.
@@ -106,6 +108,9 @@ impl Table {
         let verdict = |reached| if reached { "ok" } else { "BELOW" };
         let to_reach = match target {
             Target::None => String::new(),
+            Target::Rate => {
+                own.map_or_else(String::new, |own| format!("{:.0} a second", 1e9 / own))
+            }
             Target::Ratio(least) => ratio.map_or_else(String::new, |ratio| {
                 format!("{least:.2}x {}", verdict(ratio >= least))
             }),

@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod ends;
 pub mod fuzzing;
 pub mod lines;
+pub mod memory;
 pub mod screens;
 pub mod setting;
 pub mod witness;

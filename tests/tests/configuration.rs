@@ -142,3 +142,19 @@ fn scripts_join_lines_and_skip_comments() {
     assert_eq!(places, [(7, 6)]);
     assert_eq!(router.device.state().keys.iter().count(), 1);
 }
+
+/// SHOW CONFIG DYNAMIC[=module]: without a module it is everything.
+#[test]
+fn the_module_of_a_configuration_may_be_left_out() {
+    let mut router = device();
+    let findings = router.run_script(Instant::ZERO, &config("basic-isakmp-vpn.a"));
+    assert!(findings.is_empty(), "{findings:?}");
+    let mut print = |line: &str| router.command(Instant::ZERO, line).text;
+    let whole = print("SHOW CONFIG DYNAMIC");
+    assert_eq!(whole, print("SHOW CONFIG"));
+    for module in ["IPSEC", "ISAKMP"] {
+        let part = print(&format!("SHOW CONFIG DYNAMIC={module}"));
+        assert!(part.len() < whole.len() && part.contains(&format!("ENABLE {module}")));
+        assert!(part.lines().all(|line| whole.contains(line)), "{part}");
+    }
+}

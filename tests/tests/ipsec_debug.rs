@@ -341,5 +341,5 @@ fn options_are_refused_where_they_mean_nothing() {
         .a
         .command(pair.now, "ENABLE IPSEC POLICY=vpn DEBUG=ALL")
         .text;
-    assert!(text.contains("not in force: ENABLE IPSEC first"), "{text}");
+    assert!(text.contains("not in force; ENABLE IPSEC first"), "{text}");
 }

@@ -101,6 +101,7 @@ impl Talk {
                 policy: Name::new("vpn"),
                 peer: self.a.path.peer.ip(),
                 local: self.a.path.local.ip(),
+                renews: None,
             };
             self.a.call(|endpoint, env| endpoint.acquire(env, acquire));
         }

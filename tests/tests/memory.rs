@@ -1,13 +1,8 @@
 //! What each SA costs in memory, however many there are.
 
-use core::time::Duration;
-
-use hw_offload::SoftEngines;
-use ipsec_core::{Instant, Limits};
-use lab::{Buf, Pair, Pcap, Router, Side};
 use sekisho_tests::allocations::{Counting, live};
 use sekisho_tests::crowd::{Crowd, packet, reflect};
-use sekisho_tests::{basic, both, isakmp_sas, one};
+use sekisho_tests::memory::{half_open, isakmp_sa};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -53,39 +48,18 @@ fn every_one_of_a_crowd_is_served() {
     }
 }
 
+/// What a stranger's first message leaves behind.
+#[test]
+fn a_half_open_exchange_costs_half_a_kilobyte_at_most() {
+    let each = half_open(4096);
+    println!("{each} bytes per half-open exchange");
+    assert!((1..=512).contains(&each), "{each} bytes");
+}
+
 /// Peers come one after the other, each with phase 1 and nothing else.
 #[test]
 fn an_isakmp_sa_costs_four_kilobytes_at_most() {
-    const PEERS: u8 = 64;
-    let limits = Limits {
-        log_lines: 1,
-        ..Limits::default()
-    };
-    let configs = one(&basic(), 0, "PEER=2.2.2.2", "PEER=ANY");
-    let configs = both(&configs, "SENDN=TRUE", "SENDN=TRUE PRENEGOTIATE=TRUE");
-    let configs = one(&configs, 0, " PRENEGOTIATE=TRUE", "");
-    let engines = |_| SoftEngines::<Buf>::new(256, 64, 64);
-    let mut pair = Pair::with_limits(&limits, engines, 1);
-    let findings = pair.a.run_script(Instant::ZERO, &configs[0]);
-    assert!(findings.is_empty(), "{findings:?}");
-    let mut first = 0;
-    for peer in 1..=PEERS {
-        let text = configs[1].replace("IP=2.2.2.2", &format!("IP=2.2.3.{peer}"));
-        pair.b = Router::with_limits(&limits, engines(Side::B), peer.into());
-        let findings = pair.b.run_script(pair.now, &text);
-        assert!(findings.is_empty(), "{findings:?}");
-        pair.connect();
-        pair.turn(Side::B);
-        // Until nothing of the exchange is kept for a peer that asks again.
-        pair.run_to(pair.now + Duration::from_secs(400));
-        assert_eq!(isakmp_sas(&mut pair, Side::A), usize::from(peer));
-        pair.happenings = Vec::new();
-        pair.capture = Pcap::default();
-        if peer == PEERS / 2 {
-            first = live();
-        }
-    }
-    let each = (live() - first) / i64::from(PEERS / 2);
+    let each = isakmp_sa(512);
     println!("{each} bytes per ISAKMP SA");
-    assert!(each <= 4096, "{each} bytes");
+    assert!((1..=4096).contains(&each), "{each} bytes");
 }

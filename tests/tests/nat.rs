@@ -2,14 +2,16 @@
 //! what they must not be able to do.
 
 use core::time::Duration;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hw_offload::Engines;
 use ipsec_core::Instant;
 use ipsec_core::wire::checksum::checksum;
+use ipsec_core::wire::ipv4::Ipv4;
 use isakmp_core::Report;
 use isakmp_core::natt::{NatFound, NatVersion};
+use isakmp_core::wire::{ExchangeType, Header, Identification, PayloadType, Payloads, Writer};
 use lab::nat::{Kind, NatBox};
 use lab::{Buf, Pair, Side};
 use sekisho_tests::setting::with_vendor_ids;
@@ -122,6 +124,20 @@ story!(where_there_is_nat_is_found, |engines, seed| {
         }
     }
 });
+
+/// The ends of a datagram that carries ISAKMP, the marker in front of the message, and the message.
+fn isakmp_in(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, &[u8], &[u8])> {
+    let ip = Ipv4::parse(packet).ok().filter(|ip| ip.protocol() == 17)?;
+    let (udp, payload) = ip.payload().split_at_checked(8)?;
+    let end = |at: usize| u16::from_be_bytes([udp[at], udp[at + 1]]);
+    let (from, to) = (
+        SocketAddr::from((ip.source(), end(0))),
+        SocketAddr::from((ip.destination(), end(2))),
+    );
+    let marker = if from.port() == 4500 { 4 } else { 0 };
+    let (marked, message) = payload.split_at_checked(marker)?;
+    (marked.iter().all(|byte| *byte == 0)).then_some((from, to, marked, message))
+}
 
 /// Takes vendor IDs out of the first two messages, as a device would that does not know them.
 fn strip<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, left: &'static [&'static str]) {
@@ -315,26 +331,29 @@ story!(ah_does_not_pass_and_says_so, |engines, seed| {
     assert!(why.contains("AH"), "{why}");
 });
 
-story!(transport_mode_with_original_addresses, |engines, seed| {
+/// Transport mode between the routers themselves, A behind a box that changes ports.
+fn transport() -> [String; 2] {
     let spec = "CREATE IPSEC SASPEC=1 KEYMAN=ISAKMP";
     let mut configs = both(
         &configs((true, false)),
         spec,
         &format!("{spec} MODE=TRANSPORT"),
     );
-    // The box changes ports, and what the policy protects are the ends themselves.
     configs = both(&configs, "LPORT=500 RPORT=500", "LPORT=500");
     let lan = |own: &str, lan: &str| {
         let (own_net, lan_net) = (format!("192.168.{own}.0"), format!("192.168.{lan}.0"));
         format!("LAD={own_net} LMA=255.255.255.0 RAD={lan_net} RMA=255.255.255.0")
     };
     configs = one(&configs, 0, &lan("10", "20"), "LAD=10.0.0.2 RAD=2.2.2.2");
-    configs = one(&configs, 1, &lan("20", "10"), "LAD=2.2.2.2 RAD=1.1.1.1");
+    one(&configs, 1, &lan("20", "10"), "LAD=2.2.2.2 RAD=1.1.1.1")
+}
+
+story!(transport_mode_with_original_addresses, |engines, seed| {
     for ids in [
         &["4a131c81070358455c5728f20e95452f"],
         &["cd60464335df21f87cfdb2fc68b6a448"],
     ] {
-        let mut pair = pair_with(&engines, &configs, seed);
+        let mut pair = pair_with(&engines, &transport(), seed);
         pair.nat[0] = Some(box_of(PUBLIC_A, Kind::Symmetric));
         strip(&mut pair, ids);
         pair.ping(INSIDE_A, PUBLIC_B, Instant::ZERO);
@@ -345,3 +364,56 @@ story!(transport_mode_with_original_addresses, |engines, seed| {
         assert_eq!(original, INSIDE_A);
     }
 });
+
+/// Adds identities to the responder's quick mode message, which were not in the initiator's: the
+/// engines have no security, so the message counts as authentic.
+fn name_ends<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, ends: [Ipv4Addr; 2], port: u16) {
+    pair.road = Some(Box::new(move |side, _, packet| {
+        let whole = vec![(Duration::ZERO, packet.to_vec())];
+        let Some((from, to, marked, bytes)) = isakmp_in(packet).filter(|_| side == Side::B) else {
+            return whole;
+        };
+        let Ok((header, body)) = Header::parse(bytes) else {
+            return whole;
+        };
+        if header.exchange != ExchangeType::Quick {
+            return whole;
+        }
+        let payloads = Payloads::parse(header.next, body).expect("ours are whole");
+        let mut writer = Writer::new();
+        for raw in payloads.all() {
+            assert_ne!(raw.kind, PayloadType::ID, "nobody named the ends yet");
+            writer.push(raw.kind, raw.body);
+        }
+        for address in ends {
+            let mut id = Identification::of_address(address.into());
+            (id.protocol, id.port) = (if port == 0 { 0 } else { 17 }, port);
+            writer.push(PayloadType::ID, &id.to_bytes());
+        }
+        let message = [marked, &writer.message(header)].concat();
+        let packet = lab::udp(from, to, &message).expect("a short packet");
+        vec![(Duration::ZERO, packet)]
+    }));
+}
+
+#[test]
+fn a_responder_may_name_the_ends_as_it_sees_them() {
+    let public = [PUBLIC_A, PUBLIC_B];
+    for (ends, port, up) in [
+        (public, 0, true),
+        ([INSIDE_A, PUBLIC_B], 0, true),
+        // No NAT stands in front of the responder.
+        ([PUBLIC_A, Ipv4Addr::new(2, 2, 2, 3)], 0, false),
+        // Less than was asked for.
+        (public, 1701, false),
+    ] {
+        let engines = |_| hw_offload::testing::insecure_engines();
+        let mut pair = pair_with(engines, &transport(), 1);
+        pair.nat[0] = Some(box_of(PUBLIC_A, Kind::Symmetric));
+        name_ends(&mut pair, ends, port);
+        pair.ping(INSIDE_A, PUBLIC_B, Instant::ZERO);
+        let (answered, told) = (pair.run(Instant::from_secs(20)), failures(&pair));
+        assert_eq!(answered, up, "{ends:?} {port}: {told:?}");
+        assert_eq!(told.is_empty(), up, "{told:?}");
+    }
+}

@@ -9,8 +9,8 @@ use ipsec_core::net::{InterfaceId, Net, Route, RouteTemplate};
 use isakmp_core::device::State;
 
 use super::ipsec::network_source;
-use super::{Plan, not_yet_command};
-use crate::message::{Message, Module};
+use super::{Plan, foreign, isakmp};
+use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 
 pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
@@ -63,8 +63,8 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
         ("ADD", ["IP", "ROUTE", "TEMPLATE"]) => {
             let template = command.text("TEMPLATE").unwrap_or("");
             if net.template(template).is_some() {
-                let text = format!("the IP route template {template} exists already");
-                return Err(Message::error(Module::Ip, 3, text));
+                let what = "the IP route template";
+                return Err(table::EXISTS.by(Module::Ip, &[&what, &template]));
             }
             net.add_template(RouteTemplate {
                 name: Name::new(template),
@@ -74,21 +74,18 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             Ok(Plan::Net(Box::new(net)))
         }
         ("DELETE", ["IP", "ROUTE", "TEMPLATE"]) => {
+            let what = "the IP route template";
             let template = command.text("TEMPLATE").unwrap_or("");
             if net.template(template).is_none() {
-                let text = format!("the IP route template {template} does not exist");
-                return Err(Message::error(Module::Ip, 4, text));
+                return Err(table::MISSING.by(Module::Ip, &[&what, &template]));
             }
             let uses = |policy: &&PolicyConfig| {
                 let named = policy.route_template.as_ref();
                 named.is_some_and(|name| *name == *template)
             };
             if let Some(policy) = state.ipsec.policies.iter().find(uses) {
-                let text = format!(
-                    "the IP route template {template} is used by IPsec policy {}",
-                    policy.name
-                );
-                return Err(Message::error(Module::Ip, 5, text));
+                let user = format!("IPsec policy {}", policy.name);
+                return Err(table::IN_USE.by(Module::Ip, &[&what, &template, &user]));
             }
             net.delete_template(template);
             Ok(Plan::Net(Box::new(net)))
@@ -102,7 +99,7 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             });
             Ok(Plan::Net(Box::new(net)))
         }
-        _ => Err(not_yet_command(Module::Ip, command)),
+        _ => Ok(foreign(command)),
     }
 }
 
@@ -110,8 +107,7 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
 fn add_address(net: &mut Net, name: &InterfaceName, address: (IpAddr, u8)) -> Result<(), Message> {
     let id = net.interface(name);
     if net.is_local(address.0) {
-        let text = format!("the address {} is configured already", address.0);
-        return Err(Message::error(Module::Ip, 1, text));
+        return Err(table::ADDRESS_TAKEN.by(Module::Ip, &[&address.0]));
     }
     if !address.0.is_unspecified()
         && let Some(interface) = net.get_mut(id)
@@ -121,29 +117,29 @@ fn add_address(net: &mut Net, name: &InterfaceName, address: (IpAddr, u8)) -> Re
     Ok(())
 }
 
-/// The change of addresses, with a warning when it makes an IPSEC policy send from a network's own
+/// The change of addresses, with a warning when it makes a policy send from a network's own
 /// address.
 fn readdressed(state: &State, net: Net, command: &Parsed) -> Plan {
-    let policies = &state.ipsec.policies;
-    let warning = policies.iter().find_map(|policy| {
+    let ipsec = state.ipsec.policies.iter().find_map(|policy| {
         let message = network_source(policy, &net)?;
-        network_source(policy, &state.net)
-            .is_none()
-            .then_some(message)
+        let new = network_source(policy, &state.net).is_none();
+        new.then_some(message)
     });
-    let warning = warning.map(|message| match command.get("IPADDRESS") {
-        Some(given) => message.about(given.at),
-        None => message,
+    let isakmp = state.isakmp.policies.iter().find_map(|policy| {
+        let message = isakmp::network_source(policy, &net)?;
+        let new = isakmp::network_source(policy, &state.net).is_none();
+        new.then_some(message)
     });
+    let warning = ipsec
+        .or(isakmp)
+        .map(|message| message.about_given(command.get("IPADDRESS")));
     Plan::Net(Box::new(net)).warned(warning)
 }
 
 /// The interface of that name, which a route needs.
 fn known(net: &Net, name: &InterfaceName) -> Result<InterfaceId, Message> {
-    net.by_name(name).ok_or_else(|| {
-        let text = format!("the interface {name} has no IP configuration");
-        Message::error(Module::Ip, 2, text)
-    })
+    net.by_name(name)
+        .ok_or_else(|| table::NO_INTERFACE.by(Module::Ip, &[name]))
 }
 
 /// The prefix length of an address's class, which holds where no mask is given.

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Display;
 
 use hw_offload::{Cipher, Engines};
 use ipsec_core::counters::PolicyCounters;
@@ -14,28 +15,24 @@ use ipsec_core::model::{
 };
 use ipsec_core::net::Net;
 use ipsec_core::wire::udp_encap::Framing;
+use isakmp_core::config::IsakmpPolicyConfig;
 use isakmp_core::device::State;
 
-use super::{Look, Plan, not_yet_command, warning};
-use crate::message::{Message, Module};
+use super::{Look, Plan, foreign};
+use crate::message::{Message, Module, Row, table};
 use crate::parse::{Parsed, Value};
 use crate::show;
 
-fn error(number: u16, text: String) -> Message {
-    Message::error(Module::Ipsec, number, text)
+fn message(row: &'static Row, words: &[&dyn Display]) -> Message {
+    row.by(Module::Ipsec, words)
 }
 
 fn refused(fault: &ConfigFault) -> Message {
-    let number = if matches!(fault, ConfigFault::NotYet(_)) {
-        99
-    } else {
-        10
-    };
-    error(number, format!("{fault}"))
+    Message::refused(Module::Ipsec, fault)
 }
 
-fn missing(what: &str, name: impl core::fmt::Display) -> Message {
-    error(11, format!("{what} {name} does not exist"))
+fn missing(what: &str, name: impl Display) -> Message {
+    message(&table::MISSING, &[&what, &name])
 }
 
 pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
@@ -64,10 +61,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         }
         (verb, ["IPSEC", "POLICY"]) if verb != "SHOW" => policy(look, config, command),
         ("SET", ["IPSEC", "UDPPORT"]) => match command.small::<u16>("UDPPORT") {
-            Some(0) | None => {
-                let text = "UDPPORT=0: nothing can be received on port 0".into();
-                Err(error(19, text))
-            }
+            Some(0) | None => Err(message(&table::PORT_ZERO, &[])),
             port => {
                 let config = IpsecConfig {
                     udp_port: port,
@@ -135,7 +129,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 .map(Plan::Print)
                 .ok_or_else(|| missing("the bundle specification", number)),
         },
-        _ => Err(not_yet_command(Module::Ipsec, command)),
+        _ => Ok(foreign(command)),
     }
 }
 
@@ -154,8 +148,8 @@ fn debug<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Messa
             .get(parameter)
             .filter(|_| kind != with && kind != "ALL")
         {
-            let text = format!("{parameter} is only valid with DEBUG={with} or DEBUG=ALL");
-            return Err(error(10, text).about(given.at));
+            let when = format!("with DEBUG={with} or DEBUG=ALL");
+            return Err(message(&table::ONLY_WITH, &[&parameter, &when]).about(given.at));
         }
     }
     let policy = command.text("POLICY").filter(|name| *name != "ALL");
@@ -173,7 +167,7 @@ fn debug<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Messa
             || String::from("no policy is"),
             |name| format!("the policy {name} is not"),
         );
-        return Err(error(14, format!("{what} in force: ENABLE IPSEC first")));
+        return Err(message(&table::NOT_IN_FORCE, &[&what]));
     }
     let named = ["DIRECTION", "DISPLAY", "RESULT", "SELECTOR", "WHERE"];
     let everything = enable || !named.iter().any(|name| command.get(name).is_some());
@@ -304,7 +298,7 @@ fn sa_spec(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<P
         command.spec.verb,
         place.and_then(|p| config.sa_specs.get(p)),
     ) {
-        ("CREATE", Some(_)) => return Err(error(12, format!("{what} {number} exists already"))),
+        ("CREATE", Some(_)) => return Err(message(&table::EXISTS, &[&what, &number])),
         ("CREATE", None) => SaSpecConfig {
             number,
             key_management: key_management(command).unwrap_or(KeyManagement::Isakmp),
@@ -326,11 +320,8 @@ fn sa_spec(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<P
                 .iter()
                 .find(|bundle| bundle.string.specs().any(|spec| spec == number));
             if let Some(bundle) = used {
-                let text = format!(
-                    "{what} {number} is used by bundle specification {}",
-                    bundle.number
-                );
-                return Err(error(13, text));
+                let user = format!("bundle specification {}", bundle.number);
+                return Err(message(&table::IN_USE, &[&what, &number, &user]));
             }
             config.sa_specs.retain(|spec| spec.number != number);
             return Ok(Plan::Ipsec(Box::new(config), None));
@@ -372,11 +363,7 @@ fn sa_spec(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<P
     let warning = command
         .get("HASHALG")
         .filter(|_| record.protocol == Protocol::Esp && record.hashalg == Some(HashAlg::Null))
-        .map(|given| {
-            let text = "ESP with HASHALG=NULL lets anybody change packets unnoticed; use it only \
-                        together with AH";
-            warning(Module::Ipsec, 21, text).about(given.at)
-        });
+        .map(|given| message(&table::NULL_HASH, &[]).about(given.at));
     match place.and_then(|place| config.sa_specs.get_mut(place)) {
         Some(old) => *old = record,
         None => config.sa_specs.push(record),
@@ -417,7 +404,7 @@ fn bundle(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
         string,
     ) {
         ("CREATE", Some(_), _) => {
-            return Err(error(12, format!("{what} {number} exists already")));
+            return Err(message(&table::EXISTS, &[&what, &number]));
         }
         ("CREATE", None, Some(string)) => BundleConfig {
             number,
@@ -429,8 +416,8 @@ fn bundle(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
         (_, None, _) => return Err(missing(what, number)),
         ("DESTROY", Some(_), _) => {
             if let Some(policy) = config.policies.iter().find(|p| p.bundle == Some(number)) {
-                let text = format!("{what} {number} is used by policy {}", policy.name);
-                return Err(error(13, text));
+                let user = format!("policy {}", policy.name);
+                return Err(message(&table::IN_USE, &[&what, &number, &user]));
             }
             config.bundles.retain(|bundle| bundle.number != number);
             return Ok(Plan::Ipsec(Box::new(config), None));
@@ -454,11 +441,7 @@ fn bundle(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<Pl
                 protocols == [Some(Protocol::Ah), Some(Protocol::Esp)]
             })
         })
-        .map(|given| {
-            let text = "AH before ESP authenticates what is only then enciphered; write the ESP \
-                        specification first";
-            warning(Module::Ipsec, 22, text).about(given.at)
-        });
+        .map(|given| message(&table::AH_FIRST, &[]).about(given.at));
     match place.and_then(|place| config.bundles.get_mut(place)) {
         Some(old) => *old = record,
         None => config.bundles.push(record),
@@ -484,7 +467,7 @@ fn policy<E: Engines>(
         place.and_then(|p| config.policies.get(p)),
     ) {
         ("CREATE", Some(_)) => {
-            return Err(error(12, format!("the policy {name} exists already")));
+            return Err(message(&table::EXISTS, &[&"the policy", &name]));
         }
         ("CREATE", None) => PolicyConfig::new(
             Name::new(name),
@@ -509,6 +492,9 @@ fn policy<E: Engines>(
         (_, Some(record)) => record.clone(),
     };
     fill(&mut record, command);
+    record
+        .check(&config, &state.keys)
+        .map_err(|fault| refused(&fault))?;
     if let Some(interface) = record
         .src_interface
         .as_ref()
@@ -516,35 +502,41 @@ fn policy<E: Engines>(
     {
         return Err(missing("the interface of SRCINTERFACE", interface));
     }
-    record
-        .check(&config, &state.keys)
-        .map_err(|fault| refused(&fault))?;
     if let (Some(given), Some(isakmp)) = (
         command.get("IPROUTETEMPLATE"),
         record.isakmp_policy.as_ref(),
     ) && let Some(isakmp) = state.isakmp.policy(isakmp.as_str())
         && isakmp.peer != PeerAddress::Any
     {
-        let text = format!(
-            "IPROUTETEMPLATE is only valid where the ISAKMP policy has PEER=ANY; {} has not",
+        let when = format!(
+            "where the ISAKMP policy has PEER=ANY; {} has not",
             isakmp.name
         );
-        return Err(error(10, text).about(given.at));
+        return Err(message(&table::ONLY_WITH, &[&"IPROUTETEMPLATE", &when]).about(given.at));
+    }
+    let served = |isakmp: &&IsakmpPolicyConfig| isakmp.serves(&record);
+    if let Some(isakmp) = state
+        .isakmp
+        .policies
+        .iter()
+        .filter(served)
+        .find(|isakmp| record.udp_tunnel == Some(true) && isakmp.traverses_nat())
+    {
+        let given = ["UDPTUNNEL", "ISAKMPPOLICY", "PEERADDRESS"];
+        let given = given.into_iter().find_map(|name| command.get(name));
+        return Err(two_translations(Module::Ipsec, &record, isakmp).about_given(given));
     }
     let warning = ["GROUP", "USEPFSKEY"]
         .into_iter()
         .find_map(|name| command.get(name))
         .filter(|_| record.pfs_group() == Some(0))
-        .map(|given| super::group_0(Module::Ipsec).about(given.at));
+        .map(|given| message(&table::GROUP_0, &[]).about(given.at));
     let nowhere = network_source(&record, &state.net)
         .filter(|_| {
             let old = place.and_then(|place| config.policies.get(place));
             old.is_none_or(|old| network_source(old, &state.net).is_none())
         })
-        .map(|message| match command.get("SRCINTERFACE") {
-            Some(given) => message.about(given.at),
-            None => message,
-        });
+        .map(|message| message.about_given(command.get("SRCINTERFACE")));
     let position = command.small("POSITION");
     match place {
         Some(place) if position.is_none() => {
@@ -564,18 +556,24 @@ fn policy<E: Engines>(
     Ok(plan.warned(warning).warned(nowhere))
 }
 
+/// Both ways to pass a translator exclude each other.
+pub(super) fn two_translations(
+    module: Module,
+    policy: &PolicyConfig,
+    isakmp: &IsakmpPolicyConfig,
+) -> Message {
+    let text = format!(
+        "UDPTUNNEL=TRUE of policy {} does not go with NATTRAVERSAL=TRUE of ISAKMP policy {}",
+        policy.name, isakmp.name
+    );
+    table::CONFLICT.by(module, &[&text])
+}
+
 /// The warning that an IPSEC policy sends from a network's own address.
 pub(super) fn network_source(policy: &PolicyConfig, net: &Net) -> Option<Message> {
     let source = net.source_of(policy)?;
-    net.is_network_address(source).then(|| {
-        let text = format!(
-            "policy {} sends from {source}, the address of the network itself, to which nobody can \
-             answer; name another interface by SRCINTERFACE, or add a logical one with a host's \
-             address",
-            policy.name
-        );
-        warning(Module::Ipsec, 23, &text)
-    })
+    net.is_network_address(source)
+        .then(|| message(&table::NETWORK_SOURCE, &[&policy.name, &source]))
 }
 
 /// Overlays a record with what was given.

@@ -3,28 +3,29 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use core::fmt::Display;
 
 use hw_offload::{DhGroup, Engines, Secret};
-use ipsec_core::model::{ConfigFault, InterfaceName, IpVersion, Name, PeerAddress};
+use ipsec_core::model::{InterfaceName, IpVersion, Name, PeerAddress, PolicyConfig};
+use ipsec_core::net::Net;
 use isakmp_core::config::{
     AuthType, Backoff, DpdMode, ExchangeLimit, HeartbeatMode, IsakmpConfig, IsakmpPolicyConfig,
     Phase1Mode, Retries, Xauth, XauthPassword, XauthType,
 };
 use isakmp_core::debug::IsakmpDebug;
+use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_of_word;
 
-use super::{Look, Plan, not_yet_command};
-use crate::message::{Message, Module};
+use super::{Look, Plan, foreign};
+use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 use crate::show::isakmp as show;
 
-fn error(number: u16, text: String) -> Message {
-    Message::error(Module::Isakmp, number, text)
+fn missing(what: &str, name: &dyn Display) -> Message {
+    table::MISSING.by(Module::Isakmp, &[&what, name])
 }
 
-fn missing(name: &str) -> Message {
-    error(11, format!("the ISAKMP policy {name} does not exist"))
-}
+const POLICY: &str = "the ISAKMP policy";
 
 pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
     let state = look.device.state();
@@ -40,9 +41,10 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 policy_file: text("POLICYFILENAME").or(config.policy_file),
                 ..config
             };
-            Ok(Plan::Isakmp(Box::new(config), None))
+            Ok(Plan::Isakmp(Module::Isakmp, Box::new(config), None))
         }
         ("DISABLE", ["ISAKMP"]) => Ok(Plan::Isakmp(
+            Module::Isakmp,
             Box::new(IsakmpConfig {
                 enabled: false,
                 ..config
@@ -54,13 +56,13 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             let name = command.text("POLICY").unwrap_or("");
             match config.policy(name) {
                 Some(policy) => Ok(Plan::ResetIsakmp(policy.name.clone())),
-                None => Err(missing(name)),
+                None => Err(missing(POLICY, &name)),
             }
         }
         ("ENABLE" | "DISABLE", ["ISAKMP", "DEBUG"]) => debug(command),
         ("RESET", ["ISAKMP", "COUNTER"]) => Ok(Plan::ResetIsakmpCounters(word(command, "COUNTER"))),
         ("SHOW", _) => screen(look, command),
-        _ => Err(not_yet_command(Module::Isakmp, command)),
+        _ => Ok(foreign(command)),
     }
 }
 
@@ -79,19 +81,21 @@ fn screen<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Mess
         ["ISAKMP", "COUNTERS"] => show::counters(endpoint, word(command, "COUNTERS")),
         ["ISAKMP", "POLICY"] => match command.text("POLICY") {
             None => show::policies(state),
-            Some(name) => show::policy(state, endpoint, name).ok_or_else(|| missing(name))?,
+            Some(name) => {
+                show::policy(state, endpoint, name).ok_or_else(|| missing(POLICY, &name))?
+            }
         },
         ["ISAKMP", "EXCHANGE"] => match command.number("EXCHANGE") {
             None => show::exchanges(endpoint, look.now),
             Some(number) => show::exchange(state, endpoint, look.now, number)
-                .ok_or_else(|| error(11, format!("the exchange {number} does not exist")))?,
+                .ok_or_else(|| missing("the exchange", &number))?,
         },
         ["ISAKMP", "SA"] => match command.number("SA") {
             None => show::sas(endpoint, look.now),
             Some(number) => show::sa(endpoint, look.now, number)
-                .ok_or_else(|| error(11, format!("the ISAKMP SA {number} does not exist")))?,
+                .ok_or_else(|| missing("the ISAKMP SA", &number))?,
         },
-        _ => return Err(not_yet_command(Module::Isakmp, command)),
+        _ => return Ok(foreign(command)),
     };
     Ok(Plan::Print(text))
 }
@@ -133,20 +137,17 @@ fn policy<E: Engines>(
         place.and_then(|p| config.policies.get(p)),
     ) {
         ("CREATE", Some(_)) => {
-            return Err(error(
-                12,
-                format!("the ISAKMP policy {name} exists already"),
-            ));
+            return Err(table::EXISTS.by(Module::Isakmp, &[&POLICY, &name]));
         }
         ("CREATE", None) => {
             IsakmpPolicyConfig::new(Name::new(name), peer.clone().unwrap_or(PeerAddress::Any))
         }
         (_, None) => {
-            return Err(missing(name));
+            return Err(missing(POLICY, &name));
         }
         ("DESTROY", Some(_)) => {
             config.policies.retain(|policy| policy.name != *name);
-            return Ok(Plan::Isakmp(Box::new(config), changed));
+            return Ok(Plan::Isakmp(Module::Isakmp, Box::new(config), changed));
         }
         (_, Some(record)) => record.clone(),
     };
@@ -155,26 +156,70 @@ fn policy<E: Engines>(
     }
     fill(&mut record, command);
     let state = look.device.state();
-    record.check(&config, &state.keys).map_err(|fault| {
-        let number = if matches!(fault, ConfigFault::NotYet(_)) {
-            99
-        } else {
-            10
-        };
-        error(number, format!("{fault}"))
-    })?;
+    record
+        .check(&config, &state.keys)
+        .map_err(|fault| Message::refused(Module::Isakmp, &fault))?;
+    check_users(state, &record, command)?;
     let group_0 = command
         .get("GROUP")
         .filter(|_| record.group == Some(DhGroup::Modp512))
-        .map(|given| super::group_0(Module::Isakmp).about(given.at));
+        .map(|given| table::GROUP_0.by(Module::Isakmp, &[]).about(given.at));
     let by_certificate = record.verifies_signatures() && record.key.is_none();
     let no_authority = by_certificate && !config.pki.trusts();
-    let warning = group_0.or_else(|| no_authority.then(super::no_authority));
-    match place.and_then(|place| config.policies.get_mut(place)) {
+    let warning =
+        group_0.or_else(|| no_authority.then(|| table::NO_AUTHORITY.by(Module::Isakmp, &[])));
+    let old = place.and_then(|place| config.policies.get_mut(place));
+    let nowhere = network_source(&record, &state.net)
+        .filter(|_| {
+            let old = old.as_deref();
+            old.is_none_or(|old| network_source(old, &state.net).is_none())
+        })
+        .map(|message| message.about_given(command.get("SRCINTERFACE")));
+    match old {
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
-    Ok(Plan::Isakmp(Box::new(config), changed).warned(warning))
+    let plan = Plan::Isakmp(Module::Isakmp, Box::new(config), changed);
+    Ok(plan.warned(warning).warned(nowhere))
+}
+
+/// Whether the IPsec policies that are negotiated under a policy go with it.
+fn check_users(
+    state: &State,
+    record: &IsakmpPolicyConfig,
+    command: &Parsed,
+) -> Result<(), Message> {
+    let served = |policy: &&PolicyConfig| record.serves(policy);
+    for policy in state.ipsec.policies.iter().filter(served) {
+        if policy.udp_tunnel == Some(true) && record.traverses_nat() {
+            let given = ["NATTRAVERSAL", "PEER"];
+            let given = given.into_iter().find_map(|name| command.get(name));
+            let message = super::ipsec::two_translations(Module::Isakmp, policy, record);
+            return Err(message.about_given(given));
+        }
+        if let Some(template) = &policy.route_template
+            && policy.isakmp_policy.is_some()
+            && record.peer != PeerAddress::Any
+        {
+            let text = format!(
+                "IPROUTETEMPLATE={template} of IPsec policy {} needs PEER=ANY",
+                policy.name
+            );
+            let message = table::CONFLICT.by(Module::Isakmp, &[&text]);
+            return Err(message.about_given(command.get("PEER")));
+        }
+    }
+    Ok(())
+}
+
+/// The warning that a policy with SRCINTERFACE sends from a network's own address.
+pub(super) fn network_source(policy: &IsakmpPolicyConfig, net: &Net) -> Option<Message> {
+    let id = net.by_name(policy.src_interface.as_ref()?)?;
+    let v4 = policy.version() == IpVersion::V4;
+    let mut addresses = net.get(id)?.addresses.iter().map(|(address, _)| *address);
+    let source = addresses.find(|address| address.is_ipv4() == v4)?;
+    net.is_network_address(source)
+        .then(|| table::NETWORK_SOURCE.by(Module::Isakmp, &[&policy.name, &source]))
 }
 
 /// Overlays a record with what was given.

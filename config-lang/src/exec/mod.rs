@@ -27,7 +27,7 @@ use isakmp_core::debug::IsakmpDebug;
 use isakmp_core::device::{Device, LogModule, LogSubtype, Privilege, RadiusServer, User};
 
 use crate::lexer::Column;
-use crate::message::{Message, Module, Severity};
+use crate::message::{Message, Module, Severity, table};
 use crate::parse::{Parsed, Value};
 
 /// What a command will do, with nothing left that could fail.
@@ -57,8 +57,9 @@ pub enum Plan {
     ResetPolicyCounters(Name),
     /// An SA's counters become 0.
     ResetSaCounters(SaId),
-    /// The ISAKMP configuration becomes this; what was made from the policy named goes.
-    Isakmp(Box<IsakmpConfig>, Option<Name>),
+    /// The ISAKMP configuration becomes this; what was made from the policy named goes. The module
+    /// is whose command it was.
+    Isakmp(Module, Box<IsakmpConfig>, Option<Name>),
     /// The ISAKMP SAs of a policy go.
     ResetIsakmp(Name),
     /// The counters of ISAKMP begin again from zero: those of a category, or all.
@@ -147,18 +148,7 @@ pub fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan
         (_, ["PKI", ..]) => pki::plan(look, command),
         (_, ["RADIUS", ..]) => radius::plan(state, command),
         (_, ["IP" | "IPV6", ..]) => ip::plan(state, command),
-        (_, ["FIREWALL", ..]) => {
-            let text = format!(
-                "{} is not part of this router; nothing was changed",
-                full_name(command)
-            );
-            Ok(Plan::Foreign(Message::new(
-                Severity::Warning,
-                Module::Command,
-                1,
-                text,
-            )))
-        }
+        (_, ["FIREWALL", ..]) => Ok(foreign(command)),
         _ => system::plan(look, command),
     }
 }
@@ -171,7 +161,7 @@ pub fn apply<E: Engines>(
     host: &mut dyn Host,
     plan: Plan,
 ) -> Outcome {
-    let done = |module| Outcome::message(Message::done(module));
+    let done = |module| Outcome::message(table::DONE.by(module, &[]));
     match plan {
         Plan::Print(text) => Outcome {
             text,
@@ -180,12 +170,12 @@ pub fn apply<E: Engines>(
         Plan::Foreign(message) => Outcome::message(message),
         Plan::CreateKey(number, key) => match device.state_mut().keys.create(number, key) {
             Ok(()) => done(Module::Enco),
-            Err(error) => Outcome::message(Message::error(Module::Enco, 9, format!("{error}"))),
+            Err(fault) => Outcome::message(Message::no_key(&fault)),
         },
         Plan::GenerateKey(number, key, bits) => {
             match device.generate_rsa_key(entropy, number, key, bits) {
                 Ok(()) => done(Module::Enco),
-                Err(fault) => Outcome::message(Message::error(Module::Enco, 9, format!("{fault}"))),
+                Err(fault) => Outcome::message(Message::no_key(&fault)),
             }
         }
         Plan::DestroyKey(number) => {
@@ -221,25 +211,23 @@ pub fn apply<E: Engines>(
                     watched.without(mask)
                 }
             });
-            let (number, word) = if enable {
-                (57, "enabled")
+            let row = if enable {
+                &table::IPSEC_WATCHED
             } else {
-                (58, "disabled")
+                &table::IPSEC_UNWATCHED
             };
-            let text = format!("IPSEC Policy Debugging has been {word}");
-            Outcome::message(Message::new(Severity::Info, Module::Ipsec, number, text))
+            Outcome::message(row.by(Module::Ipsec, &[]))
         }
         Plan::WatchIsakmp(set, enable) => {
             let watched = &mut device.state_mut().isakmp.debug;
-            let (number, word) = if enable {
+            let row = if enable {
                 *watched = watched.with(set);
-                (57, "enabled")
+                &table::ISAKMP_WATCHED
             } else {
                 *watched = watched.without(set);
-                (58, "disabled")
+                &table::ISAKMP_UNWATCHED
             };
-            let text = format!("ISAKMP Debugging has been {word}");
-            Outcome::message(Message::new(Severity::Info, Module::Isakmp, number, text))
+            Outcome::message(row.by(Module::Isakmp, &[]))
         }
         Plan::ResetCounters(categories) => {
             match categories {
@@ -260,7 +248,7 @@ pub fn apply<E: Engines>(
             device.reset_sa_counters(sa);
             done(Module::Ipsec)
         }
-        Plan::Isakmp(config, changed) => {
+        Plan::Isakmp(module, config, changed) => {
             let was = device.state().isakmp.enabled;
             let is = config.enabled;
             if let Some(name) = changed {
@@ -276,7 +264,7 @@ pub fn apply<E: Engines>(
                 let line = format!("ISAKMP has been {word}");
                 device.log(now, LogModule::Isakmp, LogSubtype::Msg, line);
             }
-            done(Module::Isakmp)
+            done(module)
         }
         Plan::ResetIsakmpCounters(category) => {
             device.reset_isakmp_counters(category);
@@ -318,11 +306,7 @@ pub fn apply<E: Engines>(
         },
         Plan::WriteFile(name, content) => match host.write_file(&name, &content) {
             Ok(()) => done(Module::System),
-            Err(why) => Outcome::message(Message::error(
-                Module::System,
-                8,
-                format!("the file {name} could not be written: {why}"),
-            )),
+            Err(why) => Outcome::message(table::NOT_WRITTEN.by(Module::System, &[&name, &why])),
         },
         Plan::BootConfig(name) => {
             device.state_mut().boot_config = Some(name);
@@ -377,7 +361,7 @@ impl Outcome {
     pub(crate) fn logged_in(name: Name) -> Self {
         Self {
             login: Some(name),
-            ..Self::message(Message::done(Module::System))
+            ..Self::message(table::DONE.by(Module::System, &[]))
         }
     }
 
@@ -386,7 +370,7 @@ impl Outcome {
     pub fn message(message: Message) -> Self {
         Self {
             text: format!("{message}\n"),
-            worst: message.severity,
+            worst: message.severity(),
             at: message.at,
             ..Self::nothing()
         }
@@ -402,33 +386,9 @@ fn full_name(command: &Parsed) -> String {
     name
 }
 
-/// The warning for a policy that could not accept anybody.
-fn no_authority() -> Message {
-    let text = "AUTHTYPE=RSASIG without KEY accepts no peer before there is a trusted certificate; \
-                ADD PKI CERTIFICATE with TYPE=CA TRUSTED=YES";
-    warning(Module::Isakmp, 21, text)
-}
-
-fn warning(module: Module, number: u16, text: &str) -> Message {
-    Message::new(Severity::Warning, module, number, text.into())
-}
-
-/// The 512-bit group is there because the routers have it.
-fn group_0(module: Module) -> Message {
-    let text = "GROUP=0 has 512 bits, which anybody can break in hours; use it only where the peer \
-                has no other group";
-    warning(module, 20, text)
-}
-
-/// The answer for what a later version will do.
-fn not_yet(module: Module, what: &str, at: Option<Column>) -> Message {
-    let message = Message::error(module, 99, format!("{what} is not yet available"));
-    Message { at, ..message }
-}
-
-/// The answer for a command that a later version will do.
-fn not_yet_command(module: Module, command: &Parsed) -> Message {
-    not_yet(module, &full_name(command), None)
+/// A command that no module carries out.
+fn foreign(command: &Parsed) -> Plan {
+    Plan::Foreign(table::FOREIGN.by(Module::Command, &[&full_name(command)]))
 }
 
 /// The values of parameters, by name.

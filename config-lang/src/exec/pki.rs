@@ -1,21 +1,15 @@
 //! ADD, DELETE and SHOW PKI CERTIFICATE.
 
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
 
 use hw_offload::Engines;
 use isakmp_core::config::IsakmpConfig;
 use isakmp_core::device::State;
 
-use super::{Look, Plan, not_yet_command};
-use crate::message::{Message, Module};
+use super::{Look, Plan, foreign};
+use crate::message::{Message, Module, table};
 use crate::parse::Parsed;
 use crate::show;
-
-fn error(number: u16, text: String) -> Message {
-    Message::error(Module::Pki, number, text)
-}
 
 pub(super) fn plan<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
     let state = look.device.state();
@@ -33,41 +27,40 @@ pub(super) fn plan<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<P
                     .ok_or_else(|| missing(name)),
             }
         }
-        _ => Err(not_yet_command(Module::Pki, command)),
+        _ => Ok(foreign(command)),
     }
 }
 
 fn missing(name: &str) -> Message {
-    error(2, format!("the certificate {name} does not exist"))
+    table::MISSING.by(Module::Pki, &[&"the certificate", &name])
 }
 
 /// Reads a certificate from a file. An own one has to belong to an RSA key of this router.
 #[cfg(feature = "x509")]
 fn add<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
+    use alloc::string::String;
+    use core::fmt::Display;
+
     use hw_offload::{KeyKind, rsa_public_half};
     use ipsec_core::model::Name;
     use isakmp_core::pki::{Certificate, CertificateRole, read_file};
 
+    use crate::message::Row;
+
     let state = look.device.state();
     let name = command.text("CERTIFICATE").unwrap_or("");
     if state.isakmp.pki.get(name).is_some() {
-        return Err(error(1, format!("the certificate {name} exists already")));
+        return Err(table::EXISTS.by(Module::Pki, &[&"the certificate", &name]));
     }
     let file = command.text("LOCATION").unwrap_or("");
-    let about_file = |message: Message| match command.get("LOCATION") {
-        Some(given) => message.about(given.at),
-        None => message,
+    let refuse = |row: &'static Row, words: &[&dyn Display]| {
+        row.by(Module::Pki, words)
+            .about_given(command.get("LOCATION"))
     };
-    let content = look
-        .host
-        .read_file(file)
-        .ok_or_else(|| about_file(error(3, format!("the file {file} does not exist"))))?;
-    let (der, facts) = read_file(&content).map_err(|fault| {
-        about_file(error(
-            4,
-            format!("the certificate in the file {file} cannot be used: {fault}"),
-        ))
-    })?;
+    let content = look.host.read_file(file);
+    let content = content.ok_or_else(|| refuse(&table::NO_FILE, &[&file]))?;
+    let (der, facts) =
+        read_file(&content).map_err(|fault| refuse(&table::BAD_CERTIFICATE, &[&file, &fault]))?;
     let role = match command.word("TYPE") {
         Some("SELF") => CertificateRole::Own,
         Some("EE") => CertificateRole::EndEntity,
@@ -81,17 +74,15 @@ fn add<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message
         let own = keys.find(|(_, key)| {
             rsa_public_half(&key.value).is_ok_and(|half| half == facts.public_key)
         });
-        let text = format!(
-            "no RSA key of this router belongs to the certificate in the file {file}; CREATE ENCO \
-             KEY with TYPE=RSA first"
-        );
-        Some(own.ok_or_else(|| about_file(error(5, text)))?.0)
+        Some(
+            own.ok_or_else(|| refuse(&table::NO_PRIVATE_KEY, &[&file]))?
+                .0,
+        )
     } else {
         None
     };
     if role == CertificateRole::Ca && !(facts.is_ca && facts.signs_certificates) {
-        let text = format!("the certificate in the file {file} is not that of a CA");
-        return Err(about_file(error(6, text)));
+        return Err(refuse(&table::NO_CA, &[&file]));
     }
     let mut config = state.isakmp.clone();
     config.pki.certificates.push(Certificate {
@@ -103,12 +94,12 @@ fn add<E: Engines>(look: &Look<'_, E>, command: &Parsed) -> Result<Plan, Message
         der,
         facts,
     });
-    Ok(Plan::Isakmp(Box::new(config), None))
+    Ok(Plan::Isakmp(Module::Pki, Box::new(config), None))
 }
 
 #[cfg(not(feature = "x509"))]
 fn add<E: Engines>(_: &Look<'_, E>, _: &Parsed) -> Result<Plan, Message> {
-    Err(error(7, "this router was built without X.509".into()))
+    Err(table::NO_X509.by(Module::Pki, &[]))
 }
 
 fn delete(state: &State, command: &Parsed) -> Result<Plan, Message> {
@@ -121,5 +112,5 @@ fn delete(state: &State, command: &Parsed) -> Result<Plan, Message> {
         .pki
         .certificates
         .retain(|certificate| certificate.name != *name);
-    Ok(Plan::Isakmp(Box::new(config), None))
+    Ok(Plan::Isakmp(Module::Pki, Box::new(config), None))
 }

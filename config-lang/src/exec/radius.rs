@@ -1,20 +1,14 @@
 //! ADD, DELETE and SHOW RADIUS SERVER.
 
-use alloc::format;
-use alloc::string::String;
 use core::net::IpAddr;
 
 use hw_offload::Secret;
 use isakmp_core::device::{RadiusServer, State};
 
-use super::{Plan, not_yet_command};
-use crate::message::{Message, Module};
+use super::{Plan, foreign};
+use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 use crate::show;
-
-fn error(number: u16, text: String) -> Message {
-    Message::error(Module::Radius, number, text)
-}
 
 pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
     let address = match command.get("SERVER").map(|given| &given.value) {
@@ -25,8 +19,7 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
     let place = servers.iter().position(|server| server.address == address);
     match (command.spec.verb, place) {
         ("ADD", Some(_)) => {
-            let text = format!("the RADIUS server {address} exists already");
-            Err(error(1, text))
+            Err(table::EXISTS.by(Module::Radius, &[&"the RADIUS server", &address]))
         }
         ("ADD", None) => {
             servers.push(RadiusServer {
@@ -41,10 +34,9 @@ pub(super) fn plan(state: &State, command: &Parsed) -> Result<Plan, Message> {
             Ok(Plan::Radius(servers))
         }
         ("DELETE", None) => {
-            let text = format!("the RADIUS server {address} does not exist");
-            Err(error(2, text))
+            Err(table::MISSING.by(Module::Radius, &[&"the RADIUS server", &address]))
         }
         ("SHOW", _) => Ok(Plan::Print(show::radius(state))),
-        _ => Err(not_yet_command(Module::Radius, command)),
+        _ => Ok(foreign(command)),
     }
 }

@@ -1,22 +1,22 @@
 //! Users, files, log and security mode.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
+use core::fmt::Display;
 
 use hw_offload::Engines;
 use ipsec_core::model::Name;
 use isakmp_core::device::{LogModule, PasswordHash, Privilege, User};
 use isakmp_core::identity;
 
-use super::{Look, Plan, not_yet_command};
+use super::{Look, Plan, foreign};
 use crate::dump::{self, Secrets};
-use crate::message::{Message, Module};
+use crate::message::{Message, Module, Row, table};
 use crate::parse::Parsed;
 use crate::show;
 
-fn error(number: u16, text: String) -> Message {
-    Message::error(Module::System, number, text)
+fn error(row: &'static Row, words: &[&dyn Display]) -> Message {
+    row.by(Module::System, words)
 }
 
 pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Result<Plan, Message> {
@@ -25,7 +25,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         ("ADD", ["USER"]) => {
             let name = command.text("USER").unwrap_or("");
             if state.users.get(name).is_some() {
-                return Err(error(1, format!("the user {name} exists already")));
+                return Err(error(&table::EXISTS, &[&"the user", &name]));
             }
             let privilege = match command.word("PRIVILEGE") {
                 Some("SECURITYOFFICER") => Privilege::SecurityOfficer,
@@ -36,7 +36,7 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             let password = match PasswordHash::from_text(password) {
                 Some(hash) => hash,
                 None => PasswordHash::new(&hw_offload::SoftPrimitives, look.entropy, password)
-                    .map_err(|fault| error(2, format!("{fault}")))?,
+                    .map_err(|_| error(&table::NO_ENTROPY, &[]))?,
             };
             Ok(Plan::AddUser(User {
                 name: Name::new(name),
@@ -47,13 +47,12 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         }
         ("SET", ["SYSTEM", "DISTINGUISHEDNAME"]) => {
             let text = command.text("DISTINGUISHEDNAME").unwrap_or("");
-            if !text.contains('=') {
-                return Err(error(7, format!("{text} is no distinguished name")));
+            if !text.contains('=') || identity::parse(text).is_err() {
+                return Err(error(&table::BAD_NAME, &[&text]));
             }
-            identity::parse(text).map_err(|fault| error(7, format!("{fault}")))?;
             let mut config = state.isakmp.clone();
             config.distinguished_name = Some(String::from(text));
-            Ok(Plan::Isakmp(Box::new(config), None))
+            Ok(Plan::Isakmp(Module::System, Box::new(config), None))
         }
         ("LOGIN", []) => {
             let name = command
@@ -66,10 +65,10 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
                 return Ok(Plan::AskPassword(Name::new(name)));
             }
             let Some(user) = state.users.get(name) else {
-                return Err(error(3, format!("the user {name} does not exist")));
+                return Err(error(&table::MISSING, &[&"the user", &name]));
             };
             if !user.login {
-                return Err(error(6, format!("the user {name} has LOGIN=NO")));
+                return Err(error(&table::LOGIN_NO, &[&name]));
             }
             Ok(Plan::Login(Name::new(name)))
         }
@@ -80,19 +79,14 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         ("SET", ["CONFIG"]) => {
             let name = command.text("CONFIG").unwrap_or("");
             if !look.host.has_file(name) {
-                return Err(error(
-                    4,
-                    format!("the file {name} does not exist; CREATE CONFIG={name} first"),
-                ));
+                return Err(error(&table::NO_FILE, &[&name]));
             }
             Ok(Plan::BootConfig(String::from(name)))
         }
         ("ENABLE", ["SYSTEM", "SECURITY", "MODE"]) => {
             let officer = Privilege::SecurityOfficer;
             if !state.users.iter().any(|user| user.privilege == officer) {
-                let text =
-                    "security mode needs a user with PRIVILEGE=SECURITYOFFICER; ADD USER first";
-                return Err(error(5, text.into()));
+                return Err(error(&table::NO_OFFICER, &[]));
             }
             Ok(Plan::SecurityMode(true))
         }
@@ -113,6 +107,6 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             };
             Ok(Plan::Print(show::log(state, module)))
         }
-        _ => Err(not_yet_command(Module::System, command)),
+        _ => Ok(foreign(command)),
     }
 }

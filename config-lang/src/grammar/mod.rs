@@ -29,6 +29,8 @@ pub struct Param {
     pub required: bool,
     /// What is in force when it is left out of the command; none where SET leaves what was.
     pub default: Option<&'static str>,
+    /// Whether the name alone means something, without a value.
+    pub bare: bool,
 }
 
 /// What a value looks like. `words` are accepted besides.

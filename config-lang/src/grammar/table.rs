@@ -8,6 +8,7 @@ const fn must(name: &'static str, kind: Kind) -> Param {
         kind,
         required: true,
         default: None,
+        bare: false,
     }
 }
 
@@ -17,6 +18,7 @@ const fn may(name: &'static str, kind: Kind) -> Param {
         kind,
         required: false,
         default: None,
+        bare: false,
     }
 }
 
@@ -24,6 +26,12 @@ impl Param {
     /// What is in force when it is left out.
     const fn or(mut self, default: &'static str) -> Self {
         self.default = Some(default);
+        self
+    }
+
+    /// Its value may be left out.
+    const fn bare(mut self) -> Self {
+        self.bare = true;
         self
     }
 }
@@ -249,8 +257,8 @@ pub const COMMANDS: &[Spec] = &[
             may(
                 "VALUE",
                 Kind::Text {
-                    // The longest key, of 1024 bytes, as SHOW CONFIG writes it.
-                    max: 2050,
+                    // The longest RSA key, of 8192 bits, as SHOW CONFIG writes it.
+                    max: 10240,
                     words: &[],
                 },
             ),
@@ -622,8 +630,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("LOCALID", Kind::Id)
-                .or("the address that it sends from, with RSASIG the system's distinguished name"),
+            may("LOCALID", Kind::Id).or("its address, with RSASIG its distinguished name"),
             may(
                 "LOCALRSAKEY",
                 Kind::Int {
@@ -669,7 +676,7 @@ pub const COMMANDS: &[Spec] = &[
             .or("NONE"),
             may("POLICYFILENAME", Kind::File).or("none"),
             may("PRENEGOTIATE", Kind::Bool).or("FALSE"),
-            may("REMOTEID", Kind::Id).or("the address that the peer sends from"),
+            may("REMOTEID", Kind::Id).or("the peer's address"),
             may("REKEY", Kind::Bool).or("FALSE"),
             may(
                 "RETRYIKEATTEMPTS",
@@ -1078,6 +1085,8 @@ pub const COMMANDS: &[Spec] = &[
                 "AGGRESSIVE",
                 "NETWORK",
                 "TRANSACTION",
+                "DPD",
+                "HEARTBEAT",
             ]),
         )],
     },
@@ -1550,7 +1559,7 @@ pub const COMMANDS: &[Spec] = &[
         object: &["CONFIG"],
         params: &[
             may("CONFIG", Kind::Flag),
-            may("DYNAMIC", Kind::Enum(&["ISAKMP", "IPSEC"])),
+            may("DYNAMIC", Kind::Enum(&["ISAKMP", "IPSEC"])).bare(),
         ],
     },
     Spec {

@@ -180,20 +180,36 @@ pub(crate) fn policy(
     screen.line("Bundle                    Expiry Limits - hard/soft/used");
     screen.line("Index   SA's    State     Bytes                 Seconds");
     screen.line("-".repeat(71));
-    let bundles = compiled
-        .map(|policy| policy.bundles.as_slice())
-        .unwrap_or_default();
-    for bundle in bundles.iter().filter_map(|id| plane.bundle(*id)) {
+    for bundle in bundles_of(plane, &removing(plane), name) {
         screen.line(format!(
             "{:<7} {:<7} {:<9} {:<21} {}",
             bundle.index,
             numbers(bundle),
-            bundle_state(bundle.state),
+            states(bundle).0,
             bytes(bundle),
             seconds(bundle, now)
         ));
     }
     Some(screen.text)
+}
+
+/// Bundles whose channels are being closed: their policies do not know them any more.
+fn removing(plane: &PlaneState) -> Vec<&Bundle> {
+    let bundles = plane.bundles().map(|(_, bundle)| bundle);
+    bundles
+        .filter(|bundle| bundle.state == SaState::Removing)
+        .collect()
+}
+
+/// The bundles of a policy, those that go last.
+fn bundles_of<'a>(plane: &'a PlaneState, removing: &[&'a Bundle], name: &str) -> Vec<&'a Bundle> {
+    let Some((id, policy)) = plane.policy_by_name(name) else {
+        return Vec::new();
+    };
+    let own = policy.bundles.iter().filter_map(|id| plane.bundle(*id));
+    let going = removing.iter().copied();
+    own.chain(going.filter(|bundle| bundle.policy == id))
+        .collect()
 }
 
 /// SHOW IPSEC POLICY SABUNDLE, of one policy or of all. None if there is no such policy.
@@ -213,18 +229,16 @@ pub(crate) fn policy_bundles(
     screen.line("Bundle                    Bytes");
     screen.line("Index   SA's    State     Seconds");
     screen.line("-".repeat(71));
+    let removing = removing(plane);
     let chosen = |config: &&PolicyConfig| name.is_none_or(|name| config.name == *name);
     for config in state.ipsec.policies.iter().filter(chosen) {
         screen.line(format!("Policy ..........{}", config.name));
-        let policy = plane.policy_by_name(config.name.as_str());
-        let bundles = policy.map(|(_, policy)| policy.bundles.as_slice());
-        let bundles = bundles.unwrap_or_default().iter();
-        for bundle in bundles.filter_map(|id| plane.bundle(*id)) {
+        for bundle in bundles_of(plane, &removing, config.name.as_str()) {
             screen.line(format!(
                 "{:<7} {:<7} {:<9} {}",
                 bundle.index,
                 numbers(bundle),
-                bundle_state(bundle.state),
+                states(bundle).0,
                 bytes(bundle)
             ));
             screen.line(format!("{:26}{}", "", seconds(bundle, now)));
@@ -251,12 +265,14 @@ fn numbers(bundle: &Bundle) -> String {
     numbers.collect::<Vec<_>>().join(",")
 }
 
-const fn bundle_state(state: SaState) -> &'static str {
-    match state {
-        SaState::Invalid => "INVALID",
-        SaState::Creating => "CREATING",
-        SaState::Valid => "VALID",
-        SaState::Removing => "REMOVING",
+/// The state of a bundle, and the word that SHOW IPSEC SA has for it. One that is only reserved has
+/// no algorithms and keys yet.
+const fn states(bundle: &Bundle) -> (&'static str, &'static str) {
+    match (bundle.state, bundle.lifetime) {
+        (SaState::Creating, None) => ("INVALID", "Undef"),
+        (SaState::Creating, Some(_)) => ("CREATING", "Creating"),
+        (SaState::Valid, _) => ("VALID", "Valid"),
+        (SaState::Removing, _) => ("REMOVING", "Removing"),
     }
 }
 
@@ -283,15 +299,6 @@ fn seconds(bundle: &Bundle, now: Instant) -> String {
     )
 }
 
-const fn sa_state(state: SaState) -> &'static str {
-    match state {
-        SaState::Invalid => "Undef",
-        SaState::Creating => "Creating",
-        SaState::Valid => "Valid",
-        SaState::Removing => "Removing",
-    }
-}
-
 pub(crate) fn sas(plane: &PlaneState) -> String {
     let mut screen = Screen::new(0);
     screen.line("SA Id  Policy                   Bundle  State  Protocol  OutSPI      InSPI");
@@ -306,7 +313,7 @@ pub(crate) fn sas(plane: &PlaneState) -> String {
             id.0.slot,
             or_dash(policy.map(|policy| &policy.config.name)),
             or_dash(policy.and_then(|policy| policy.config.bundle)),
-            sa_state(bundle.state),
+            states(bundle).1,
             sa.protocol,
             sa.out_spi.0,
             sa.in_spi.0
@@ -333,7 +340,7 @@ pub(crate) fn sa(plane: &PlaneState, number: u32) -> Option<String> {
         or_dash(policy.and_then(|policy| policy.config.bundle)),
     );
     screen.field(2, "SA Specification Used", sa.spec);
-    screen.field(2, "State", sa_state(bundle.state));
+    screen.field(2, "State", states(bundle).1);
     screen.field(2, "Protocol", sa.protocol);
     screen.field(2, "Mode", sa.mode);
     screen.field(2, "Outbound SPI", sa.out_spi.0);

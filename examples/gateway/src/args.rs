@@ -22,6 +22,8 @@ pub(crate) struct PairArgs {
     pub(crate) seconds: u64,
     /// Where the capture goes.
     pub(crate) pcap: Option<PathBuf>,
+    /// Where the picture of the ladder goes.
+    pub(crate) diagram: Option<PathBuf>,
     /// The sides behind a box that translates addresses.
     pub(crate) nat: Vec<Side>,
     /// Whether every report is printed.
@@ -56,6 +58,7 @@ impl PairArgs {
             seed: 1,
             seconds: 300,
             pcap: None,
+            diagram: None,
             nat: Vec::new(),
             debug: false,
         };
@@ -95,7 +98,7 @@ impl PairArgs {
                         _ => return Err(format!("{arg} {side}: {what} is expected")),
                     });
                 }
-                "--diagram" => return Err(format!("{arg} is not yet available")),
+                "--diagram" => own.diagram = Some(value(&arg, &mut args, "a file")?),
                 other if other.starts_with('-') => {
                     return Err(format!("pair has no option {other}"));
                 }

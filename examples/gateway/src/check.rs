@@ -1,4 +1,5 @@
-//! `gateway check`: every line parsed and executed on a fresh device, offline.
+//! `gateway check`: every line parsed and executed on a fresh device, offline, and the whole
+//! judged.
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ pub(crate) fn run(files: &[String]) -> Result<bool, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
         let mut router = Router::new(SoftEngines::new(256, 64, 64), 1);
         router.host.folder = Path::new(file).parent().map(Path::to_owned);
-        let findings = router.run_script(Instant::ZERO, &text);
+        let findings = router.check_script(Instant::ZERO, &text);
         good &= print_findings(file, &findings);
     }
     Ok(good)

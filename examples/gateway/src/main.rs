@@ -5,6 +5,9 @@ mod args;
 mod check;
 #[cfg(target_os = "linux")]
 mod cli;
+mod diagram;
+#[cfg(target_os = "linux")]
+mod frame;
 mod pair;
 #[cfg(target_os = "linux")]
 mod run;
@@ -13,10 +16,11 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 gateway pair A.cfg B.cfg [--ping SRC DST]... [--loss P] [--duplicate P] [--reorder P] [--delay MS]
-                         [--seed N] [--for SECONDS] [--pcap FILE] [--nat a|b]... [--debug]
+                         [--seed N] [--for SECONDS] [--nat a|b]... [--pcap FILE]
+                         [--diagram FILE.svg] [--debug]
 gateway check FILE.cfg...
 gateway run FILE.cfg --interface NAME=DEVICE... [--tun NAME] [--config-dir DIR] [--control SOCKET]
-                     [--pcap FILE] [--keylog DIR]
+                     [--pcap FILE] [--keylog DIR] [--drop-privileges USER]
 gateway cli [--control SOCKET] [COMMAND]";
 
 fn main() -> ExitCode {

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipsec_core::model::Direction;
-use ipsec_core::{DropReason, Instant};
+use ipsec_core::{DropReason, Instant, WallClock};
 use isakmp_core::Report;
 use isakmp_core::device::DeviceReport;
 use isakmp_core::reason::{Mismatch, Reason, Subject};
@@ -15,6 +15,7 @@ use lab::{Happening, Pair, Side};
 
 use crate::args::PairArgs;
 use crate::check::print_findings;
+use crate::diagram::svg;
 
 /// Runs two configurations against each other. True if every ping was answered through IPsec.
 ///
@@ -23,10 +24,16 @@ use crate::check::print_findings;
 pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
     let mut pair = Pair::soft(args.seed);
     pair.weather = args.weather;
+    // Only what a certificate says of its time depends on the date.
+    let today = SystemTime::now().duration_since(UNIX_EPOCH);
+    let wall = WallClock {
+        zero: today.unwrap_or_default().as_secs(),
+    };
     let mut good = true;
     for (side, path) in [Side::A, Side::B].into_iter().zip(&args.files) {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+        pair.router(side).device.state_mut().wall = wall;
         pair.router(side).host.folder = path.parent().map(Path::to_owned);
         let findings = pair.router(side).run_script(Instant::ZERO, &text);
         good &= print_findings(&name, &findings);
@@ -76,13 +83,18 @@ pub(crate) fn run(args: &PairArgs) -> Result<bool, String> {
         fs::write(path, pair.capture.get_ref()).map_err(|error| format!("{name}: {error}"))?;
     }
     let good = answered && pair.protected > 0 && pair.clear == 0;
-    if good {
-        println!(
-            "\nEvery ping was answered through IPsec ({} packets).",
-            pair.protected
-        );
+    let outcome = if good {
+        let packets = pair.protected;
+        format!("Every ping was answered through IPsec ({packets} packets).")
     } else {
-        println!("\n{}", verdict(&pair));
+        verdict(&pair)
+    };
+    println!("\n{outcome}");
+    if let Some(path) = &args.diagram {
+        let names = args.files.each_ref().map(|file| file.file_name());
+        let names = names.map(|name| name.unwrap_or_default().to_string_lossy());
+        let picture = svg(&pair, names.each_ref().map(AsRef::as_ref), &outcome);
+        fs::write(path, picture).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(good)
 }

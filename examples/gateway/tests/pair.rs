@@ -26,7 +26,8 @@ fn changed(name: &str, from: &str, to: &str) -> PathBuf {
     let text = fs::read_to_string(config(name)).expect("the configuration is there");
     assert!(text.contains(from), "{name} has no {from}");
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
-        "{name}-{}.cfg",
+        "{}-{}.cfg",
+        name.replace('/', "-"),
         to.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
     ));
     fs::write(&path, text.replace(from, to)).expect("the target directory is writable");
@@ -291,9 +292,70 @@ fn check_tells_warnings_and_still_succeeds() {
     let text = String::from_utf8(output.stdout).expect("text");
     assert_eq!(output.status.code(), Some(0), "{text}");
     let head = format!("{}:6:54: warning: ", weak.display());
-    assert!(
-        text.starts_with(&head) && text.contains("GROUP=0"),
-        "{text}"
-    );
-    assert_eq!(text.lines().count(), 1, "{text}");
+    let line = text.lines().find(|line| line.starts_with(&head));
+    assert!(line.is_some_and(|line| line.contains("GROUP=0")), "{text}");
+    // Short keys and DES are told of both files, one line for each fault, and nothing is an error.
+    let other = format!("{}:", config("basic-isakmp-vpn.b").display());
+    let short = |line: &&str| line.starts_with(&other) && line.contains("pre-shared key of 8");
+    assert_eq!(text.lines().filter(short).count(), 1, "{text}");
+    assert!(!text.contains(": error: "), "{text}");
+}
+
+/// The picture of a ladder, and what `pair` printed last.
+fn diagram(files: [&Path; 2], name: &str) -> (String, String) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let [a, b] = files;
+    let output = gateway(&[Path::new("pair"), a, b, Path::new("--diagram"), &path]);
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let last = printed.lines().last().unwrap_or("").to_owned();
+    (fs::read_to_string(&path).expect("a picture"), last)
+}
+
+/// A changed picture is something to look at: then tests/ladder.svg is to be made anew.
+#[test]
+fn the_picture_of_the_basic_vpn() {
+    let files = [config("basic-isakmp-vpn.a"), config("basic-isakmp-vpn.b")];
+    let (picture, _) = diagram([&files[0], &files[1]], "basic.svg");
+    assert_eq!(picture, include_str!("ladder.svg"));
+}
+
+#[test]
+fn the_picture_of_a_failure_says_why() {
+    let other = changed("basic-isakmp-vpn.b", "jogefoge", "another & <key>");
+    let (picture, last) = diagram([&config("basic-isakmp-vpn.a"), &other], "failure.svg");
+    let escaped = last
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    assert!(picture.contains(&escaped), "{last}: {picture}");
+    assert!(picture.contains("class=\"note right odd\""), "{picture}");
+    assert!(picture.contains(" again\""), "{picture}");
+    for tag in ["text", "title", "style", "svg"] {
+        let opened = picture.matches(&format!("<{tag}>")).count()
+            + picture.matches(&format!("<{tag} ")).count();
+        let closed = picture.matches(&format!("</{tag}>")).count();
+        assert_eq!(opened, closed, "{tag}");
+    }
+}
+
+/// Keys and certificates lie beside the configurations.
+#[test]
+fn two_routers_with_certificates() {
+    let folder = config("certificates/a");
+    let (code, text) = pair(&folder, &config("certificates/b"));
+    assert_eq!(code, Some(0), "{text}");
+    for line in [
+        "Main mode 5: ID, CERT, SIG, N",
+        "Main mode 6: ID, CERT, SIG, N",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let other = changed("certificates/b", "REMOTEID=\"cn=A", "REMOTEID=\"cn=C");
+    for file in ["b.key.pem", "b.crt.pem", "ca.crt.pem"] {
+        let from = folder.with_file_name(file);
+        fs::copy(from, other.with_file_name(file)).expect("the target directory is writable");
+    }
+    let (code, text) = pair(&folder, &other);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("REMOTEID"), "{text}");
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use bytes::BytesMut;
+use config_lang::check::check_script;
 use config_lang::{Console, Finding, Host, Surroundings, run_script};
 use hw_offload::testing::SeededEntropy;
 use hw_offload::{Buffers, Engines, Headroom, Idle, PacketBuf, PacketEngine, PublicEngine, Ticket};
@@ -186,6 +187,19 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         } = self;
         let mut around = Surroundings { now, entropy, host };
         run_script(device, &mut around, text)
+    }
+
+    /// Executes a script, which a fresh router takes, and tells what did not simply work and what
+    /// will be regretted.
+    pub fn check_script(&mut self, now: Instant, text: &str) -> Vec<Finding> {
+        let Self {
+            device,
+            host,
+            entropy,
+            ..
+        } = self;
+        let mut around = Surroundings { now, entropy, host };
+        check_script(device, &mut around, text)
     }
 
     /// Executes one command of a Security Officer and returns what it prints.

@@ -167,9 +167,11 @@ pub enum ConfigFault {
         /// The algorithm.
         needs: &'static str,
     },
-    /// Built later.
-    #[error("{0} is not yet available")]
-    NotYet(&'static str),
+}
+
+impl ConfigFault {
+    /// SRCINTERFACE of a policy of either kind.
+    pub const LOCAL_SOURCE: Self = Self::Conflict("SRCINTERFACE takes no local IP interface");
 }
 
 /// CREATE IPSEC SASPECIFICATION.
@@ -581,6 +583,13 @@ impl PolicyConfig {
     /// # Errors
     /// [`ConfigFault`].
     pub fn check(&self, config: &IpsecConfig, ring: &KeyRing) -> Result<(), ConfigFault> {
+        if self
+            .src_interface
+            .as_ref()
+            .is_some_and(InterfaceName::is_local)
+        {
+            return Err(ConfigFault::LOCAL_SOURCE);
+        }
         let v4 = self.version != Some(IpVersion::V6);
         for selector in [self.laddress, self.raddress].into_iter().flatten() {
             if selector

@@ -58,6 +58,12 @@ impl InterfaceName {
         &self.0
     }
 
+    /// Whether it is a local IP interface, an address of the router on no link.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0.starts_with("local")
+    }
+
     fn stem(&self) -> &str {
         self.0.strip_suffix("-0").unwrap_or(&self.0)
     }

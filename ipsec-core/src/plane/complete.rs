@@ -8,6 +8,8 @@ use hw_offload::{Mac, Op, PacketBuf, PacketDone, PacketJob, Refused};
 use super::count::Phase;
 use super::inbound::{Pass, Sealed};
 use super::outbound::dropped;
+use super::policy::Policy;
+use super::ways::Came;
 use super::{Cx, DataPlane, InFlight, PlaneEvent, PlaneState, Way};
 use crate::counters::Happened;
 use crate::model::{Action, Direction, Flow, Mode, Protocol};
@@ -283,7 +285,7 @@ impl PlaneState {
         let Ok(flow) = Datagram::reread(packet.packet()).and_then(|ip| ip.flow()) else {
             return dropped(DropReason::BadInner, packet);
         };
-        let policy = bundle.policy;
+        let (policy, path) = (bundle.policy, bundle.path);
         self.watch_filter(policy, None, Direction::In, &flow);
         self.watch_filter(policy, Some(sa), Direction::In, &flow);
         let Some(bundle) = self.bundle(id) else {
@@ -310,8 +312,9 @@ impl PlaneState {
         if matches!(flow.protocol, 50 | 51) && self.is_local(flow.destination) {
             return self.nested(cx, open, &flow, packet);
         }
-        if transport && traversed {
-            self.replies.note(&flow, id);
+        let shared = self.policy(policy).is_some_and(Policy::takes_anybody);
+        if transport && traversed && shared {
+            self.replies.note(&flow, Came { bundle: id, path });
         }
         Verdict::Deliver { packet, on }
     }

@@ -7,6 +7,7 @@ use hw_offload::{EntropyFault, Op, PacketBuf, PacketJob, Span, Ticket};
 use super::count::Phase;
 use super::gather::Gathered;
 use super::hold::{Fate, Waiting};
+use super::ways::Came;
 use super::{Cx, DataPlane, InFlight, PlaneEvent, PlaneState, Way};
 use crate::counters::Happened;
 use crate::model::{Action, DfBit, Direction, Flow, KeyManagement, Mode, PeerAddress, Protocol};
@@ -206,36 +207,67 @@ impl PlaneState {
         policy: PolicyId,
         flow: &Flow,
     ) -> Option<BundleId> {
+        if let Some(came) = self.replies.find(flow) {
+            let answering = self.bundle_answering(now, policy, flow, came);
+            if answering.is_some() {
+                return answering;
+            }
+        }
         let owner = self.policies.get(policy.0)?;
-        let reply = self.replies.find(flow);
         // Most policies have one bundle, for all that they select.
-        if reply.is_none()
-            && let Some(id) = owner.ways.newest_of_equals()
+        if let Some(id) = owner.ways.newest_of_equals()
             && let Some(bundle) = self.bundle(id)
             && bundle.covers_policy
             && bundle.is_alive(now)
         {
             return Some(id);
         }
-        let carries = |id: &BundleId| {
-            self.bundle(*id).is_some_and(|bundle| {
-                bundle.policy == policy && bundle.selector.matches(flow, Direction::Out).is_ok()
-            })
-        };
         let mut dead = false;
-        let found = reply
-            .into_iter()
-            .chain(owner.ways.towards(flow.destination))
-            .find(|id| {
-                let carries = carries(id);
-                let alive = self.bundle(*id).is_some_and(|bundle| bundle.is_alive(now));
-                dead |= carries && !alive;
-                carries && alive
-            });
+        let found = owner.ways.towards(flow.destination).find(|id| {
+            let carries = self.carries(*id, policy, flow);
+            let alive = self.bundle(*id).is_some_and(|bundle| bundle.is_alive(now));
+            dead |= carries && !alive;
+            carries && alive
+        });
         if found.is_none() && dead {
             self.raise(policy, Happened::OutBundleStateBad);
         }
         found
+    }
+
+    fn carries(&self, id: BundleId, policy: PolicyId, flow: &Flow) -> bool {
+        self.bundle(id).is_some_and(|bundle| {
+            bundle.policy == policy && bundle.selector.matches(flow, Direction::Out).is_ok()
+        })
+    }
+
+    /// The bundle for the reply to a flow: that on which it came in, or its newest successor by the
+    /// same path, which is looked for once. Without any the flow is nobody's.
+    fn bundle_answering(
+        &mut self,
+        now: Instant,
+        policy: PolicyId,
+        flow: &Flow,
+        came: Came,
+    ) -> Option<BundleId> {
+        let usable = |id: BundleId| {
+            let carries = self.carries(id, policy, flow);
+            let alive = self.bundle(id).filter(|bundle| bundle.is_alive(now));
+            alive.filter(|_| carries)
+        };
+        if usable(came.bundle).is_some_and(|bundle| bundle.retire_at.is_none()) {
+            return Some(came.bundle);
+        }
+        let on_path = |id: &BundleId| {
+            let bundle = usable(*id).filter(|bundle| bundle.path == came.path);
+            bundle.map(|bundle| (bundle.serial, *id))
+        };
+        let owner = self.policies.get(policy.0)?;
+        let newest = owner.ways.all().filter_map(|id| on_path(&id)).max();
+        let bundle = newest.map(|(_, id)| id);
+        let came = bundle.map(|bundle| Came { bundle, ..came });
+        self.replies.enter(flow, came);
+        bundle
     }
 
     /// Begins to seal a packet with the innermost SA of a bundle.

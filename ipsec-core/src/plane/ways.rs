@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::model::{AddressSelector, Flow, Selector};
+use crate::path::PathId;
 use crate::sad::BundleId;
 
 /// The valid bundles of a policy, ordered so that the one for a packet is found at once, however
@@ -127,14 +128,23 @@ fn reach(policy: &Selector, own: &Selector) -> Reach {
     }
 }
 
-/// Where the replies of flows go that came in on one of several equal SAs: clients of transport
-/// mode behind one NAT differ in nothing else. A table of fixed size; a newer flow takes the place
-/// of an older one.
+/// Where the replies of flows go that came in on one of several equal bundles: clients of transport
+/// mode behind one NAT differ in nothing but their path. A table of fixed size; a newer flow takes
+/// the place of an older one.
 #[derive(Debug)]
 pub(crate) struct ReplyFlows {
-    entries: Box<[Option<(Flow, BundleId)>]>,
+    entries: Box<[Option<(Flow, Came)>]>,
     seed: u64,
     used: bool,
+}
+
+/// How a flow came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    /// On which bundle; it may have a successor by now.
+    pub(crate) bundle: BundleId,
+    /// By which path, which all bundles of one client share.
+    pub(crate) path: PathId,
 }
 
 impl ReplyFlows {
@@ -146,24 +156,32 @@ impl ReplyFlows {
         }
     }
 
-    /// Notes on which bundle a flow came in.
-    pub(crate) fn note(&mut self, came: &Flow, id: BundleId) {
+    /// Notes how a flow came in.
+    pub(crate) fn note(&mut self, flow: &Flow, came: Came) {
         let reply = Flow {
-            source: came.destination,
-            destination: came.source,
-            ports: came.ports.map(|(from, to)| (to, from)),
-            icmp_type: None,
-            ..*came
+            source: flow.destination,
+            destination: flow.source,
+            ports: flow.ports.map(|(from, to)| (to, from)),
+            ..*flow
         };
-        let place = self.place(&reply);
+        self.enter(&reply, Some(came));
+    }
+
+    /// Notes how the flow that this one answers came in; none if nobody is there any more.
+    pub(crate) fn enter(&mut self, leaves: &Flow, came: Option<Came>) {
+        let leaves = Flow {
+            icmp_type: None,
+            ..*leaves
+        };
+        let place = self.place(&leaves);
         if let Some(entry) = self.entries.get_mut(place) {
-            *entry = Some((reply, id));
+            *entry = came.map(|came| (leaves, came));
             self.used = true;
         }
     }
 
-    /// The bundle on which the flow that this one answers came in.
-    pub(crate) fn find(&self, leaves: &Flow) -> Option<BundleId> {
+    /// How the flow that this one answers came in.
+    pub(crate) fn find(&self, leaves: &Flow) -> Option<Came> {
         if !self.used {
             return None;
         }

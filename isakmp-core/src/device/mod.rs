@@ -3,6 +3,8 @@
 //! It translates and never decides: completions, timers and events of one part become calls of
 //! another, in a fixed order, until nothing is left or the turn's work is done.
 
+#[cfg(feature = "testing")]
+mod fingerprint;
 mod log;
 mod port;
 mod state;
@@ -187,12 +189,12 @@ impl<E: Engines> Device<E> {
         self.state.keys.admits(number)?;
         let seed = RsaSeed::draw(entropy)?;
         let ticket = Ticket(OWN_TICKETS | self.generated);
-        self.generated += 1;
         let job = PublicJob::RsaGenerate { ticket, bits, seed };
         self.engines
             .public()
             .submit(job)
             .map_err(|_| KeyFault::Engine)?;
+        self.generated += 1;
         self.generating.push((ticket, number));
         self.state.keys.create(number, key)
     }

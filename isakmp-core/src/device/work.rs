@@ -14,7 +14,7 @@ use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
 use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, RemoveWhy, Verdict};
 
 use super::{Device, DeviceReport, LogModule, LogSubtype, OWN_TICKETS, Port, Query, State};
-use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Report};
+use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Renewal, Report};
 use crate::config::XauthType;
 use crate::debug::IsakmpDebug;
 use crate::endpoint::Endpoint;
@@ -118,12 +118,21 @@ impl<E: Engines> Device<E> {
                 }
             }
             PlaneEvent::Close(channel) => self.engines.packet().close(channel),
-            PlaneEvent::Acquire { policy, ends, .. } => match ends.zip(self.policy_name(policy)) {
+            PlaneEvent::Acquire {
+                policy,
+                ends,
+                replaces,
+            } => match ends.zip(self.policy_name(policy)) {
                 Some(((local, peer), policy)) => {
+                    let bundle = replaces.and_then(|id| Some((id, self.plane.state().bundle(id)?)));
                     let acquire = Acquire {
                         policy,
                         peer,
                         local,
+                        renews: bundle.map(|(bundle, record)| Renewal {
+                            bundle,
+                            selector: record.selector.clone(),
+                        }),
                     };
                     let (endpoint, mut env) = self.endpoint_env(now, entropy);
                     endpoint.acquire(&mut env, acquire);

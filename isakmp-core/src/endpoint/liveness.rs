@@ -63,7 +63,9 @@ impl Endpoint {
         if let Some(exchange) = transaction.and_then(|place| self.transactions.get_mut(place)) {
             exchange.common.talk.path = path;
         }
-        self.children.moved(&owner, path.peer.ip());
+        let key = self.sas.get(id.0).map(IsakmpSa::peer_key);
+        let key = key.as_ref().unwrap_or(&owner);
+        self.children.moved(&owner, path.peer.ip(), key);
         let to = path.peer;
         self.push(Action::Moved { from, to });
         self.push(Action::Report(Report::PeerMoved {

@@ -58,10 +58,24 @@ impl Endpoint {
             }
             return;
         }
-        while let Some(sa) = self.usable_sa(peer).filter(|sa| self.has_room(*sa))
-            && let Some(acquire) = self.waits.take(peer, env.now)
+        while self.usable_sa(peer).is_some()
+            && let Some(next) = self.waits.due(peer, env.now)
         {
-            self.start_quick(env, sa, &acquire);
+            let sa = self.sa_for(next, env);
+            if sa.is_some_and(|sa| !self.has_room(sa)) {
+                return;
+            }
+            let Some(acquire) = self.waits.take(peer, env.now) else {
+                return;
+            };
+            match sa {
+                Some(sa) => self.start_quick(env, sa, &acquire),
+                None => {
+                    let subject = Subject::Absent;
+                    let reason = Reason::new(ExchangeType::Quick, 0, subject, Whose::Theirs);
+                    self.quick_failed(env, &acquire, reason);
+                }
+            }
         }
     }
 
@@ -87,6 +101,7 @@ impl Endpoint {
             iv: sa.iv(env.primitives, message_id),
             isakmp_policy: sa.policy.clone(),
             policy: acquire.policy.clone(),
+            renews: acquire.renews.clone(),
             role: Role::Initiator,
             bundle: None,
             spis: Vec::new(),
@@ -250,6 +265,7 @@ impl Endpoint {
             iv: opened.iv,
             isakmp_policy: sa.policy.clone(),
             policy: policy.name.clone(),
+            renews: None,
             role: Role::Responder,
             bundle: None,
             spis: Vec::new(),
@@ -352,7 +368,7 @@ impl Endpoint {
                 let common = quick.common;
                 self.completed(env, common.part(), common.talk.number, Phase::Two);
                 let peer = common.talk.path.peer.ip();
-                self.waits.forget(&common.policy, peer);
+                self.forget_served(&common, peer);
                 let keep = env.now + super::phase1::keep_time(&common.isakmp_policy);
                 let Some(sa) = self.sas.get_mut(common.sa.0) else {
                     return;
@@ -459,6 +475,17 @@ impl Endpoint {
                 .is_taken(&policy.name, &wanted.remote, foreign)
     }
 
+    /// Requests that wait for what a quick mode has brought need not wait any more.
+    fn forget_served(&mut self, quick: &Common, peer: IpAddr) {
+        let waiting = self.waits.of(&quick.policy, peer);
+        let others: Vec<Acquire> = waiting
+            .filter(|acquire| !self.serves(quick, acquire))
+            .cloned()
+            .collect();
+        let keep = |acquire: &Acquire| acquire.policy != quick.policy || others.contains(acquire);
+        self.waits.retain(peer, keep);
+    }
+
     /// An unfinished quick mode goes, but not what it was for: that is taken up again.
     fn negotiate_again(&mut self, id: Id, not_before: Instant) {
         let Some(quick) = self.end_quick(id) else {
@@ -473,6 +500,7 @@ impl Endpoint {
             policy: common.policy,
             peer: path.peer.ip(),
             local: path.local.ip(),
+            renews: common.renews,
         };
         self.waits.push(acquire, not_before);
     }

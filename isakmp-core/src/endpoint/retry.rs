@@ -278,6 +278,7 @@ impl Endpoint {
                 policy,
                 peer,
                 local,
+                renews: None,
             };
             self.waits.push(acquire, not_before);
         }

@@ -261,14 +261,14 @@ impl Quicks {
             .filter_map(|(_, id)| Some((*id, self.table.get(*id)?)))
     }
 
-    /// Whether there is one for an IPsec policy with a peer.
-    pub(super) fn is_any_for(&self, policy: &Name, peer: IpAddr) -> bool {
+    /// Those for an IPsec policy with a peer's address.
+    pub(super) fn of(&self, policy: &Name, peer: IpAddr) -> impl Iterator<Item = &Quick> {
         let policy = policy.as_str().to_ascii_lowercase();
         self.by_policy
             .range((policy.clone(), FIRST)..)
-            .take_while(|(other, _)| *other == policy)
+            .take_while(move |(other, _)| *other == policy)
             .filter_map(|(_, id)| self.table.get(*id))
-            .any(|quick| quick.common.talk.path.peer.ip() == peer)
+            .filter(move |quick| quick.common.talk.path.peer.ip() == peer)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -387,6 +387,10 @@ impl Children {
         Some(child)
     }
 
+    pub(super) fn get(&self, bundle: BundleId) -> Option<&Child> {
+        self.all.get(&bundle)
+    }
+
     pub(super) fn is_any_with(&self, address: IpAddr) -> bool {
         let start = (address, BundleId(FIRST));
         let first = self.by_address.range(start..).next();
@@ -401,14 +405,17 @@ impl Children {
             .filter_map(|(_, bundle)| self.all.get(bundle))
     }
 
-    /// The peer of some bundles has another address.
-    pub(super) fn moved(&mut self, owner: &PeerKey, to: IpAddr) {
+    /// The peer of some bundles has another address, and is known by another key perhaps.
+    pub(super) fn moved(&mut self, owner: &PeerKey, to: IpAddr, key: &PeerKey) {
         let theirs: Vec<BundleId> = self.owned(owner).map(|child| child.bundle).collect();
         for bundle in theirs {
             if let Some(child) = self.all.get_mut(&bundle) {
                 self.by_address.remove(&(child.peer, bundle));
                 child.peer = to;
                 self.by_address.insert((to, bundle));
+                self.by_owner.remove(&(owner.clone(), bundle));
+                child.owner = key.clone();
+                self.by_owner.insert((key.clone(), bundle));
             }
         }
     }

@@ -77,6 +77,13 @@ impl Waits {
         queue.first().map(|waiting| &waiting.acquire)
     }
 
+    /// The first request for a peer whose turn has come.
+    pub(super) fn due(&self, peer: IpAddr, now: Instant) -> Option<&Acquire> {
+        let mut queue = self.queues.get(&peer)?.iter();
+        let due = queue.find(|waiting| waiting.not_before <= now);
+        due.map(|waiting| &waiting.acquire)
+    }
+
     /// Takes the first request for a peer whose turn has come.
     pub(super) fn take(&mut self, peer: IpAddr, now: Instant) -> Option<Acquire> {
         let queue = self.queues.get_mut(&peer)?;
@@ -97,12 +104,12 @@ impl Waits {
         }
     }
 
-    /// A policy has what it waited for.
-    pub(super) fn forget(&mut self, policy: &Name, peer: IpAddr) {
+    /// Keeps only some of the requests for a peer: the others have what they waited for.
+    pub(super) fn retain(&mut self, peer: IpAddr, keep: impl Fn(&Acquire) -> bool) {
         let Some(queue) = self.queues.get_mut(&peer) else {
             return;
         };
-        queue.retain(|waiting| waiting.acquire.policy != *policy);
+        queue.retain(|waiting| keep(&waiting.acquire));
         if queue.is_empty() {
             self.queues.remove(&peer);
         }
@@ -122,8 +129,10 @@ impl Waits {
         self.queues.get(&peer).map_or(0, Vec::len)
     }
 
-    pub(super) fn holds(&self, policy: &Name, peer: IpAddr) -> bool {
-        let mut queue = self.queues.get(&peer).into_iter().flatten();
-        queue.any(|waiting| waiting.acquire.policy == *policy)
+    /// The requests of a policy for a peer.
+    pub(super) fn of(&self, policy: &Name, peer: IpAddr) -> impl Iterator<Item = &Acquire> {
+        let queue = self.queues.get(&peer).into_iter().flatten();
+        let queue = queue.map(|waiting| &waiting.acquire);
+        queue.filter(move |acquire| acquire.policy == *policy)
     }
 }

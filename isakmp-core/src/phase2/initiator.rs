@@ -1,6 +1,7 @@
 //! The initiator of quick mode.
 
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use hw_offload::{PublicJob, PublicValue, Secret, Ticket};
 use ipsec_core::model::{Half, Role, Selector};
@@ -8,8 +9,8 @@ use ipsec_core::{InstallFault, Reserved};
 
 use super::commit::{connected, is_connected};
 use super::{
-    Common, Step, Terms, Trouble, admit, body, fatal, hash3, identities, ignored, originals,
-    peer_sees, phase2, reason, sa_body, send, trace_hash, trace_hash3,
+    Common, Step, Terms, Trouble, admit, as_seen, body, fatal, hash3, identities, ignored,
+    originals, peer_sees, phase2, reason, sa_body, send, trace_hash, trace_hash3,
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
 use crate::debug::IsakmpDebug;
@@ -118,14 +119,14 @@ impl Initiator {
         let mut agreement = own.confirm(&sa_body(2, &opened)?).map_err(|mismatch| {
             Trouble::Fatal(reason(2, Subject::NotOffered, Whose::Theirs).with(mismatch))
         })?;
-        let same = match (&sent.ids, &opened.ids) {
-            (Some((a, b)), Some((c, d))) => a == c && b == d,
-            (_, None) => true,
-            (None, Some((ci, cr))) => {
-                let host = |address| Identification::of_address(address);
-                ci.same_as(&host(sa.path.local.ip())) && cr.same_as(&host(sa.path.peer.ip()))
-            }
-        };
+        // Without identities both ends select all that they send each other.
+        let host = |end: SocketAddr| Identification::of_address(end.ip());
+        let ends = (host(sa.path.local), host(sa.path.peer));
+        let (own_id, peer_id) = sent.ids.as_ref().unwrap_or(&ends);
+        let same = opened.ids.as_ref().is_none_or(|(ci, cr)| {
+            let [ci_seen, cr_seen] = as_seen(sa, own.mode(), [ci, cr]);
+            [ci, &ci_seen].contains(&own_id) && [cr, &cr_seen].contains(&peer_id)
+        });
         if !same || opened.nonce == sent.ni {
             return Err(fatal(2, Subject::Selectors));
         }
@@ -346,7 +347,9 @@ impl Initiator {
             .ok_or(fatal(1, Subject::Changed))?;
         let own = phase2(env.ipsec, policy, sa).ok_or(fatal(1, Subject::Changed))?;
         let ni = nonce(env.entropy).ok_or(fatal(1, Subject::Entropy))?;
-        let selector = policy.selector();
+        let renewed = common.renews.as_ref();
+        let selector =
+            renewed.map_or_else(|| policy.selector(), |renewed| renewed.selector.clone());
         let always = common.isakmp_policy.always_sends_ids();
         let ids = identities(&selector, sa.path.local.ip(), sa.path.peer.ip(), always);
         let public = exponent.as_ref().map(|(_, public)| &public[..]);

@@ -30,7 +30,7 @@ use initiator::Initiator;
 use responder::Responder;
 
 use crate::admission;
-use crate::ask::{Acquire, Answer, Env, Report};
+use crate::ask::{Acquire, Answer, Env, Renewal, Report};
 use crate::config::IsakmpPolicyConfig;
 use crate::conversation::{Conversation, Tick};
 use crate::debug::{IsakmpDebug, watch_states};
@@ -68,6 +68,8 @@ pub(crate) struct Common {
     pub(crate) isakmp_policy: IsakmpPolicyConfig,
     /// The IPsec policy.
     pub(crate) policy: Name,
+    /// The bundle that is to have a successor.
+    pub(crate) renews: Option<Renewal>,
     pub(crate) role: Role,
     pub(crate) bundle: Option<BundleId>,
     /// Our SPIs, once reserved.
@@ -782,6 +784,28 @@ impl Terms {
             traversal: self.traversal(sa),
         }
     }
+}
+
+/// Identities as this side sees their ends, ours first: in transport mode packets come with the
+/// addresses that a NAT gave them, whatever an end calls itself or is called by the other one.
+pub(crate) fn as_seen(
+    sa: &IsakmpSa,
+    mode: Mode,
+    [local, remote]: [&Identification; 2],
+) -> [Identification; 2] {
+    let found = sa.watch.nat.found;
+    let seen = |translated: bool, id: &Identification, address: IpAddr| {
+        let host = matches!(id.kind, 1 | 5) && mode == Mode::Transport && translated;
+        let mut id = id.clone();
+        if host {
+            id.data = Identification::of_address(address).data;
+        }
+        id
+    };
+    [
+        seen(found.is_here(), local, sa.path.local.ip()),
+        seen(found.is_there(), remote, sa.path.peer.ip()),
+    ]
 }
 
 /// The identities of both ends' selectors, ours first; none where they are exactly the two

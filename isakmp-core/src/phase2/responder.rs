@@ -12,12 +12,11 @@ use ipsec_core::model::{
 
 use super::commit::{connected, is_connected};
 use super::{
-    Common, Opened, Step, Terms, Trouble, body, fatal, hash3, ignored, originals, peer_sees,
-    phase2, reason, sa_body, send, trace_hash, trace_hash3,
+    Common, Opened, Step, Terms, Trouble, as_seen, body, fatal, hash3, ignored, originals,
+    peer_sees, phase2, reason, sa_body, send, trace_hash, trace_hash3,
 };
 use crate::ask::{Answer, Ask, Env};
 use crate::debug::IsakmpDebug;
-use crate::natt::NatState;
 use crate::negotiate::phase2::{Agreement, Answer as SaAnswer};
 use crate::out::Out;
 use crate::phase1::{Incoming, exponent, nonce};
@@ -166,19 +165,7 @@ fn wanted(
         && policy.key_management == Some(KeyManagement::Isakmp)
         && is_for(policy, sa)
         && local_id.protocol == remote_id.protocol;
-    // In transport mode packets come with the addresses that the NAT gave them, whatever the
-    // ends call themselves.
-    let NatState { found, .. } = sa.watch.nat;
-    let seen = |translated: bool, id: &Identification, address: IpAddr| {
-        let host = matches!(id.kind, 1 | 5) && mode == Mode::Transport && translated;
-        let mut id = id.clone();
-        if host {
-            id.data = Identification::of_address(address).data;
-        }
-        id
-    };
-    let local_id = &seen(found.is_here(), local_id, sa.path.local.ip());
-    let remote_id = &seen(found.is_there(), remote_id, sa.path.peer.ip());
+    let [local_id, remote_id] = &as_seen(sa, mode, [local_id, remote_id]);
     let wanted = Selector {
         local: side(&own.local, own.local_name.as_ref(), local_id)?,
         remote: side(&own.remote, own.remote_name.as_ref(), remote_id)?,

@@ -116,6 +116,7 @@ fn the_initiator() {
         policy: Name::new("vpn"),
         peer: side.path.peer.ip(),
         local: side.path.local.ip(),
+        renews: None,
     };
     side.call(|endpoint, env| endpoint.acquire(env, acquire));
     let (ticket, job) = public_job(&mut side);

@@ -79,6 +79,7 @@ fn initiator() -> Side {
         policy: Name::new("vpn"),
         peer: side.path.peer.ip(),
         local: side.path.local.ip(),
+        renews: None,
     };
     side.call(|endpoint, env| endpoint.acquire(env, acquire));
     assert_eq!(side.sent(), hex(MESSAGE_1));

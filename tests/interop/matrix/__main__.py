@@ -86,7 +86,6 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="how many at the same time")
     parser.add_argument("--keep", action="store_true", help="leave logs and captures behind")
     parser.add_argument("--gateway", type=pathlib.Path, default=gateway.PROGRAM, help="the program under test")
-    parser.add_argument("--even-what-is-missing", action="store_true", help="try scenarios whose needs are not met")
     args = parser.parse_args()
     gateway.PROGRAM = args.gateway.resolve()
     absent = [tool for tool in [*TOOLS, str(gateway.PROGRAM)] if not shutil.which(tool)]
@@ -112,12 +111,7 @@ def main():
             failed.append(row)
 
     for scenario in chosen:
-        if scenario.needs and not args.even_what_is_missing:
-            row = Row(scenario)
-            row.trouble = f"needs {scenario.needs}, which our side does not have"
-            report(row)
-        else:
-            todo.put(scenario)
+        todo.put(scenario)
     workers = []
     try:
         shim = compile_shim(directory)

@@ -65,6 +65,8 @@ def policy_words(scenario, side):
     elif scenario.nat != "none" or scenario.signs:
         own, other = net.identities(scenario)[:: 1 if side == "us" else -1]
         words.append(f"LOCALID={own} REMOTEID={other}")
+    if "isakmp-rekey-us" in scenario.actions and side == "us":
+        words.append("EXPIRYKBYTES=1")
     if any(action.startswith("dpd") for action in scenario.actions):
         words.append("DPDMODE=BOTH DPDIDLETIMEOUT=1 MSGTIMEOUT=1 MSGRETRYLIMIT=2 MSGBACKOFF=NONE")
     return " ".join(words + scenario.ours.replace(",", " ").split())

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from .world import Trouble
+from .world import NAT_T_VERSIONS, Trouble
 
 CIPHERS = {
     "NULL": "NULL",
@@ -16,6 +16,8 @@ MACS = {"NULL": "NULL", "HMAC-MD5-96": "HMAC-MD5-96 [RFC2403]", "HMAC-SHA1-96": 
 # What the pings are inside ESP: ICMP, or IPv4 around it.
 CARRIED = (1, 4)
 TRUE = ("1", "True")
+# The type of NAT-D payloads in each version of NAT traversal.
+NAT_D = {"rfc": "20", "08": "15", "03": "130", "02": "130"}
 
 
 def strongswan_keys(installed):
@@ -36,9 +38,11 @@ def own_keys(directory):
     return {re.sub(r'^("IPv4"),"[^"]*","[^"]*"', r'\1,"*","*"', line) for line in text.splitlines()}
 
 
-def fields(pcap, directory, display, *names):
-    """What tshark says of the packets that match, a list of fields for each."""
-    words = ["tshark", "-r", str(pcap), "-Y", display, "-T", "fields", "-E", "separator=|", "-E", "occurrence=f"]
+def fields(pcap, directory, display, *names, every=False):
+    """What tshark says of the packets that match, a list of fields for each: the first value of a
+    field, or every one with commas between."""
+    words = ["tshark", "-r", str(pcap), "-Y", display, "-T", "fields", "-E", "separator=|"]
+    words += ["-E", "occurrence=a" if every else "occurrence=f"]
     for option in ("esp.enable_encryption_decode:TRUE", "esp.enable_authentication_check:TRUE"):
         words += ["-o", option]
     for name in names:
@@ -68,6 +72,22 @@ def first_copies(pcap, directory):
     return kept
 
 
+def check_nat_version(scenario, pcap, directory):
+    """The responder named the version of the scenario as the best, and both spoke it."""
+    names = "isakmp.rspi", "isakmp.vid_bytes", "isakmp.typepayload"
+    rows = fields(pcap, directory, "isakmp.flag_e == 0", *names, every=True)
+    answers = [vendors for cookie, vendors, _ in rows if cookie.strip("0")]
+    if not answers:
+        raise Trouble("tshark finds no answer in the clear")
+    named = set(answers[0].replace(":", "").split(","))
+    for version, vendors in NAT_T_VERSIONS.items():
+        if bool(named & set(vendors)) != (version == scenario.natt):
+            raise Trouble(f"NAT traversal: the responder's answer is not that of version {scenario.natt}")
+    seen = {kind for _, _, kinds in rows for kind in kinds.split(",")} & set(NAT_D.values())
+    if seen != {NAT_D[scenario.natt]}:
+        raise Trouble(f"NAT-D payloads of type {sorted(seen)}, not those of version {scenario.natt}")
+
+
 def check(scenario, pcap, keylog, installed):
     """Every packet of ESP opens and is authentic, every encrypted message of ISAKMP can be read, and
     our keys are strongSwan's. Returns how many of each."""
@@ -87,6 +107,8 @@ def check(scenario, pcap, keylog, installed):
         shutil.copy(isakmp_keys, directory)
     names = "esp.spi", "esp.icv_good", "esp.protocol", "isakmp.flag_e", "isakmp.typepayload", "_ws.malformed"
     rows = fields(first_copies(pcap, directory), directory, "esp || isakmp", *names)
+    if scenario.nat != "none":
+        check_nat_version(scenario, pcap, directory)
     shutil.rmtree(directory)
     packets = [row for row in rows if row[0]]
     authenticated = scenario.protocols[-1][2] != "none"

@@ -14,14 +14,14 @@ CHOICES = dict(
     mode=("tunnel", "transport"),
     start=SIDES,
     nat=("none", *SIDES, "both"),
+    natt=("rfc", "08", "03", "02"),
     notify=("on", "off"),
     rest=("permit", "deny"),
     expect=("tunnel", "handshake", "refusal", "silence", "clear"),
     pfs=("none", *GROUPS),
 )
 ACTIONS = (
-    *(f"{action}-{side}" for action in ("rekey", "delete", "delete-isakmp", "dpd") for side in SIDES),
-    "isakmp-rekey-peer",
+    *(f"{action}-{side}" for action in ("rekey", "isakmp-rekey", "delete", "delete-isakmp", "dpd") for side in SIDES),
     "restart-us",
 )
 
@@ -44,6 +44,7 @@ class Scenario:
     mode: str = "tunnel"
     start: str = "us"
     nat: str = "none"
+    natt: str = "rfc"
     do: str = ""
     notify: str = "on"
     rest: str = "permit"
@@ -51,7 +52,6 @@ class Scenario:
     expect: str = "tunnel"
     ours: str = ""
     theirs: str = ""
-    needs: str = ""
 
     def __post_init__(self):
         for key, choices in CHOICES.items():

@@ -55,6 +55,16 @@ PEER_ADDRESSES = f"""
 -n R route add default via {PEER_GATE}
 """
 
+# The vendor IDs of NAT traversal, the newest version first.
+NAT_T_VERSIONS = {
+    "rfc": ["4a131c81070358455c5728f20e95452f"],
+    "08": ["8f8d83826d246b6fc7a8a6a428c11de8", "810fa565f8ab14369105d706fbd57279"],
+    "03": ["7d9419a65310ca6f2c179d9215529d56"],
+    "02": ["cd60464335df21f87cfdb2fc68b6a448", "90cb80913ebb696e086381b5ec427b1f"],
+}
+# Where a vendor ID of main mode may stand behind the header of UDP: payloads have lengths of whole words.
+VENDOR_IDS = range(8 + 28 + 4, 400, 4)
+
 NO_ERRORS = """table ip errors {
  chain out {
   type filter hook output priority 0;
@@ -229,6 +239,17 @@ def kind_of(frame):
     return "clear"
 
 
+def hidden_versions(newest):
+    """Rules that put zeros in place of the vendor IDs of all versions newer than one."""
+    order = list(NAT_T_VERSIONS)
+    hidden = [vendor for version in order[: order.index(newest)] for vendor in NAT_T_VERSIONS[version]]
+    change = "udp dport 500 @th,{0},128 0x{1} @th,{0},128 set 0 udp checksum set 0"
+    lines = [change.format(at * 8, vendor) for vendor in hidden for at in VENDOR_IDS]
+    return "table ip versions {\n chain on_the_way {\n  type filter hook prerouting priority -300;\n" + "".join(
+        f"  {line}\n" for line in lines
+    ) + " }\n}"
+
+
 class World:
     """The namespaces for one scenario after the other."""
 
@@ -237,7 +258,7 @@ class World:
         # RSA keys of both sides: us.key, us.pub, peer.key, peer.pub.
         self.rsa = rsa
         self.names = {role: f"si{os.getpid()}{letter}{role}" for role in "HUNRG"}
-        self.translates = "none"
+        self.translates = ("none", "rfc")
         self.taps = []
         try:
             for name in self.names.values():
@@ -266,10 +287,11 @@ class World:
     def enter(self, role):
         return ["ip", "netns", "exec", self.names[role]]
 
-    def translate(self, side):
+    def translate(self, side, newest="rfc"):
         """Puts `us`, `peer`, `both` or `none` behind a NAT that changes ports. What comes to the
-        ports of ISAKMP from the other side is let in, so that either side may begin."""
-        if side == self.translates:
+        ports of ISAKMP from the other side is let in, so that either side may begin. Vendor IDs of
+        NAT traversal that is newer than `newest` are made unreadable on the way."""
+        if (side, newest) == self.translates:
             return
         rules = ["flush ruleset"]
         ends = dict(us=("us", "peer", US_WAN), peer=("peer", "us", PEER_WAN))
@@ -282,9 +304,10 @@ class World:
                 f"chain in {{\n type nat hook prerouting priority -100;\n"
                 f"  iifname {outer} udp dport {{ 500, 4500 }} dnat to {address}\n }}\n}}"
             )
+        rules.append(hidden_versions(newest))
         self.inside("N", "nft", "-f", "-", text="\n".join(rules) + "\n")
         forget_connections(self.names["N"])
-        self.translates = side
+        self.translates = (side, newest)
 
     def seen(self):
         """What both sides of N saw since the last call."""

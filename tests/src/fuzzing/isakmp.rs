@@ -14,8 +14,8 @@ use ipsec_core::wire::udp::Udp;
 use isakmp_core::negotiate::phase1::{AuthMethod, Phase1};
 use isakmp_core::negotiate::phase2::Phase2;
 use isakmp_core::wire::{
-    Cookie, Delete, ExchangeType, Flags, HEADER, Header, Identification, MessageId, Payload,
-    PayloadType, Payloads, Proposed, Raw, SaBody, Writer,
+    Attribute, Attributes, Cookie, Delete, ExchangeType, Flags, HEADER, Header, Identification,
+    MessageId, Payload, PayloadType, Payloads, Proposed, Raw, SaBody, Writer,
 };
 use lab::{Output, Router, echo_request, udp};
 
@@ -212,6 +212,33 @@ pub fn isakmp_sa(data: &[u8]) {
             a.chosen.iter().map(|c| c.spec.number).collect::<Vec<_>>()
         };
         assert_eq!(specs(&confirmed), specs(&agreement));
+    }
+}
+
+/// The attributes of a transform: read, written and read again they say the same, and so does what
+/// is made of them in either phase.
+pub fn isakmp_attributes(data: &[u8]) {
+    let Ok(attributes) = Attributes::parse(data) else {
+        return;
+    };
+    let all: Vec<Attribute<'_>> = attributes.iter().collect();
+    let mut written = Vec::new();
+    for attribute in &all {
+        attribute.write(&mut written);
+        let short = Attribute::number(attribute).and_then(|n| u16::try_from(n).ok());
+        let again = short.map(|n| Attribute::short(attribute.class, n));
+        assert_eq!(again.and_then(|again| again.number()), short.map(u64::from));
+    }
+    assert_eq!(written, data);
+    // Phase 1, ESP with each cipher, AH with each hash.
+    for (protocol, transform) in [(1, 1), (3, 2), (3, 3), (3, 11), (3, 12), (2, 2), (2, 3)] {
+        let spi: &[u8] = if protocol == 1 { &[] } else { &[1, 2, 3, 4] };
+        isakmp_sa(&SaBody::write(&[(
+            1,
+            protocol,
+            spi,
+            vec![(transform, all.clone())],
+        )]));
     }
 }
 

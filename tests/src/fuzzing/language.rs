@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use config_lang::help::{complete, help};
 use config_lang::message::Severity;
 use config_lang::{dump, script_lines};
 use ipsec_core::Instant;
@@ -27,6 +28,10 @@ pub fn command_line(data: &[u8]) {
     let Ok(line) = core::str::from_utf8(data) else {
         return;
     };
+    // While it is typed, help and completion read it.
+    let _ = help(line);
+    let done = complete(line);
+    assert!(line.is_char_boundary(done.start), "{done:?}");
     static CONFIG: OnceLock<String> = OnceLock::new();
     let config = CONFIG.get_or_init(|| format!("{}{MORE}", negotiating()[0]));
     let mut router = configured(config);

@@ -10,6 +10,8 @@
 
 mod addresses;
 mod ah;
+mod certificates;
+mod decrypted;
 mod input;
 mod ipsec;
 mod isakmp;
@@ -20,8 +22,10 @@ mod router;
 mod udp;
 
 pub use ah::ah_in;
+pub use certificates::certificates;
+pub use decrypted::isakmp_decrypted;
 pub use ipsec::{bundle_string, esp_in, ip_headers};
-pub use isakmp::{isakmp_clear, isakmp_endpoint, isakmp_payloads, isakmp_sa};
+pub use isakmp::{isakmp_attributes, isakmp_clear, isakmp_endpoint, isakmp_payloads, isakmp_sa};
 pub use language::{command_line, script};
 pub use peers::two_peers;
 pub use reassembly::reassembly;
@@ -35,7 +39,10 @@ pub const TARGETS: &[Target] = &[
     ("isakmp_clear", isakmp_clear),
     ("isakmp_payloads", isakmp_payloads),
     ("isakmp_sa", isakmp_sa),
+    ("isakmp_attributes", isakmp_attributes),
+    ("certificates", certificates),
     ("isakmp_endpoint", isakmp_endpoint),
+    ("isakmp_decrypted", isakmp_decrypted),
     ("two_peers", two_peers),
     ("esp_in", esp_in),
     ("ah_in", ah_in),

@@ -111,6 +111,7 @@ fn copy_state(from: &State, router: &mut Router<Engines>) {
     to.ip_enabled = from.ip_enabled;
     to.ip_remote_assign = from.ip_remote_assign;
     to.ipv6_enabled = from.ipv6_enabled;
+    to.radius = from.radius.clone();
     for (number, key) in from.keys.iter() {
         let copy = KeyRecord {
             kind: key.kind,
@@ -175,14 +176,6 @@ pub(super) fn show(router: &mut Router<Engines>, now: Instant) {
 }
 
 /// Everything that a refused command must leave as it is, secrets included.
-pub(super) fn fingerprint(router: &Router<Engines>) -> String {
-    let device = &router.device;
-    format!(
-        "{}{:?}{:?}{:?}{:?}",
-        config_lang::dump::all(device.state()),
-        device.state(),
-        device.plane(),
-        device.endpoint(),
-        router.host.files
-    )
+pub(super) fn fingerprint(router: &Router<Engines>) -> (u64, BTreeMap<String, String>) {
+    (router.device.fingerprint(), router.host.files.clone())
 }

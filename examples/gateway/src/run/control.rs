@@ -1,5 +1,4 @@
-//! The control socket: one command a line in, `ok LENGTH` or `error LENGTH` and that many bytes of
-//! text out.
+//! The control socket: commands in, a line each, answers out, as [`crate::frame`] says.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -8,29 +7,47 @@ use std::path::{Path, PathBuf};
 
 use config_lang::message::Severity;
 use config_lang::{Console, Outcome};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Mode;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::frame::{Head, Word};
 
 /// Sessions at the same time; more are turned away.
 const SESSIONS: usize = 8;
 /// The longest line.
 const LINE: usize = 4096;
+/// Bytes of reports that wait for a slow reader; more are lost.
+const REPORTS: usize = 256 * 1024;
+
+/// The router that the sessions talk to.
+pub(crate) trait Router {
+    /// Executes a line.
+    fn command(&mut self, console: &mut Console, line: &str) -> Outcome;
+
+    /// What stands before the next one.
+    fn prompt(&self, console: &Console) -> &'static str;
+}
 
 /// The socket and who is connected.
 #[derive(Debug)]
 pub(crate) struct Control {
     path: PathBuf,
-    pub(crate) listener: UnixListener,
-    pub(crate) sessions: Vec<Session>,
+    listener: UnixListener,
+    sessions: Vec<Session>,
 }
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) stream: UnixStream,
-    pub(crate) console: Console,
-    input: Vec<u8>,
+struct Session {
+    stream: UnixStream,
+    console: Console,
+    /// Passwords pass through it: it is made once and never moves.
+    input: Zeroizing<Vec<u8>>,
     output: Vec<u8>,
     open: bool,
+    /// Reports were lost since the last one that was sent.
+    lost: bool,
 }
 
 impl Control {
@@ -62,25 +79,71 @@ impl Control {
         })
     }
 
-    /// Takes a new connection.
-    pub(crate) fn accept(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
-            if self.sessions.len() < SESSIONS && stream.set_nonblocking(true).is_ok() {
-                self.sessions.push(Session {
-                    stream,
-                    console: Console::new(),
-                    input: Vec::new(),
-                    output: Vec::new(),
-                    open: true,
-                });
+    /// What to wait for.
+    pub(crate) fn watch<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        fds.push(PollFd::new(&self.listener, PollFlags::IN));
+        for session in &self.sessions {
+            // Who does not read its answers is asked for no more lines.
+            let flags = if session.output.is_empty() {
+                PollFlags::IN
+            } else {
+                PollFlags::OUT
+            };
+            fds.push(PollFd::new(&session.stream, flags));
+        }
+    }
+
+    /// Takes connections, executes what was sent, and sends what the router answers.
+    pub(crate) fn serve(&mut self, router: &mut impl Router) {
+        self.accept(router);
+        for session in &mut self.sessions {
+            session.write();
+            if session.output.is_empty() {
+                session.read();
+            }
+            while session.output.is_empty()
+                && let Some(line) = session.line()
+            {
+                let outcome = router.command(&mut session.console, &line);
+                session.answer(&outcome, router);
+            }
+        }
+        self.sessions
+            .retain(|session| session.open || !session.output.is_empty());
+    }
+
+    /// Sends a report to the sessions that watch; one that may tell secrets to those only that may
+    /// see them.
+    pub(crate) fn report(&mut self, text: &str, may_see: impl Fn(&Console) -> bool) {
+        let watching = |session: &&mut Session| session.open && session.console.watches();
+        for session in self.sessions.iter_mut().filter(watching) {
+            if may_see(&session.console) {
+                session.report(text);
             }
         }
     }
 
-    /// Forgets those who left.
-    pub(crate) fn sweep(&mut self) {
-        self.sessions
-            .retain(|session| session.open || !session.output.is_empty());
+    fn accept(&mut self, router: &impl Router) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            if stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            let mut session = Session {
+                stream,
+                console: Console::new(),
+                input: Zeroizing::new(Vec::with_capacity(2 * LINE)),
+                output: Vec::new(),
+                open: true,
+                lost: false,
+            };
+            if self.sessions.len() < SESSIONS {
+                let prompt = router.prompt(&session.console);
+                session.send(Word::Ok, "", prompt);
+                self.sessions.push(session);
+            } else {
+                session.send(Word::Error, "too many sessions are open\n", "");
+            }
+        }
     }
 
     /// Removes the socket.
@@ -91,58 +154,90 @@ impl Control {
 }
 
 impl Session {
-    /// Whether an answer waits to be read by the other side.
-    pub(crate) const fn writes(&self) -> bool {
-        !self.output.is_empty()
-    }
-
     /// Reads what has arrived.
-    pub(crate) fn read(&mut self) {
-        let mut chunk = [0; 1024];
-        loop {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => self.open = false,
-                Ok(len) => {
-                    self.input
-                        .extend_from_slice(chunk.get(..len).unwrap_or(&[]));
-                    if self.input.len() <= LINE {
-                        continue;
-                    }
+    fn read(&mut self) {
+        let mut chunk = Zeroizing::new([0; 1024]);
+        while self.input.len() <= LINE {
+            match self.stream.read(&mut *chunk) {
+                Ok(0) => {
                     self.open = false;
+                    return;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(len) => {
+                    let read = chunk.get(..len).unwrap_or(&[]);
+                    self.input.extend_from_slice(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {
                     self.open = false;
                     self.output.clear();
+                    return;
                 }
             }
-            return;
+        }
+        if !self.input.contains(&b'\n') {
+            self.open = false;
+            self.input.clear();
         }
     }
 
     /// The next whole line.
-    pub(crate) fn line(&mut self) -> Option<String> {
+    fn line(&mut self) -> Option<Zeroizing<String>> {
         let end = self.input.iter().position(|byte| *byte == b'\n')?;
-        let line: Vec<u8> = self.input.drain(..=end).collect();
-        Some(String::from_utf8_lossy(&line).trim_end().to_owned())
+        let line = self.input.get(..end).unwrap_or(&[]);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = Zeroizing::new(String::from_utf8_lossy(line).into_owned());
+        let left = self.input.len() - (end + 1);
+        self.input.copy_within(end + 1.., 0);
+        if let Some(rest) = self.input.get_mut(left..) {
+            rest.zeroize();
+        }
+        self.input.truncate(left);
+        Some(line)
     }
 
-    /// Queues an answer.
-    pub(crate) fn answer(&mut self, outcome: &Outcome) {
-        let word = if outcome.worst == Severity::Error {
-            "error"
+    /// Answers a line.
+    fn answer(&mut self, outcome: &Outcome, router: &impl Router) {
+        let word = if self.console.asks_password() {
+            Word::Password
+        } else if outcome.worst == Severity::Error {
+            Word::Error
         } else {
-            "ok"
+            Word::Ok
         };
-        let text = outcome.text.as_bytes();
-        self.output
-            .extend_from_slice(format!("{word} {}\n", text.len()).as_bytes());
-        self.output.extend_from_slice(text);
+        let prompt = router.prompt(&self.console);
+        self.send(word, &outcome.text, prompt);
+    }
+
+    /// Sends a report, if the reader has kept up with those before.
+    fn report(&mut self, text: &str) {
+        if self.output.len() + text.len() > REPORTS {
+            self.lost = true;
+            return;
+        }
+        if std::mem::take(&mut self.lost) {
+            self.send(
+                Word::Report,
+                "(reports were lost: too many for the reader)\n",
+                "",
+            );
+        }
+        self.send(Word::Report, text, "");
+    }
+
+    fn send(&mut self, word: Word, text: &str, prompt: &str) {
+        let head = Head {
+            word,
+            len: text.len(),
+            prompt: prompt.to_owned(),
+        };
+        self.output.extend_from_slice(head.to_string().as_bytes());
+        self.output.extend_from_slice(text.as_bytes());
         self.write();
     }
 
     /// Writes as much as goes.
-    pub(crate) fn write(&mut self) {
+    fn write(&mut self) {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {
                 Ok(len) => drop(self.output.drain(..len)),

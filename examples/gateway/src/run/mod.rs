@@ -7,6 +7,7 @@ mod files;
 mod kernel;
 mod keylog;
 mod link;
+mod neighbours;
 mod privileges;
 mod radius;
 mod resolver;
@@ -24,7 +25,7 @@ use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::flow_of;
 use ipsec_core::{Instant, Limits, WallClock};
 use isakmp_core::Answer;
-use isakmp_core::device::Device;
+use isakmp_core::device::{Device, Privilege};
 use isakmp_core::xauth::XauthAnswer;
 use lab::Buf;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -36,6 +37,7 @@ use self::control::Control;
 use self::files::Files;
 use self::kernel::{Kernel, guarded};
 use self::link::{Link, LinkPlan};
+use self::neighbours::Neighbours;
 use self::privileges::Unprivileged;
 use self::world::{Arrived, World};
 use crate::check::print_findings;
@@ -67,6 +69,7 @@ struct Gateway {
     devices: Vec<(InterfaceId, String)>,
     world: World,
     kernel: Kernel,
+    neighbours: Neighbours,
     files: Files,
     control: Option<Control>,
     clock: Clock,
@@ -133,12 +136,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
     tun.set_nonblocking(true)
         .map_err(|error| format!("--tun {}: {error}", args.tun))?;
     let world = World::new(tun, wall, args.pcap.as_deref(), args.keylog.as_deref())?;
+    let neighbours =
+        Neighbours::new().map_err(|error| format!("address resolution socket: {error}"))?;
     let control = args.control.as_deref().map(Control::new).transpose()?;
     let mut gateway = Gateway {
         device,
         devices,
         world,
         kernel: Kernel::new(args.tun.clone()),
+        neighbours,
         files,
         control,
         clock,
@@ -232,7 +238,9 @@ impl Gateway {
                 self.world.links.push(Link::open(plan)?);
             }
         }
-        self.kernel.follow(self.device.state(), &self.devices)
+        let state = self.device.state();
+        self.neighbours.follow(state, &self.devices);
+        self.kernel.follow(state, &self.devices)
     }
 
     fn serve(&mut self, signals: &UnixStream) -> Result<(), String> {
@@ -243,6 +251,7 @@ impl Gateway {
             }
             self.read_tun();
             self.read_links();
+            self.read_neighbours();
             self.read_control();
         }
         println!("ending: IPSEC and ISAKMP are being disabled");
@@ -305,6 +314,18 @@ impl Gateway {
                 self.world.complain(error);
             }
         }
+        let state = self.device.state();
+        for (text, secret) in self.world.debug.drain(..) {
+            print!("{text}");
+            let needed = if secret {
+                Privilege::SecurityOfficer
+            } else {
+                Privilege::User
+            };
+            if let Some(control) = &mut self.control {
+                control.report(&text, |console| console.rights(state) >= needed);
+            }
+        }
         self.world.flush();
         deadline
     }
@@ -316,21 +337,14 @@ impl Gateway {
             PollFd::new(&self.world.tun, PollFlags::IN),
             PollFd::new(&self.world.names.wake, PollFlags::IN),
             PollFd::new(&self.world.logins.wake, PollFlags::IN),
+            PollFd::new(&self.neighbours.socket, PollFlags::IN),
         ];
         for link in &self.world.links {
             let doors = link.doors.iter();
             fds.extend(doors.map(|door| PollFd::new(&door.socket, PollFlags::IN)));
         }
         if let Some(control) = &self.control {
-            fds.push(PollFd::new(&control.listener, PollFlags::IN));
-            for session in &control.sessions {
-                let out = if session.writes() {
-                    PollFlags::OUT
-                } else {
-                    PollFlags::empty()
-                };
-                fds.push(PollFd::new(&session.stream, PollFlags::IN | out));
-            }
+            control.watch(&mut fds);
         }
         let left = deadline.map(|at| at.since(self.clock.now()));
         let left = left.map(|left| Timespec {
@@ -392,21 +406,26 @@ impl Gateway {
         }
     }
 
+    fn read_neighbours(&self) {
+        for _ in 0..BATCH {
+            if !self.neighbours.answer() {
+                return;
+            }
+        }
+    }
+
     fn read_control(&mut self) {
         let Some(mut control) = self.control.take() else {
             return;
         };
-        control.accept();
-        for session in &mut control.sessions {
-            session.write();
-            session.read();
-            while let Some(line) = session.line() {
-                let outcome = self.command(&mut session.console, &line);
-                session.answer(&outcome);
-            }
-        }
-        control.sweep();
+        control.serve(self);
         self.control = Some(control);
+    }
+}
+
+impl control::Router for Gateway {
+    fn prompt(&self, console: &Console) -> &'static str {
+        console.prompt(self.device.state())
     }
 
     fn command(&mut self, console: &mut Console, line: &str) -> Outcome {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path as FilePath;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use isakmp_core::Path;
 use isakmp_core::device::{DeviceReport, Port, Query};
 use isakmp_core::xauth::{XauthAnswer, XauthStep};
 use lab::{Buf, Pcap};
+use rustix::io::fcntl_dupfd_cloexec;
 use tun_rs::SyncDevice;
 
 use super::errands::Errands;
@@ -45,6 +47,8 @@ const ERRANDS: usize = 64;
 pub(crate) struct World {
     /// Clear packets.
     pub(crate) tun: SyncDevice,
+    /// A second hold on the TUN device.
+    _last: OwnedFd,
     /// The WAN.
     pub(crate) links: Vec<Link>,
     /// The time of this turn.
@@ -57,11 +61,16 @@ pub(crate) struct World {
     /// Look-ups of host names.
     pub(crate) names: Errands<Vec<IpAddr>>,
     complaint: Option<(String, Instant)>,
+    /// What debugging prints, and whether it may tell secrets.
+    pub(crate) debug: Vec<(String, bool)>,
     /// Users whom no server was asked about yet.
     pub(crate) users: Vec<(Ticket, XauthStep)>,
     /// Users whom a RADIUS server is asked about, and what went wrong with it.
     pub(crate) logins: Errands<(XauthAnswer, Option<String>)>,
 }
+
+/// A file descriptor behind all others: sockets and files have the lowest free numbers.
+const LAST: i32 = 500;
 
 impl World {
     /// A world without links.
@@ -80,8 +89,13 @@ impl World {
             let capture = file.and_then(Pcap::new);
             capture.map_err(|error| format!("{}: {error}", path.display()))
         };
+        // The kernel lets go of what a killed process had last to first. The TUN device with the
+        // router's addresses must go before the sockets: to what still arrives for an address
+        // without a socket the kernel answers in clear that the protocol is unreachable.
+        let last = fcntl_dupfd_cloexec(&tun, LAST).map_err(|error| format!("TUN: {error}"))?;
         Ok(Self {
             tun,
+            _last: last,
             links: Vec::new(),
             now: Instant::ZERO,
             wall,
@@ -90,6 +104,7 @@ impl World {
             keys: keylog.map(KeyLog::new).transpose()?,
             names: Errands::new(ERRANDS).map_err(no_sockets)?,
             complaint: None,
+            debug: Vec::new(),
             users: Vec::new(),
             logins: Errands::new(ERRANDS).map_err(no_sockets)?,
         })
@@ -347,12 +362,13 @@ impl Port<Buf> for World {
             self.complain(format!("the key log is not written: {error}"));
         }
         if let DeviceReport::IpsecDebug { policy, event } = &report {
-            print!("{}", config_lang::debug::ipsec(policy, event));
+            let text = config_lang::debug::ipsec(policy, event);
+            self.debug.push((text, false));
         }
         if let DeviceReport::Isakmp(report) = &report
             && let Some(text) = config_lang::debug::isakmp(report)
         {
-            print!("{text}");
+            self.debug.push((text, true));
         }
         if let DeviceReport::Forbidden { path, reason, .. } = &report {
             let peer: IpAddr = SocketAddr::ip(&path.peer);

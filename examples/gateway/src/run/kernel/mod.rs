@@ -22,7 +22,8 @@ use ipsec_core::model::{PolicyConfig, Selector};
 use ipsec_core::net::{InterfaceId, Net};
 use isakmp_core::device::State;
 
-use self::ranges::{Network, family, ranges};
+pub(crate) use self::ranges::Network;
+use self::ranges::{family, ranges};
 use super::link::ports;
 
 /// The routing table of protected ranges, and the mark of the sockets that do not ask it.
@@ -414,6 +415,12 @@ pub(crate) fn guarded(state: &State) -> Vec<InterfaceId> {
     guarded.sort_unstable();
     guarded.dedup();
     guarded
+}
+
+/// What must pass the SPD, and is therefore routed into the TUN device.
+pub(crate) fn protected(state: &State) -> Vec<Network> {
+    let ranges = ranges(state, &guarded(state)).into_iter();
+    ranges.map(|(network, ..)| network).collect()
 }
 
 /// Whether the router has an IPv6 address.

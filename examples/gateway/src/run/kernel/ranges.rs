@@ -8,7 +8,7 @@ use isakmp_core::device::State;
 
 /// An address and a prefix length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network(pub(super) IpAddr, pub(super) u8);
+pub(crate) struct Network(pub(super) IpAddr, pub(super) u8);
 
 impl std::fmt::Display for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -18,7 +18,7 @@ impl std::fmt::Display for Network {
 
 impl Network {
     /// The network that an address with that prefix length lies in.
-    pub(super) fn of(address: IpAddr, len: u8) -> Self {
+    pub(crate) fn of(address: IpAddr, len: u8) -> Self {
         let address = match address {
             IpAddr::V4(a) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
@@ -33,7 +33,7 @@ impl Network {
     }
 
     /// Whether an address lies in it.
-    pub(super) fn holds(&self, address: IpAddr) -> bool {
+    pub(crate) fn holds(&self, address: IpAddr) -> bool {
         address.is_ipv4() == self.0.is_ipv4() && Self::of(address, self.1) == *self
     }
 
