@@ -20,6 +20,8 @@ const AFTER_RESTART: Duration = Duration::from_secs(3);
 /// The same after a restart that dead peer detection has to find: 20 s of silence, and nine
 /// questions in 292 s.
 const AFTER_DPD: Duration = Duration::from_secs(315);
+/// A bundle that is younger than this when the next is begun may have crossed it, and stays.
+const SETTLED: Duration = Duration::from_secs(31);
 /// What was begun in vain ends after 292 s; then there is peace.
 const PEACE: Duration = Duration::from_secs(400);
 
@@ -130,7 +132,11 @@ impl<'a> Scene<'a> {
         if !matches!(self.exchange.begin, Begin::Packet | Begin::Packets) {
             self.passes(Duration::from_secs(20));
             self.next = None;
-            self.until(5 * SECOND, |_| false);
+            let settled = match self.exchange.begin {
+                Begin::Silence => 5 * SECOND,
+                _ => SETTLED,
+            };
+            self.until(settled, |_| false);
         }
         let road = road(disturbance, self.exchange.vendor_ids);
         self.witness.watch(&mut self.pair, road);
