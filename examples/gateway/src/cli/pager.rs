@@ -19,6 +19,7 @@ pub(super) fn show(text: &str) {
     let mut room = page;
     // What is too small to page, or no screen at all, gets everything.
     let mut paged = page > 1 && columns > MORE.len() && stdin().is_terminal();
+    let mut quiet = None;
     let mut lines = text.split_inclusive('\n').peekable();
     while let Some(line) = lines.next() {
         print(line);
@@ -27,8 +28,13 @@ pub(super) fn show(text: &str) {
         if !paged || next == 0 || next <= room {
             continue;
         }
+        // Before somebody can answer: a key must not be echoed between the lines.
+        if quiet.is_none() {
+            let modes = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+            quiet = Modes::without(modes);
+        }
         print(MORE);
-        let key = key();
+        let key = quiet.as_ref().and_then(|_| key());
         print(&format!("\r{:width$}\r", "", width = MORE.len()));
         match key {
             Some(b'\r' | b'\n') => room = 1,
@@ -45,9 +51,8 @@ fn height(line: &str, columns: usize) -> usize {
     width.div_ceil(columns.max(1)).max(1)
 }
 
-/// The next key, without echo; none if there is no terminal to press one.
+/// The next key; none if nobody can press one any more.
 fn key() -> Option<u8> {
-    let _raw = Modes::without(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)?;
     let mut key = [0];
     match rustix::io::read(stdin(), &mut key) {
         Ok(1) => key.first().copied(),
