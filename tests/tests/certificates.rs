@@ -1,7 +1,8 @@
 //! Certificates: which chains prove a key, and what two routers make of them.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use hw_offload::{Engines, Secret};
 use ipsec_core::Instant;
@@ -482,6 +483,47 @@ story!(an_authority_between, |engines, seed| {
     let configs = one(&configs(""), 0, OWN, &more);
     let mut pair = pair_with_files(engines, &configs, files, seed);
     comes_up(&mut pair, "an authority between");
+});
+
+// A certificate that no datagram should carry whole: its message travels in fragments, of which
+// some are lost, doubled or overtaken.
+story!(threat_a9_long_certificates_in_fragments, |engines, seed| {
+    let long = files(|_, draft| {
+        let name = |number: u8| (2, format!("{number:02}.{}", "x".repeat(60)).into_bytes());
+        draft.names = (0..30).map(name).collect();
+    });
+    for mode in ["MAIN", "AGGRESSIVE"] {
+        let configs = configs(&format!("MODE={mode}"));
+        for harm in ["nothing", "loss", "copies", "disorder"] {
+            let mut pair = pair_with_files(&engines, &configs, long.clone(), seed);
+            let seen = Arc::new(Mutex::new(0));
+            let count = Arc::clone(&seen);
+            pair.road = Some(Box::new(move |_, _, packet| {
+                let whole = packet.to_vec();
+                let at_once = Duration::ZERO;
+                // The next payload stands behind IP, UDP and both cookies.
+                let fragment = packet.get(9) == Some(&17) && packet.get(44) == Some(&132);
+                if !fragment {
+                    return vec![(at_once, whole)];
+                }
+                let mut count = count.lock().expect("not poisoned");
+                *count += 1;
+                match (harm, *count) {
+                    ("loss", 2) => Vec::new(),
+                    ("copies", _) => vec![(at_once, whole.clone()), (at_once, whole)],
+                    ("disorder", 1 | 4) => vec![(Duration::from_millis(30), whole)],
+                    _ => vec![(at_once, whole)],
+                }
+            }));
+            let what = format!("{mode}, {harm}");
+            comes_up_by_a(&mut pair, &what);
+            assert!(
+                *seen.lock().expect("not poisoned") >= 4,
+                "{what}: {:?}",
+                seen.lock()
+            );
+        }
+    }
 });
 
 story!(hybrid_with_a_certificate, |engines, seed| {
