@@ -1,6 +1,8 @@
 //! The files that commands name: all in one directory, or in memory where none was given.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use config_lang::Host;
@@ -42,6 +44,18 @@ fn place(directory: &Path, name: &str) -> Option<PathBuf> {
     good.then(|| directory.join(name.to_ascii_lowercase()))
 }
 
+/// Writes a file that nobody but its owner may read: configurations hold keys. What was left there
+/// by a crash goes first, so that its mode does not stay.
+fn write_private(place: &Path, content: &str) -> io::Result<()> {
+    match fs::remove_file(place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(place)?.write_all(content.as_bytes())
+}
+
 impl Host for Files {
     fn write_file(&mut self, name: &str, content: &str) -> Result<(), String> {
         match self {
@@ -50,7 +64,7 @@ impl Host for Files {
                 let place = place(directory, name).ok_or("a plain file name is expected")?;
                 // A crash in between leaves the old file whole.
                 let fresh = place.with_extension("new");
-                fs::write(&fresh, content)
+                write_private(&fresh, content)
                     .and_then(|()| fs::rename(&fresh, &place))
                     .map_err(|error| error.to_string())
             }
@@ -76,8 +90,22 @@ impl Host for Files {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
-    use std::path::Path;
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn files_are_their_owners_alone() {
+        let directory = std::env::temp_dir().join(format!("sekisho-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        // A file that a crash has left, for everybody to read.
+        fs::write(directory.join("vpn.new"), "old").expect("a file");
+        let mut files = Files::new(Some(&directory)).expect("it is there");
+        files.write_file("VPN.cfg", "key").expect("written");
+        let written = fs::metadata(directory.join("vpn.cfg")).expect("a file");
+        assert_eq!(written.permissions().mode() & 0o777, 0o600);
+        assert_eq!(files.read_file("vpn.cfg").as_deref(), Some(&b"key"[..]));
+        fs::remove_dir_all(&directory).expect("removed");
+    }
 
     #[test]
     fn no_name_leads_out_of_the_directory() {
