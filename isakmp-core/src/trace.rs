@@ -1,6 +1,6 @@
 //! What ENABLE ISAKMP DEBUG=TRACE and TRACEMORE tell of the work, as typed events, and the messages
-//! in clear of PACKET. Nothing is built while nobody watches; what is built is wiped when it is
-//! dropped.
+//! in clear of PACKET, which hold no secret. Nothing is built while nobody watches; values are wiped
+//! when they are dropped.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;

@@ -8,9 +8,10 @@ use ipsec_core::model::{Half, Role, Selector};
 use ipsec_core::{InstallFault, Reserved};
 
 use super::commit::{connected, is_connected};
+use super::trace::{trace_hash, trace_hash3};
 use super::{
     Common, Step, Terms, Trouble, admit, as_seen, body, fatal, hash3, identities, ignored,
-    originals, peer_sees, phase2, reason, sa_body, send, trace_hash, trace_hash3,
+    originals, peer_sees, phase2, reason, sa_body, send,
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
 use crate::debug::IsakmpDebug;

@@ -11,9 +11,10 @@ use ipsec_core::model::{
 };
 
 use super::commit::{connected, is_connected};
+use super::trace::{trace_hash, trace_hash3};
 use super::{
     Common, Opened, Step, Terms, Trouble, as_seen, body, fatal, hash3, ignored, originals,
-    peer_sees, phase2, reason, sa_body, send, trace_hash, trace_hash3,
+    peer_sees, phase2, reason, sa_body, send,
 };
 use crate::ask::{Answer, Ask, Env};
 use crate::debug::IsakmpDebug;
