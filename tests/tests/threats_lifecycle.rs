@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use hw_offload::testing::TestEngines;
+use hw_offload::testing::{ChosenPrf, TestEngines, WithPrf};
 use hw_offload::{
-    CbcFault, Cipher, Digest, Entropy, EntropyFault, Hash, Primitives, SoftEngine, SoftEngines,
-    SoftPrimitives, SoftPublic,
+    Digest, Entropy, EntropyFault, Hash, Primitives, SoftEngine, SoftEngines, SoftPrimitives,
+    SoftPublic,
 };
 use ipsec_core::model::Protocol;
 use ipsec_core::{DataPlane, Instant, Limits, RemoveWhy};
@@ -407,45 +407,21 @@ fn threat_c12_time_may_jump() {
 #[derive(Clone, Default)]
 struct Weak(Rc<RefCell<BTreeSet<Vec<u8>>>>);
 
-impl Primitives for Weak {
-    fn hash(&self, hash: Hash, parts: &[&[u8]]) -> Digest {
-        SoftPrimitives.hash(hash, parts)
-    }
-
-    fn hmac(&self, hash: Hash, key: &[u8], parts: &[&[u8]]) -> Digest {
+impl ChosenPrf for Weak {
+    fn prf(&self, _: &[u8], parts: &[&[u8]]) -> Option<Digest> {
         // KEYMAT (RFC 2409 §5.5): g^xy or nothing, protocol, SPI, both nonces.
-        if let [_, [_], spi, _, _] = parts
-            && spi.len() == 4
-        {
-            let mut weak = self.0.borrow_mut();
-            if weak.len() < 2 {
-                weak.insert(spi.to_vec());
-            }
-            if weak.contains(*spi) {
-                return Digest::new(&[1; 20]).expect("as long as SHA-1");
-            }
+        let [_, [_], spi, _, _] = parts else {
+            return None;
+        };
+        if spi.len() != 4 {
+            return None;
         }
-        SoftPrimitives.hmac(hash, key, parts)
-    }
-
-    fn cbc_encrypt(
-        &self,
-        cipher: Cipher,
-        key: &[u8],
-        iv: &[u8],
-        data: &mut [u8],
-    ) -> Result<(), CbcFault> {
-        SoftPrimitives.cbc_encrypt(cipher, key, iv, data)
-    }
-
-    fn cbc_decrypt(
-        &self,
-        cipher: Cipher,
-        key: &[u8],
-        iv: &[u8],
-        data: &mut [u8],
-    ) -> Result<(), CbcFault> {
-        SoftPrimitives.cbc_decrypt(cipher, key, iv, data)
+        let mut weak = self.0.borrow_mut();
+        if weak.len() < 2 {
+            weak.insert(spi.to_vec());
+        }
+        let chosen = weak.contains(*spi);
+        chosen.then(|| Digest::new(&[1; 20]).expect("as long as SHA-1"))
     }
 }
 
@@ -456,7 +432,7 @@ fn threat_d14_a_weak_key_is_negotiated_anew() {
     let engines = |_| TestEngines {
         packet: SoftEngine::new(256, 64),
         public: SoftPublic::new(64),
-        primitives: weak.clone(),
+        primitives: WithPrf(weak.clone()),
     };
     let mut pair = pair_with(engines, &basic(), 1);
     pair.ping(HOST_A, HOST_B, Instant::ZERO);

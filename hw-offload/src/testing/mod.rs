@@ -4,11 +4,13 @@
 mod faulty;
 mod insecure;
 mod kernel;
+mod prf;
 mod slow;
 
 pub use faulty::{FaultPlan, FaultyEngine, FaultyPublic};
 pub use insecure::{InsecureEngine, InsecurePrimitives, InsecurePublic};
 pub use kernel::Kernel;
+pub use prf::{ChosenPrf, WithPrf};
 pub use slow::{SlowEngine, SlowPublic};
 
 use alloc::vec::Vec;

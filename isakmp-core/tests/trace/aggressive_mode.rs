@@ -169,9 +169,9 @@ fn threat_b7_a_wrong_name_costs_as_much() {
     *wrong.last_mut().unwrap() ^= 1;
     let costs = [right, wrong].map(|message| {
         let mut side = ready();
-        let before = side.primitives.computed.get();
+        let before = side.primitives.0.computed.get();
         side.receive(&message);
-        let cost = side.primitives.computed.get() - before;
+        let cost = side.primitives.0.computed.get() - before;
         while side.endpoint.next_action().is_some() {}
         (side.endpoint.exchanges(Instant::from_secs(1)).count(), cost)
     });

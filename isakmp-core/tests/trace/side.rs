@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::net::SocketAddr;
 
-use hw_offload::testing::hex;
+use hw_offload::testing::{ChosenPrf, WithPrf, hex};
 use hw_offload::*;
 use ipsec_core::model::*;
 use ipsec_core::net::Net;
@@ -58,44 +58,18 @@ pub(crate) struct FixedCookie {
     pub(crate) computed: Cell<usize>,
 }
 
-impl Primitives for FixedCookie {
-    fn hash(&self, hash: Hash, parts: &[&[u8]]) -> Digest {
-        SoftPrimitives.hash(hash, parts)
-    }
-
-    fn hmac(&self, hash: Hash, key: &[u8], parts: &[&[u8]]) -> Digest {
+impl ChosenPrf for FixedCookie {
+    fn prf(&self, key: &[u8], _: &[&[u8]]) -> Option<Digest> {
         self.computed.set(self.computed.get() + 1);
-        if key == hex(COOKIE_SECRET) {
-            return Digest::new(&hex(&format!("{CKY_R}{}", "00".repeat(12)))).unwrap();
-        }
-        SoftPrimitives.hmac(hash, key, parts)
-    }
-
-    fn cbc_encrypt(
-        &self,
-        cipher: Cipher,
-        key: &[u8],
-        iv: &[u8],
-        data: &mut [u8],
-    ) -> Result<(), CbcFault> {
-        SoftPrimitives.cbc_encrypt(cipher, key, iv, data)
-    }
-
-    fn cbc_decrypt(
-        &self,
-        cipher: Cipher,
-        key: &[u8],
-        iv: &[u8],
-        data: &mut [u8],
-    ) -> Result<(), CbcFault> {
-        SoftPrimitives.cbc_decrypt(cipher, key, iv, data)
+        let cookie = || Digest::new(&hex(&format!("{CKY_R}{}", "00".repeat(12))));
+        (key == hex(COOKIE_SECRET)).then(cookie).flatten()
     }
 }
 
 pub(crate) struct Side {
     pub(crate) endpoint: Endpoint,
     pub(crate) told: Told,
-    pub(crate) primitives: FixedCookie,
+    pub(crate) primitives: WithPrf<FixedCookie>,
     pub(crate) config: IsakmpConfig,
     pub(crate) ipsec: IpsecConfig,
     pub(crate) net: Net,
@@ -169,7 +143,7 @@ impl Side {
         };
         let mut side = Self {
             endpoint: Endpoint::new(&Limits::default()),
-            primitives: FixedCookie::default(),
+            primitives: WithPrf::default(),
             told: Told(told.iter().map(|text| hex(text)).collect()),
             config: IsakmpConfig {
                 enabled: true,
