@@ -5,6 +5,7 @@
 mod readme {}
 
 pub mod allocations;
+pub mod broken;
 pub mod crowd;
 pub mod ends;
 pub mod fuzzing;

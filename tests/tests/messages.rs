@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use config_lang::message::table::TABLE;
 use config_lang::message::{Row, Severity};
-use config_lang::{Console, Host, Surroundings};
+use config_lang::{Console, Surroundings};
+use hw_offload::SoftEngines;
 use hw_offload::testing::SeededEntropy;
-use hw_offload::{Entropy, EntropyFault, SoftEngines};
 use ipsec_core::{Instant, Limits};
 use isakmp_core::device::Privilege;
 use lab::{Buf, MemoryHost, Router};
+use sekisho_tests::broken::Broken;
 
 /// What every device of these tests begins with.
 const BASE: &str = "ADD IP INT=ppp0 IP=1.1.1.1 MASK=255.255.255.255
@@ -176,28 +177,6 @@ const BROKEN: &[(u32, &str)] = &[
     (345_014, "ADD USER=x PASSWORD=y"),
     (345_008, "CREATE CONFIG=some.cfg"),
 ];
-
-struct Broken;
-
-impl Entropy for Broken {
-    fn fill(&mut self, _: &mut [u8]) -> Result<(), EntropyFault> {
-        Err(EntropyFault)
-    }
-}
-
-impl Host for Broken {
-    fn write_file(&mut self, _: &str, _: &str) -> Result<(), String> {
-        Err("the disk is full".into())
-    }
-
-    fn has_file(&self, _: &str) -> bool {
-        false
-    }
-
-    fn read_file(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-}
 
 /// A router with room for six keys, whose engine takes one job for RSA at a time.
 fn router() -> Router<SoftEngines<Buf>> {

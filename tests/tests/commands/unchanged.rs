@@ -6,14 +6,15 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use config_lang::message::Severity;
-use config_lang::{Console, Host, Outcome, Surroundings};
-use hw_offload::{Entropy, EntropyFault, SoftEngines};
+use config_lang::{Console, Outcome, Surroundings};
+use hw_offload::SoftEngines;
 use ipsec_core::Instant;
 use isakmp_core::device::Privilege;
 use lab::{Pair, Side};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use sekisho_tests::broken::Broken;
 use sekisho_tests::{basic, pair, ping_both};
 
 use super::{Device, entries, flag, rules, table, text};
@@ -244,28 +245,6 @@ fn random_wrong_lines_change_nothing_of_a_live_device() {
         Ok(())
     });
     assert!(count > 600 && numbers.len() > 12, "{count} {numbers:?}");
-}
-
-struct Broken;
-
-impl Entropy for Broken {
-    fn fill(&mut self, _: &mut [u8]) -> Result<(), EntropyFault> {
-        Err(EntropyFault)
-    }
-}
-
-impl Host for Broken {
-    fn write_file(&mut self, _: &str, _: &str) -> Result<(), String> {
-        Err("the disk is full".into())
-    }
-
-    fn has_file(&self, _: &str) -> bool {
-        false
-    }
-
-    fn read_file(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
 }
 
 /// Also what fails late, because the world or the engine does, leaves everything as it was.
