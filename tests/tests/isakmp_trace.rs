@@ -245,3 +245,21 @@ fn packet_shows_every_message_deciphered() {
         );
     }
 }
+
+/// Strangers flood a router that is watched and not read from: what waits is bounded.
+#[test]
+fn a_flood_fills_no_memory_through_those_who_watch() {
+    let mut side = Talk::new(IsakmpDebug::ALL).a;
+    side.path.peer.set_ip([9, 9, 9, 9].into());
+    for _ in 0..6000 {
+        side.receive(&hex(MESSAGE_1));
+    }
+    let mut waiting = 0;
+    while let Some(action) = side.endpoint.next_action() {
+        assert!(matches!(action, Action::Report(Report::Packet { .. })));
+        waiting += 1;
+    }
+    assert_eq!(waiting, 4096);
+    side.receive(&hex(MESSAGE_1));
+    assert!(side.endpoint.next_action().is_some());
+}

@@ -7,7 +7,8 @@ use isakmp_core::reason::Subject;
 use isakmp_core::wire::ExchangeType::{Main, Quick};
 use lab::{Pair, Side};
 use sekisho_tests::{
-    HOST_A, HOST_B, basic, both, bundles, failed, failures, pair, pair_with, story, transmissions,
+    HOST_A, HOST_B, basic, both, bundles, command, failed, failures, pair, pair_with, story,
+    transmissions,
 };
 
 /// A way of the network: what becomes of a packet by its sender and its number on the WAN.
@@ -161,4 +162,20 @@ fn without_deletedelay_nothing_is_kept() {
             "{delay}"
         );
     }
+}
+
+/// Message 3 of quick mode was lost, and then the initiator's bundle goes: the responder, which asks
+/// for it again, must not be left alone with SAs that nobody has.
+#[test]
+fn what_is_gone_is_confirmed_to_nobody() {
+    let lost = |_, number| number != 8;
+    let mut pair = with_losses(&basic(), lost);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(1));
+    assert_eq!(bundles(&mut pair, Side::A), 1);
+    assert_eq!(transmissions(&pair, Side::A, (Quick, 3)).len(), 1);
+    command(&mut pair, Side::A, "DISABLE IPSEC");
+    pair.run_to(Instant::from_secs(60));
+    assert!(transmissions(&pair, Side::B, (Quick, 2)).len() > 2);
+    assert_eq!(bundles(&mut pair, Side::B), 0);
 }

@@ -102,8 +102,86 @@ impl Endpoint {
     }
 }
 
-/// Whether two renewals are of bundles that carry the same; what is not known to differ does.
+/// Whether two renewals are of bundles that carry the same; a request that renews none counts as
+/// equal.
 fn carry_the_same(one: &Option<Renewal>, other: &Option<Renewal>) -> bool {
     let renewals = one.as_ref().zip(other.as_ref());
     renewals.is_none_or(|(one, other)| one.selector == other.selector)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::SocketAddr;
+
+    use ipsec_core::model::{AddressSelector, IpVersion, Name, Selector};
+    use ipsec_core::{BundleId, Id, Instant, Limits};
+
+    use super::*;
+    use crate::ask::Path;
+    use crate::endpoint::Child;
+    use crate::phase2::Kept;
+    use crate::wire::Identification;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([1, 1, 1, last])
+    }
+
+    fn bundle(slot: u32) -> BundleId {
+        BundleId(Id {
+            slot,
+            generation: 0,
+        })
+    }
+
+    /// A request for a successor of a bundle that carries packets for a host.
+    fn renewal(slot: u32, host: u8) -> Acquire {
+        let selector = Selector {
+            remote: AddressSelector::host(address(host)),
+            ..Selector::any(IpVersion::V4)
+        };
+        Acquire {
+            policy: Name::new("vpn"),
+            peer: address(1),
+            local: address(2),
+            renews: Some(Renewal {
+                bundle: bundle(slot),
+                selector,
+            }),
+        }
+    }
+
+    /// Behind one address and under one policy there may be several peers, each with bundles for
+    /// several things.
+    #[test]
+    fn requests_for_other_bundles_are_not_the_same() {
+        let mut endpoint = Endpoint::new(&Limits::default());
+        for (slot, name) in [(0, "a"), (1, "b"), (2, "a")] {
+            let path = Path {
+                local: SocketAddr::new(address(2), 4500),
+                peer: SocketAddr::new(address(1), 4500),
+            };
+            endpoint.children.insert(Child {
+                bundle: bundle(slot),
+                exchange: 0,
+                policy: Name::new("vpn"),
+                owner: PeerKey::new(&Identification::of_name(name), path),
+                user: None,
+                peer: address(1),
+                since: Instant::ZERO,
+                kept: Kept::default(),
+            });
+        }
+        let same = |one: &Acquire, other: &Acquire| endpoint.is_for_the_same(one, other);
+        assert!(same(&renewal(0, 7), &renewal(0, 7)));
+        // The next bundle of one peer for the same, of another peer, and for another host.
+        assert!(same(&renewal(0, 7), &renewal(2, 7)));
+        assert!(!same(&renewal(0, 7), &renewal(1, 7)));
+        assert!(!same(&renewal(0, 7), &renewal(2, 8)));
+        // A packet without a bundle gets what is under way.
+        let packet = Acquire {
+            renews: None,
+            ..renewal(0, 7)
+        };
+        assert!(same(&packet, &renewal(1, 8)));
+    }
 }

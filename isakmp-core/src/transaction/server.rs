@@ -112,16 +112,7 @@ impl Server {
                     let given = password.expose();
                     let password = crate::xauth::text(given);
                     match (common.method, asked.challenge) {
-                        (XauthMethod::RadiusChap, Some(challenge)) => {
-                            let (id, rest) = given.split_first()?;
-                            // A zero at the end of a digest is part of it, one behind it is none.
-                            let (digest, rest) = rest.split_first_chunk()?;
-                            matches!(rest, [] | [0]).then_some(XauthProof::Chap {
-                                id: *id,
-                                digest: *digest,
-                                challenge,
-                            })
-                        }
+                        (XauthMethod::RadiusChap, Some(challenge)) => chap(given, challenge),
                         // An empty password is nobody's.
                         _ if password.is_empty() => None,
                         _ => Some(XauthProof::Password(hw_offload::Secret::copy_of(password))),
@@ -299,5 +290,42 @@ impl Server {
         common.send(sa, env, out, (Verb::Set, &[status]), true);
         *self = Self::Telling { ok };
         Step::On
+    }
+}
+
+/// The answer of CHAP: an identifier and a digest. A zero at the end of the digest is part of it, one
+/// behind it, which some clients send, is none.
+fn chap(given: &[u8], challenge: [u8; 16]) -> Option<XauthProof> {
+    let (id, rest) = given.split_first()?;
+    let (digest, rest) = rest.split_first_chunk()?;
+    matches!(rest, [] | [0]).then_some(XauthProof::Chap {
+        id: *id,
+        digest: *digest,
+        challenge,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_has_sixteen_bytes_and_a_zero_behind_it_at_most() {
+        let read = |given: &[u8]| match chap(given, [9; 16]) {
+            Some(XauthProof::Chap { id, digest, .. }) => Some((id, digest)),
+            _ => None,
+        };
+        let mut given = alloc::vec![7];
+        given.extend_from_slice(&[1; 15]);
+        assert_eq!(read(&given), None);
+        given.push(0);
+        let mut digest = [1; 16];
+        digest[15] = 0;
+        assert_eq!(read(&given), Some((7, digest)));
+        given.push(0);
+        assert_eq!(read(&given), Some((7, digest)));
+        given.push(0);
+        assert_eq!(read(&given), None);
+        assert_eq!(read(&[]), None);
     }
 }
