@@ -177,8 +177,11 @@ impl<E: Engines<Buf = Buf>> Router<E> {
         }
     }
 
-    /// Executes a script and tells what did not simply work.
-    pub fn run_script(&mut self, now: Instant, text: &str) -> Vec<Finding> {
+    fn with_surroundings<T>(
+        &mut self,
+        now: Instant,
+        work: impl FnOnce(&mut Device<E>, &mut Surroundings<'_>) -> T,
+    ) -> T {
         let Self {
             device,
             host,
@@ -186,32 +189,24 @@ impl<E: Engines<Buf = Buf>> Router<E> {
             ..
         } = self;
         let mut around = Surroundings { now, entropy, host };
-        run_script(device, &mut around, text)
+        work(device, &mut around)
+    }
+
+    /// Executes a script and tells what did not simply work.
+    pub fn run_script(&mut self, now: Instant, text: &str) -> Vec<Finding> {
+        self.with_surroundings(now, |device, around| run_script(device, around, text))
     }
 
     /// Executes a script, which a fresh router takes, and tells what did not simply work and what
     /// will be regretted.
     pub fn check_script(&mut self, now: Instant, text: &str) -> Vec<Finding> {
-        let Self {
-            device,
-            host,
-            entropy,
-            ..
-        } = self;
-        let mut around = Surroundings { now, entropy, host };
-        check_script(device, &mut around, text)
+        self.with_surroundings(now, |device, around| check_script(device, around, text))
     }
 
     /// Executes one command of a Security Officer and returns what it prints.
     pub fn command(&mut self, now: Instant, line: &str) -> config_lang::Outcome {
-        let Self {
-            device,
-            host,
-            entropy,
-            ..
-        } = self;
-        let mut around = Surroundings { now, entropy, host };
-        Console::vouched(Privilege::SecurityOfficer).execute(device, &mut around, line)
+        let mut console = Console::vouched(Privilege::SecurityOfficer);
+        self.with_surroundings(now, |device, around| console.execute(device, around, line))
     }
 
     /// Decides which interface is the WAN: that of the IPSEC policies.
