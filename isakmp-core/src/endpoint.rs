@@ -310,6 +310,13 @@ impl Endpoint {
             return;
         };
         if sa.is_over(env.now) && !sa.watch.extension.is_checking() {
+            let under_way = self.quick.under(id).next().is_some();
+            if under_way
+                && let Some(sa) = self.sas.get_mut(id.0)
+                && sa.lets_finish(env.now)
+            {
+                return;
+            }
             if !self.may_extend(id) {
                 self.counters.raise(Happened::SadExpired);
                 self.remove_sa(env, id, true, false);

@@ -184,6 +184,8 @@ pub struct IsakmpSa {
     renew_at: Instant,
     /// Whether a successor is there: no new exchanges.
     pub(crate) replaced: bool,
+    /// Whether its bytes are used up and a quick mode that began before may still end.
+    finishing: bool,
     /// The hash of its cookies: the number under which bundles know it.
     pub number: u32,
     /// Whether it has been told that somebody sends what is not authentic.
@@ -205,7 +207,7 @@ impl Due for IsakmpSa {
             return Some(self.since);
         }
         let hard = self.hard_at();
-        let renewed = self.renewing || self.replaced;
+        let renewed = self.renewing || self.replaced || self.is_used_up();
         let own = if renewed {
             hard
         } else {
@@ -254,6 +256,7 @@ impl IsakmpSa {
             renewing: false,
             renew_at,
             replaced: false,
+            finishing: false,
             number,
             suspected: false,
             contacted: false,
@@ -279,7 +282,7 @@ impl IsakmpSa {
     pub fn state(&self, now: Instant) -> IsakmpSaState {
         if !self.xauth.finished {
             IsakmpSaState::DoingXauth
-        } else if self.is_over(now) {
+        } else if self.hard_at() <= now || self.is_used_up() {
             IsakmpSaState::Expired
         } else {
             IsakmpSaState::Active
@@ -295,7 +298,7 @@ impl IsakmpSa {
 
     /// Whether a successor is to be asked for.
     pub(crate) fn wants_successor(&self, now: Instant) -> bool {
-        !self.renewing && !self.replaced && self.renew_at <= now
+        !self.renewing && !self.replaced && !self.is_used_up() && self.renew_at <= now
     }
 
     /// When its peer is next asked, told or given up. One that is replaced leaves that to its
@@ -348,13 +351,14 @@ impl IsakmpSa {
     pub(crate) fn takes_quick(&self) -> bool {
         let limit = self.policy.phase2_limit().number();
         let takes_new = !self.replaced && !self.doubtful && self.xauth.finished;
-        takes_new && !self.is_spent() && self.exchanges < limit
+        takes_new && !self.is_used_up() && !self.is_spent() && self.exchanges < limit
     }
 
     /// The same for a quick mode that the peer begins: it may not know of our doubts, nor of a
     /// successor.
     pub(crate) fn takes_quick_of_peer(&self) -> bool {
-        !self.is_spent() && self.exchanges < self.policy.phase2_limit().number()
+        let limit = self.policy.phase2_limit().number();
+        !self.is_used_up() && !self.is_spent() && self.exchanges < limit
     }
 
     fn renew_now(&mut self) {
@@ -365,8 +369,25 @@ impl IsakmpSa {
 
     /// Whether it is to be deleted.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.hard_at() <= now || self.is_used_up() && !self.finishing
+    }
+
+    /// Whether its bytes have reached the hard limit: nothing begins under it any more.
+    fn is_used_up(&self) -> bool {
         let limit = self.lifetime.hard_bytes();
-        self.hard_at() <= now || limit.is_some_and(|limit| self.bytes >= limit)
+        limit.is_some_and(|limit| self.bytes >= limit)
+    }
+
+    /// A quick mode is under way: if only the bytes are used up, which the peer may count
+    /// otherwise, it may end. True if the SA stays that long.
+    pub(crate) fn lets_finish(&mut self, now: Instant) -> bool {
+        self.finishing = self.hard_at() > now;
+        self.finishing
+    }
+
+    /// A quick mode has ended.
+    pub(crate) const fn quick_ended(&mut self) {
+        self.finishing = false;
     }
 
     /// The conversation of an exchange under this SA.

@@ -349,3 +349,35 @@ story!(
         }
     }
 );
+
+story!(
+    a_quick_mode_that_uses_up_the_kilobytes_still_ends,
+    |engines, seed| {
+        // Bundle after bundle until the ISAKMP SA has carried its kilobyte. Questions of dead peer
+        // detection before the first move the message at which that is: whichever it is, the
+        // peer who waits for the exchange is not left alone with it.
+        for (answers, questions) in (0..12_u32).map(|n| (n as usize % 2, n / 2)) {
+            let configs = both(&basic(), "SENDN=TRUE", "SENDN=TRUE SENDD=TRUE DPDMODE=BOTH");
+            let configs = one(&configs, answers, "DPDMODE", "EXPIRYKBYTES=1 DPDMODE");
+            let (side, from, to) = if answers == 1 {
+                (Side::A, HOST_A, HOST_B)
+            } else {
+                (Side::B, HOST_B, HOST_A)
+            };
+            let mut pair = pair_with(&engines, &configs, seed);
+            for bundle in 0..8 {
+                pair.pings.clear();
+                pair.ping(from, to, pair.now);
+                let up = pair.run(pair.now + Duration::from_secs(3));
+                assert!(up, "{side} {questions}: {:?}", failures(&pair));
+                if bundle == 0 {
+                    pair.run_to(pair.now + Duration::from_secs(20) * questions);
+                }
+                command(&mut pair, side, "RESET IPSEC POLICY=vpn");
+                pair.run_to(pair.now + Duration::from_secs(1));
+            }
+            assert_eq!(failures(&pair), [""; 0]);
+            assert!(attempts(&pair, 1) > 1);
+        }
+    }
+);

@@ -145,6 +145,9 @@ impl Endpoint {
         self.counters.raise(Happened::XdbDelete);
         self.places.remove(&quick.common.talk.number);
         self.waits.stir(quick.common.talk.path.peer.ip());
+        if let Some(sa) = self.sas.get_mut(quick.common.sa.0) {
+            sa.quick_ended();
+        }
         Some(quick)
     }
 
