@@ -91,6 +91,28 @@ impl Headroom<bytes::BytesMut> {
 }
 
 impl<S: AsRef<[u8]> + AsMut<[u8]> + Send> Headroom<S> {
+    /// An empty packet in storage of the caller's, such as a `&'static mut [u8]` that a network
+    /// card writes to; it starts at `headroom` (at most the storage's length).
+    ///
+    /// ```
+    /// use hw_offload::{Headroom, PacketBuf};
+    ///
+    /// let mut storage = [0; 64];
+    /// let mut buffer = Headroom::new(&mut storage[..], 16);
+    /// buffer.fill(16, &[0x45; 20]).unwrap();
+    /// assert_eq!((buffer.headroom(), buffer.packet().len(), buffer.tailroom()), (16, 20, 28));
+    /// assert_eq!(Headroom::new([0; 8], 9).headroom(), 8);
+    /// ```
+    #[must_use]
+    pub fn new(storage: S, headroom: usize) -> Self {
+        let start = headroom.min(storage.as_ref().len());
+        Self {
+            storage,
+            start,
+            end: start,
+        }
+    }
+
     /// Empties the packet and puts its start at `headroom`, so that the storage can be used again.
     pub fn reset(&mut self, headroom: usize) {
         self.start = headroom.min(self.storage.as_ref().len());
