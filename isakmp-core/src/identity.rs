@@ -4,8 +4,12 @@
 //! The text says its form by itself: an address, a distinguished name if it contains `=`, a user
 //! at a domain if it contains `@`, else a domain name.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+
+use ipsec_core::model::AddressSelector;
 
 use crate::wire::Identification;
 
@@ -50,16 +54,44 @@ pub fn parse(text: &str) -> Result<Identification, IdentityTextFault> {
 
 /// An identity's text with the name of its form before it, as SHOW ISAKMP POLICY prints it.
 #[must_use]
-pub fn labelled(text: &str) -> alloc::string::String {
-    let form = match parse(text) {
-        Ok(Identification { kind: 1, .. }) => "IPv4:",
-        Ok(Identification { kind: 5, .. }) => "IPv6:",
-        Ok(Identification { kind: 3, .. }) => "USER_FQDN:",
-        Ok(Identification { kind: DN, .. }) => "DER_ASN1_DN:",
-        Ok(_) => "FQDN:",
-        Err(_) => "",
+pub fn labelled(text: &str) -> String {
+    let form = parse(text).map_or("", |id| form(&id));
+    format!("{form}{text}")
+}
+
+/// A received identity in the same way, whatever its bytes are. Addresses that are no single host
+/// need no form.
+#[must_use]
+pub fn told(id: &Identification) -> String {
+    let form = form(id);
+    let text = match id.kind {
+        DN => dn_text(&id.data),
+        KEY_ID => core::str::from_utf8(&id.data).ok().map(String::from),
+        _ => None,
     };
-    alloc::format!("{form}{text}")
+    let mut told = match (text, id.selector()) {
+        (Some(text), _) => format!("{form}{text}"),
+        (None, Some(AddressSelector::Prefix(address, _))) if matches!(id.kind, 1 | 5) => {
+            format!("{form}{address}")
+        }
+        (None, _) => format!("{form}{id}"),
+    };
+    if id.protocol != 0 || id.port != 0 {
+        told.push_str(&format!(" protocol {} port {}", id.protocol, id.port));
+    }
+    told
+}
+
+const fn form(id: &Identification) -> &'static str {
+    match id.kind {
+        1 => "IPv4:",
+        2 => "FQDN:",
+        3 => "USER_FQDN:",
+        5 => "IPv6:",
+        DN => "DER_ASN1_DN:",
+        KEY_ID => "KEY_ID:",
+        _ => "",
+    }
 }
 
 /// Whether the peer's identity is the expected one. Protocol and port do not count; a KEY_ID with
@@ -304,9 +336,9 @@ fn same_text((tag, one): (u8, &[u8]), (other_tag, other): (u8, &[u8])) -> bool {
 }
 
 /// The text of a DER name, last part first, for screens and logs.
-pub fn dn_text(name: &[u8]) -> Option<alloc::string::String> {
+pub fn dn_text(name: &[u8]) -> Option<String> {
     use core::fmt::Write;
-    let mut text = alloc::string::String::new();
+    let mut text = String::new();
     for (kind, _, value) in attributes(name)?.into_iter().rev() {
         let word = TYPES.iter().find(|(_, oid, _)| *oid == kind);
         let word = word.and_then(|(words, ..)| words.first()).copied();
@@ -396,7 +428,7 @@ mod tests {
 
         #[test]
         fn escaped_values_come_back(value in "[ -~]{1,40}") {
-            let escaped: alloc::string::String = value.chars().flat_map(|c| ['\\', c]).collect();
+            let escaped: String = value.chars().flat_map(|c| ['\\', c]).collect();
             prop_assume!(!value.trim().is_empty() && value.trim() == value);
             let id = parse(&alloc::format!("cn={escaped}")).expect("a name");
             let parts = attributes(&id.data).expect("well-formed");

@@ -5,6 +5,10 @@
 //! answered later.
 #![no_std]
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::result_large_err,
+    reason = "a reason is a value without a heap, and nothing that fails is in a hurry"
+)]
 
 extern crate alloc;
 

@@ -2,7 +2,71 @@
 
 use core::fmt;
 
+use ipsec_core::model::Name;
+
 use crate::wire::{ExchangeType, NotifyType};
+
+/// A short text of fixed size, which a reason can carry about: printable ASCII, since it may be a
+/// stranger's word. Anything else is a question mark, and what is too long ends in dots.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text {
+    bytes: [u8; Self::MOST],
+    len: u8,
+}
+
+impl Text {
+    /// The most bytes that it has: a prefix of IPv6 fits, and a name of a policy.
+    const MOST: usize = 55;
+
+    /// The text of a value.
+    #[must_use]
+    pub fn of(value: impl fmt::Display) -> Self {
+        let mut text = Self {
+            bytes: [0; Self::MOST],
+            len: 0,
+        };
+        if fmt::Write::write_fmt(&mut text, format_args!("{value}")).is_err()
+            && let Some(end) = text.bytes.last_chunk_mut::<3>()
+        {
+            *end = *b"...";
+        }
+        text
+    }
+
+    /// It.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or(&[]);
+        core::str::from_utf8(bytes).unwrap_or("")
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            let slot = self
+                .bytes
+                .get_mut(usize::from(self.len))
+                .ok_or(fmt::Error)?;
+            let printable = Some(character).filter(|c| matches!(c, ' '..='~'));
+            *slot = u8::try_from(printable.unwrap_or('?')).unwrap_or(b'?');
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// A value of an attribute, as a person would write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +75,20 @@ pub enum Value {
     Word(&'static str),
     /// A number.
     Number(u64),
+    /// An identity, addresses, or a name.
+    Text(Text),
     /// The attribute is not there.
     Absent,
+    /// There is nothing to tell of this side.
+    Unsaid,
+}
+
+impl Value {
+    /// The text of something.
+    #[must_use]
+    pub fn text(value: impl fmt::Display) -> Self {
+        Self::Text(Text::of(value))
+    }
 }
 
 impl fmt::Display for Value {
@@ -20,12 +96,14 @@ impl fmt::Display for Value {
         match self {
             Self::Word(word) => f.write_str(word),
             Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
             Self::Absent => f.write_str("none"),
+            Self::Unsaid => Ok(()),
         }
     }
 }
 
-/// An attribute that the two sides have different ideas of.
+/// An attribute, an identity or selectors that the two sides have different ideas of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// Its name in the command language.
@@ -34,6 +112,47 @@ pub struct Mismatch {
     pub ours: Value,
     /// The peer's value.
     pub theirs: Value,
+    /// The numbers of the proposal and of its transform, where it is about one.
+    pub proposal: Option<(u8, u8)>,
+}
+
+impl Mismatch {
+    /// Of an attribute.
+    #[must_use]
+    pub const fn new(attribute: &'static str, ours: Value, theirs: Value) -> Self {
+        Self {
+            attribute,
+            ours,
+            theirs,
+            proposal: None,
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((proposal, transform)) = self.proposal {
+            write!(f, "proposal {proposal}")?;
+            if transform > 0 {
+                write!(f, " transform {transform}")?;
+            }
+            f.write_str(", ")?;
+        }
+        let Self {
+            attribute,
+            ours,
+            theirs,
+            ..
+        } = self;
+        match (ours, theirs) {
+            (Value::Unsaid, theirs) => write!(f, "{attribute}: the peer offers {theirs}"),
+            (ours, Value::Unsaid) => write!(f, "{attribute}: this router wants {ours}"),
+            (ours, theirs) => write!(
+                f,
+                "{attribute}: this router wants {ours}, the peer offers {theirs}"
+            ),
+        }
+    }
 }
 
 /// Which side's doing it is.
@@ -127,6 +246,8 @@ subjects! {
     /// No permit policy for ISAKMP itself.
     Forbidden = 19, "an IPsec policy of the interface forbids ISAKMP messages",
         "create a PERMIT policy with LPORT=500 RPORT=500 TRANSPORT=UDP before the IPSEC policies";
+    /// Reflection of our own messages.
+    Reflected = 20, "the peer returned this router's own values", "somebody interferes";
     /// Extended authentication refused the user.
     Xauth = 21, "extended authentication (XAUTH) did not accept the user",
         "compare XAUTHNAME and XAUTHPASSWORD with the users of the other side";
@@ -144,17 +265,6 @@ subjects! {
     /// Another peer has these addresses.
     Taken = 26, "another peer has an SA for the addresses that the peer proposes",
         "give every peer of the policy its own address";
-    /// Reflection of our own messages.
-    Reflected = 20, "the peer returned this router's own values", "somebody interferes";
-    /// A signature is wrong.
-    Signature = 21, "the signature of a message is wrong",
-        "compare the peer's public key with the one that KEY= of the ISAKMP policy names";
-    /// The peer begins with another exchange.
-    Mode = 22, "the ISAKMP policy for the peer has another MODE than the peer uses",
-        "give both routers the same MODE";
-    /// A host name without an address.
-    Unresolved = 23, "the host name of the ISAKMP policy has no address",
-        "check the name and the name server";
     /// No certificate came, and no KEY is configured.
     NoCertificate = 27, "the peer sent no certificate, and the ISAKMP policy has no KEY",
         "have the peer send its certificate, or give the policy the peer's public key with KEY=";
@@ -177,6 +287,21 @@ subjects! {
     ChainTooLong = 33, "the peer's chain of certificates is too long", "shorten the chain";
     /// Nobody to renew a bundle with.
     Absent = 34, "the peer whose SA is to be renewed has no ISAKMP SA", "nothing: the peer begins anew";
+    /// A signature is wrong.
+    Signature = 35, "the signature of a message is wrong",
+        "compare the peer's public key with the one that KEY= of the ISAKMP policy names";
+    /// The peer begins with another exchange.
+    Mode = 36, "the ISAKMP policy for the peer has another MODE than the peer uses",
+        "give both routers the same MODE";
+    /// A host name without an address.
+    Unresolved = 37, "the host name of the ISAKMP policy has no address",
+        "check the name and the name server";
+    /// No IPsec policy for the peer.
+    NoIpsecPolicy = 38, "no IPsec policy with KEYMANAGEMENT=ISAKMP is for the peer",
+        "CREATE IPSEC POLICY with PEER= its address, or DYNAMIC for a peer without a fixed one";
+    /// The answer has other selectors than the offer.
+    OtherSelectors = 39, "the peer answers for other addresses than this router proposed",
+        "the peer has a fault";
 }
 
 /// Why a negotiation failed.
@@ -192,6 +317,8 @@ pub struct Reason {
     pub whose: Whose,
     /// The attribute that differs, of the nearest miss.
     pub mismatch: Option<Mismatch>,
+    /// The policy of ours that decided: of ISAKMP in phase 1, of IPsec in phase 2.
+    pub policy: Option<Text>,
     /// What the peer said, believed or not.
     pub notify: Option<NotifyType>,
 }
@@ -206,7 +333,18 @@ impl Reason {
             subject,
             whose,
             mismatch: None,
+            policy: None,
             notify: None,
+        }
+    }
+
+    /// The same with the policy that decided, unless one is told already.
+    #[must_use]
+    pub fn under(self, policy: &Name) -> Self {
+        let policy = self.policy.unwrap_or_else(|| Text::of(policy));
+        Self {
+            policy: Some(policy),
+            ..self
         }
     }
 
@@ -230,20 +368,78 @@ impl fmt::Display for Reason {
             write!(f, " message {}", self.message)?;
         }
         write!(f, ": {}", self.subject.sentence())?;
-        if let Some(Mismatch {
-            attribute,
-            ours,
-            theirs,
-        }) = self.mismatch
-        {
-            write!(
-                f,
-                " ({attribute}: this router wants {ours}, the peer offers {theirs})"
-            )?;
+        match (self.policy, self.mismatch) {
+            (Some(policy), Some(mismatch)) => write!(f, " (policy {policy}, {mismatch})")?,
+            (Some(policy), None) => write!(f, " (policy {policy})")?,
+            (None, Some(mismatch)) => write!(f, " ({mismatch})")?,
+            (None, None) => {}
         }
         if let Some(notify) = self.notify {
             write!(f, "; the peer says {}", notify.name())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+    use alloc::string::String;
+
+    use super::*;
+
+    /// Numbers, sentences and advice are told apart by whoever reads them in a log.
+    #[test]
+    fn no_two_subjects_are_the_same() {
+        let numbers: BTreeSet<u16> = Subject::ALL.iter().map(|s| s.number()).collect();
+        let sentences: BTreeSet<&str> = Subject::ALL.iter().map(|s| s.sentence()).collect();
+        assert_eq!(numbers.len(), Subject::ALL.len());
+        assert_eq!(sentences.len(), Subject::ALL.len());
+        assert!(Subject::ALL.iter().all(|s| !s.advice().is_empty()));
+    }
+
+    #[test]
+    fn a_text_is_short_and_printable() {
+        assert_eq!(Text::of("vpn").as_str(), "vpn");
+        assert_eq!(Text::of("a\nb\u{202e}c\u{e9}").as_str(), "a?b?c?");
+        let long = "x".repeat(Text::MOST);
+        assert_eq!(Text::of(&long).as_str(), long);
+        let longer = format!("{}...", "x".repeat(Text::MOST - 3));
+        assert_eq!(Text::of("x".repeat(Text::MOST + 1)).as_str(), longer);
+    }
+
+    #[test]
+    fn what_is_known_is_told() {
+        let mismatch = Mismatch::new("HASHALG", Value::Word("SHA"), Value::Word("MD5"));
+        let told = |mismatch, policy: Option<&str>| {
+            let reason = Reason::new(ExchangeType::Main, 1, Subject::NoProposal, Whose::Ours);
+            let reason = reason.with(mismatch);
+            let reason = policy.map_or(reason, |name| reason.under(&Name::new(name)));
+            String::from(
+                format!("{reason}")
+                    .split_once(" (")
+                    .map_or("", |(_, told)| told),
+            )
+        };
+        assert_eq!(told(None, None), "");
+        assert_eq!(told(None, Some("main")), "policy main)");
+        assert_eq!(
+            told(Some(mismatch), None),
+            "HASHALG: this router wants SHA, the peer offers MD5)"
+        );
+        let third = Mismatch {
+            proposal: Some((1, 3)),
+            ..mismatch
+        };
+        assert_eq!(
+            told(Some(third), Some("main")),
+            "policy main, proposal 1 transform 3, HASHALG: this router wants SHA, the peer offers MD5)"
+        );
+        let theirs = Mismatch {
+            ours: Value::Unsaid,
+            ..mismatch
+        };
+        assert_eq!(told(Some(theirs), None), "HASHALG: the peer offers MD5)");
     }
 }

@@ -189,7 +189,7 @@ fn print_pings(pair: &Pair) {
     }
 }
 
-/// Why it did not work, in one sentence.
+/// Why it did not work, in one sentence on the last line.
 fn verdict(pair: &Pair) -> String {
     if pair.clear > 0 {
         return format!("{} packets crossed the WAN in clear.", pair.clear);
@@ -241,14 +241,28 @@ fn negotiation(side: Side, reason: &Reason) -> Option<(u8, String)> {
                 attribute,
                 ours,
                 theirs,
+                proposal,
             }),
-        ) => (
-            9,
-            format!(
-                "{side} refused {other}'s proposal: {attribute} {theirs}, {side} wants {ours} ({}).",
-                reason.exchange
-            ),
-        ),
+        ) => {
+            let about = match (proposal, reason.policy) {
+                (Some((proposal, 0)), Some(policy)) => {
+                    format!("It is proposal {proposal}, held against policy {policy}.\n")
+                }
+                (Some((proposal, transform)), Some(policy)) => format!(
+                    "It is transform {transform} of proposal {proposal}, held against policy \
+                     {policy}.\n"
+                ),
+                _ => String::new(),
+            };
+            (
+                9,
+                format!(
+                    "{about}{side} refused {other}'s proposal: {attribute} {theirs}, {side} wants \
+                     {ours} ({}).",
+                    reason.exchange
+                ),
+            )
+        }
         (Subject::PreSharedKey, _) => (
             8,
             format!("The pre-shared keys differ, as far as {side} can tell: {advice}."),

@@ -96,22 +96,37 @@ fn different_pre_shared_keys_are_told_in_one_sentence() {
 
 #[test]
 fn different_ciphers_are_told_with_both_values() {
-    for (name, to) in [
+    for (name, to, about) in [
         (
             "CREATE ISAKMP POLICY=i PEER=2.2.2.2 KEY=1 SENDN=TRUE",
             "CREATE ISAKMP POLICY=i PEER=2.2.2.2 KEY=1 SENDN=TRUE ENCALG=3DESOUTER",
+            "It is transform 1 of proposal 1, held against policy i.",
         ),
-        ("ENCALG=DES", "ENCALG=3DESOUTER"),
+        (
+            "ENCALG=DES",
+            "ENCALG=3DESOUTER",
+            "It is transform 1 of proposal 1, held against policy vpn.",
+        ),
     ] {
         let a = changed("basic-isakmp-vpn.a", name, to);
         let (code, text) = pair(&a, &config("basic-isakmp-vpn.b"));
         assert_eq!(code, Some(1), "{text}");
         let last = text.lines().last().unwrap_or_default();
-        assert!(
-            last.contains("refused A's proposal: ENCALG 3DESOUTER, B wants DES"),
-            "{last}"
-        );
+        let told = "refused A's proposal: ENCALG 3DESOUTER, B wants DES";
+        assert!(last.contains(told), "{last}");
+        assert!(text.lines().any(|line| line == about), "{text}");
     }
+}
+
+#[test]
+fn other_selectors_are_told_with_both_values() {
+    let b = changed("basic-isakmp-vpn.b", "RAD=192.168.10.0", "RAD=192.168.99.0");
+    let (code, text) = pair(&config("basic-isakmp-vpn.a"), &b);
+    assert_eq!(code, Some(1), "{text}");
+    let last = text.lines().last().unwrap_or_default();
+    let told = "policy vpn, RADDRESS: this router wants 192.168.99.0/24, the peer offers \
+                192.168.10.0/24";
+    assert!(last.contains(told), "{last}");
 }
 
 #[test]

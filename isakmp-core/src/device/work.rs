@@ -289,7 +289,7 @@ impl<E: Engines> Device<E> {
             }
             Action::Report(report) => {
                 if let Report::Failed { reason, .. } = &report
-                    && reason.subject == Subject::Selectors
+                    && matches!(reason.subject, Subject::Selectors | Subject::NoIpsecPolicy)
                 {
                     self.count(Happened::PolicyFindByPeerFailed);
                 }

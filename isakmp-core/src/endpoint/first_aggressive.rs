@@ -12,9 +12,9 @@ use crate::counters::Happened;
 use crate::negotiate::phase1::{AuthBase, Phase1};
 use crate::phase1::{
     AggrResp, Common, Exchange, Extensions, First, Incoming, KeyHalf, Opening, State, Trouble,
-    asks_certificate, expects, find_in, nonce, on_the_wire,
+    asks_certificate, expects, find_in, nonce, on_the_wire, unexpected,
 };
-use crate::reason::{Mismatch, Reason, Subject, Whose};
+use crate::reason::{Reason, Subject, Whose};
 use crate::wire::{Cookie, ExchangeType, HEADER, Identification, PayloadType, Payloads};
 
 /// The longest first message of Aggressive mode: it has to be kept.
@@ -32,8 +32,7 @@ impl Endpoint {
         if candidates.next().is_none() {
             drop(candidates);
             if self.policies.names(peer) {
-                let kind = ExchangeType::Aggressive;
-                let reason = Reason::new(kind, 1, Subject::Mode, Whose::Ours);
+                let reason = self.policies.wrong_mode(env.config, peer, mode);
                 self.refuse_first(env, &incoming, reason, false);
             } else {
                 self.counters.raise(Happened::XdbStranger);
@@ -62,17 +61,13 @@ impl Endpoint {
         if length > LONGEST_FIRST {
             return self.counters.raise(Happened::MsgRxPh1XchgStartFail);
         }
-        let kind = ExchangeType::Aggressive;
         match self.admit_aggressive(env, &incoming) {
             // Strangers, of whom only the name is known, take their turn.
             Ok(_) if !self.policies.names(peer) && !self.bucket.take(env.now) => {
                 self.counters.raise(Happened::MsgRxPh1XchgStartFail);
             }
             Ok((admitted, first)) => self.open_aggressive(env, incoming, hash, admitted, first),
-            Err((subject, mismatch, notifies)) => {
-                let reason = Reason::new(kind, 1, subject, Whose::Ours).with(mismatch);
-                self.refuse_first(env, &incoming, reason, notifies);
-            }
+            Err((reason, notifies)) => self.refuse_first(env, &incoming, reason, notifies),
         }
     }
 
@@ -81,9 +76,10 @@ impl Endpoint {
         &self,
         env: &Env<'_>,
         incoming: &Incoming<'_>,
-    ) -> Result<(Admitted, First), (Subject, Option<Mismatch>, bool)> {
-        let refuse = |subject| (subject, None, false);
-        let payloads = admitted(ExchangeType::Aggressive, incoming).map_err(refuse)?;
+    ) -> Result<(Admitted, First), (Reason, bool)> {
+        let kind = ExchangeType::Aggressive;
+        let refuse = |subject| (Reason::new(kind, 1, subject, Whose::Ours), false);
+        let payloads = admitted(kind, incoming).map_err(refuse)?;
         let (offer, body) = offer(&payloads).map_err(refuse)?;
         let id = payloads
             .first(PayloadType::ID)
@@ -94,7 +90,7 @@ impl Endpoint {
         let policies = self
             .policies
             .for_initiator(env.config, path.peer.ip(), mode);
-        let mut nearest: Option<(Subject, Option<Mismatch>, bool)> = None;
+        let (mut nearest, mut stranger) = (None, None);
         for (place, policy) in policies {
             // Every policy is tried, so that the time does not tell which identities there are.
             let fits = expects(policy, path, &id);
@@ -118,15 +114,21 @@ impl Endpoint {
                     return Ok((admitted, first));
                 }
                 (true, Err(mismatch)) => {
-                    nearest.get_or_insert((Subject::NoProposal, mismatch, policy.notifies()));
+                    let reason = refuse(Subject::NoProposal).0.with(mismatch);
+                    nearest.get_or_insert((reason.under(&policy.name), policy.notifies()));
                 }
-                (false, _) => {}
+                (false, _) => {
+                    let reason = refuse(Subject::Identity).0;
+                    let mismatch = unexpected(policy, path, &id);
+                    stranger.get_or_insert(reason.with(Some(mismatch)).under(&policy.name));
+                }
             }
         }
         if nearest.is_none() {
             self.pretend(env, &payloads);
         }
-        Err(nearest.unwrap_or(refuse(Subject::Identity)))
+        let stranger = stranger.map_or(refuse(Subject::Identity), |reason| (reason, false));
+        Err(nearest.unwrap_or(stranger))
     }
 
     /// What an answer would have computed.
@@ -262,6 +264,7 @@ impl Endpoint {
         let third = match entry.admit(env, &mut out, incoming) {
             Ok(third) => third,
             Err(Trouble::Ignored(reason) | Trouble::Fatal(reason)) => {
+                let reason = reason.under(&entry.common.policy.name);
                 let told = entry.common.suspicion.replace(reason).is_some();
                 if !told {
                     self.push(Action::Report(Report::Suspicious {

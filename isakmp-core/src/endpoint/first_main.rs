@@ -30,7 +30,7 @@ impl Endpoint {
     pub(super) fn first_main(&mut self, env: &mut Env<'_>, incoming: Incoming<'_>) {
         let path = incoming.path;
         let peer = path.peer.ip();
-        if !self.policies.has_any_for(peer) {
+        if self.policies.for_peer(env.config, peer).next().is_none() {
             self.counters.raise(Happened::XdbStranger);
             self.counters.raise(Happened::SpdByPeerFailed);
             return;
@@ -156,11 +156,14 @@ impl Endpoint {
                 }
                 Err(mismatch) => {
                     let reason = refuse(Subject::NoProposal).0.with(mismatch);
-                    nearest.get_or_insert((reason, policy.notifies()));
+                    nearest.get_or_insert((reason.under(&policy.name), policy.notifies()));
                 }
             }
         }
-        Err(nearest.unwrap_or(refuse(Subject::Mode)))
+        Err(nearest.unwrap_or_else(|| {
+            let mode = Phase1Mode::Main;
+            (self.policies.wrong_mode(env.config, peer, mode), false)
+        }))
     }
 
     /// Message 3 of Main mode, whose cookie proves the initiator's address.
@@ -211,7 +214,7 @@ impl Endpoint {
                     self.push(Action::Report(Report::Suspicious {
                         exchange: number,
                         peer,
-                        reason,
+                        reason: reason.under(&common.policy.name),
                     }));
                 }
                 return;

@@ -158,18 +158,14 @@ impl Endpoint {
             _ => None,
         };
         if let Some(place) = found.map(|(place, _)| *place) {
-            let message = self
-                .quick
-                .get(place)
-                .map_or(0, |quick| quick.common.talk.message());
-            let reason = Reason::new(
-                ExchangeType::Quick,
-                message,
-                Subject::Refused,
-                Whose::Theirs,
-            );
-            let step = Step::Failed(reason.told(Some(notify.kind)));
-            self.after_quick(env, place, step);
+            let Some(quick) = self.quick.get(place) else {
+                return;
+            };
+            let (message, subject) = (quick.common.talk.message(), Subject::Refused);
+            let reason = Reason::new(ExchangeType::Quick, message, subject, Whose::Theirs)
+                .told(Some(notify.kind))
+                .under(&quick.common.policy);
+            self.after_quick(env, place, Step::Failed(reason));
         }
     }
 

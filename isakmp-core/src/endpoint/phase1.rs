@@ -51,19 +51,21 @@ impl Endpoint {
         let Some(policy) = policy.cloned() else {
             self.counters.raise(Happened::AcquireNoPolicy);
             self.counters.raise(Happened::SpdByPeerFailed);
-            let subject = Subject::NoIsakmpPolicy;
-            return self.cannot_start(env, peer, ExchangeType::Main, subject);
+            let reason = self.policies.none_towards(env.config, peer, begin.policy);
+            return self.cannot_start(env, peer, reason);
         };
         let kind = match policy.mode() {
             Phase1Mode::Main => ExchangeType::Main,
             Phase1Mode::Aggressive => ExchangeType::Aggressive,
         };
+        let ours = |subject| Reason::new(kind, 0, subject, Whose::Ours);
+        let fail = |policy: &Name, subject| ours(subject).under(policy);
         if self.phase1.is_full() {
-            return self.cannot_start(env, peer, kind, Subject::Full);
+            return self.cannot_start(env, peer, fail(&policy.name, Subject::Full));
         }
         let mut cookie = Cookie::ZERO;
         if env.entropy.fill(&mut cookie.0).is_err() || cookie == Cookie::ZERO {
-            return self.cannot_start(env, peer, kind, Subject::Entropy);
+            return self.cannot_start(env, peer, fail(&policy.name, Subject::Entropy));
         }
         let port = env.config.port();
         let local = source(env, &policy, peer).unwrap_or(begin.local);
@@ -95,7 +97,10 @@ impl Endpoint {
         let state = match kind {
             ExchangeType::Aggressive => match AggrInit::start(&common, env, &mut out) {
                 Ok(state) => State::AggrInit(state),
-                Err(subject) => return self.cannot_start(env, peer, kind, subject),
+                Err(subject) => {
+                    let reason = fail(&common.policy.name, subject);
+                    return self.cannot_start(env, peer, reason);
+                }
             },
             _ => State::MainInit(MainInit::start(&mut common, env, &mut out)),
         };
@@ -126,14 +131,7 @@ impl Endpoint {
         Some(exchange)
     }
 
-    fn cannot_start(
-        &mut self,
-        env: &Env<'_>,
-        peer: IpAddr,
-        kind: ExchangeType,
-        subject: Subject,
-    ) -> bool {
-        let reason = Reason::new(kind, 0, subject, Whose::Ours);
+    fn cannot_start(&mut self, env: &Env<'_>, peer: IpAddr, reason: Reason) -> bool {
         self.failed(env, Role::Initiator, 0, peer, reason);
         self.fail_hopeless(peer);
         false
@@ -366,6 +364,7 @@ impl Endpoint {
         let times = (env.now, life.soft_seconds(role, jitter));
         let keep = env.now + keep_time(&common.policy);
         let policy = common.policy;
+        let policy_name = policy.name.clone();
         let watch = watch(env, &policy, common.extensions);
         let last_was_ours = match common.kind {
             ExchangeType::Aggressive => role == Role::Initiator,
@@ -392,7 +391,8 @@ impl Endpoint {
         }
         let Some(id) = self.sas.insert(sa) else {
             self.counters.raise(Happened::SadAddFull);
-            self.cannot_start(env, peer, common.kind, Subject::Full);
+            let reason = Reason::new(common.kind, 0, Subject::Full, Whose::Ours);
+            self.cannot_start(env, peer, reason.under(&policy_name));
             return;
         };
         self.counters.raise(Happened::SadAdd);

@@ -12,6 +12,8 @@ use core::net::IpAddr;
 use ipsec_core::model::{IpVersion, Name, PeerAddress};
 
 use crate::config::{IsakmpConfig, IsakmpPolicyConfig, Phase1Mode};
+use crate::reason::{Mismatch, Reason, Subject, Value, Whose};
+use crate::wire::ExchangeType;
 
 /// A host that policies name.
 #[derive(Debug)]
@@ -86,12 +88,11 @@ impl Policies {
         self.by_address.contains_key(&peer)
     }
 
-    /// The policies of one mode that an initiator at that address may meet, best first.
-    pub(super) fn for_initiator<'a>(
+    /// The policies for an address, best first.
+    pub(super) fn for_peer<'a>(
         &'a self,
         config: &'a IsakmpConfig,
         peer: IpAddr,
-        mode: Phase1Mode,
     ) -> impl Iterator<Item = (u16, &'a IsakmpPolicyConfig)> {
         let version = if peer.is_ipv4() {
             IpVersion::V4
@@ -104,12 +105,63 @@ impl Policies {
             .flatten()
             .chain(&self.any)
             .filter_map(move |place| Some((*place, at(config, *place)?)))
-            .filter(move |(_, policy)| policy.version() == version && policy.mode() == mode)
+            .filter(move |(_, policy)| policy.version() == version)
     }
 
-    /// Whether there is a policy for the address, of whatever mode.
-    pub(super) fn has_any_for(&self, peer: IpAddr) -> bool {
-        self.names(peer) || !self.any.is_empty()
+    /// The policies of one mode that an initiator at that address may meet, best first.
+    pub(super) fn for_initiator<'a>(
+        &'a self,
+        config: &'a IsakmpConfig,
+        peer: IpAddr,
+        mode: Phase1Mode,
+    ) -> impl Iterator<Item = (u16, &'a IsakmpPolicyConfig)> {
+        self.for_peer(config, peer)
+            .filter(move |(_, policy)| policy.mode() == mode)
+    }
+
+    /// Why none of the policies for an address was held against its offer: all have another mode.
+    pub(super) fn wrong_mode(
+        &self,
+        config: &IsakmpConfig,
+        peer: IpAddr,
+        theirs: Phase1Mode,
+    ) -> Reason {
+        let exchange = match theirs {
+            Phase1Mode::Main => ExchangeType::Main,
+            Phase1Mode::Aggressive => ExchangeType::Aggressive,
+        };
+        let reason = Reason::new(exchange, 1, Subject::Mode, Whose::Ours);
+        let Some((_, policy)) = self.for_peer(config, peer).next() else {
+            return reason;
+        };
+        let [ours, theirs] = [policy.mode(), theirs].map(|mode| Value::Word(mode.word()));
+        let mismatch = Mismatch::new("MODE", ours, theirs);
+        reason.with(Some(mismatch)).under(&policy.name)
+    }
+
+    /// Why there is no policy to begin phase 1 with.
+    pub(super) fn none_towards(
+        &self,
+        config: &IsakmpConfig,
+        peer: IpAddr,
+        named: Option<&Name>,
+    ) -> Reason {
+        let reason = |subject| Reason::new(ExchangeType::Main, 0, subject, Whose::Ours);
+        let theirs = Value::text(peer);
+        let Some(policy) = named.and_then(|name| config.policy(name.as_str())) else {
+            let mismatch = Mismatch::new("PEER", Value::Absent, theirs);
+            return reason(Subject::NoIsakmpPolicy).with(Some(mismatch));
+        };
+        let host = self
+            .hosts
+            .iter()
+            .find(|host| matches!(&policy.peer, PeerAddress::Host(name) if *name == host.name));
+        let subject = match host {
+            Some(host) if host.addresses.is_empty() => Subject::Unresolved,
+            _ => Subject::NoIsakmpPolicy,
+        };
+        let mismatch = Mismatch::new("PEER", Value::text(&policy.peer), theirs);
+        reason(subject).with(Some(mismatch)).under(&policy.name)
     }
 
     /// The policy to begin phase 1 with.

@@ -18,7 +18,7 @@ use crate::phase1::Incoming;
 use crate::phase2::{
     Commit, Common, Exchange, Kept, Step, Trouble, admit, responder_offer, trace_offer,
 };
-use crate::reason::{Reason, Subject, Whose};
+use crate::reason::{Mismatch, Reason, Subject, Value, Whose};
 use crate::sa::IsakmpSaId;
 use crate::trace::Trace;
 use crate::wire::{ExchangeType, HEADER, MessageId, NotifyType, SaBody};
@@ -152,6 +152,7 @@ impl Endpoint {
     }
 
     fn quick_failed(&mut self, env: &Env<'_>, acquire: &Acquire, reason: Reason) {
+        let reason = reason.under(&acquire.policy);
         self.counters.raise(Happened::AcqPh2XchgStartFailed);
         let (exchange, peer) = (0, acquire.peer);
         self.failed(env, Role::Initiator, exchange, peer, reason);
@@ -245,13 +246,14 @@ impl Endpoint {
             responder_offer(sa, env, &opened)
         };
         let offer = offer.and_then(|(offer, policy)| {
-            let taken = self.is_taken(id, policy, offer.selector());
-            let refused = Reason::new(ExchangeType::Quick, 1, Subject::Taken, Whose::Ours);
-            if taken {
-                Err(refused)
-            } else {
-                Ok((offer, policy))
+            let wanted = offer.selector();
+            if !self.is_taken(id, policy, wanted) {
+                return Ok((offer, policy));
             }
+            let refused = Reason::new(ExchangeType::Quick, 1, Subject::Taken, Whose::Ours);
+            let theirs = Value::text(wanted.remote);
+            let mismatch = Mismatch::new("RADDRESS", Value::Unsaid, theirs);
+            Err(refused.with(Some(mismatch)).under(&policy.name))
         });
         let (offer, policy) = match offer {
             Ok(admitted) => admitted,
@@ -315,6 +317,7 @@ impl Endpoint {
         };
         if !core::mem::replace(&mut sa.suspected, true) {
             let (exchange, peer) = (0, sa.path.peer.ip());
+            let reason = reason.under(&sa.policy.name);
             self.push(Action::Report(Report::Suspicious {
                 exchange,
                 peer,
@@ -339,6 +342,8 @@ impl Endpoint {
         };
         sa.remember(message_id);
         let peer = sa.path.peer.ip();
+        // Where no IPsec policy decided, that of ISAKMP tells who the peer is.
+        let reason = reason.under(&sa.policy.name);
         let exchange = self.next_exchange();
         self.started(
             env,
@@ -349,7 +354,9 @@ impl Endpoint {
         );
         self.failed(env, Role::Responder, exchange, peer, reason);
         let kind = match reason.subject {
-            Subject::Selectors | Subject::Taken => NotifyType::INVALID_ID_INFORMATION,
+            Subject::Selectors | Subject::NoIpsecPolicy | Subject::Taken => {
+                NotifyType::INVALID_ID_INFORMATION
+            }
             Subject::Malformed | Subject::Payloads => NotifyType::PAYLOAD_MALFORMED,
             Subject::PublicValue => NotifyType::INVALID_KEY_INFORMATION,
             _ => NotifyType::NO_PROPOSAL_CHOSEN,
@@ -545,6 +552,7 @@ impl Endpoint {
             };
             let message = quick.common.talk.message();
             let reason = Reason::new(ExchangeType::Quick, message, subject, Whose::Ours);
+            let reason = reason.under(&quick.common.policy);
             self.after_quick(env, id, Step::Failed(reason));
         }
         let told = matches!(

@@ -168,6 +168,7 @@ const fn is_worth_it(reason: Reason) -> bool {
             | Subject::Signature
             | Subject::Timeout
             | Subject::Selectors
+            | Subject::OtherSelectors
             | Subject::Refused
             | Subject::NotOffered
             | Subject::PublicValue

@@ -199,6 +199,7 @@ impl Endpoint {
             return;
         };
         let (peer, role) = (sa.path.peer.ip(), xauth_role(&sa.policy));
+        let reason = reason.under(&sa.policy.name);
         self.failed(env, role, exchange, peer, reason);
         self.remove_sa(env, id, true, false);
         self.fail_hopeless(peer);

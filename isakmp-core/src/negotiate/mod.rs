@@ -13,10 +13,18 @@ use crate::reason::Mismatch;
 pub(crate) struct Nearest(Option<(u8, Mismatch)>);
 
 impl Nearest {
-    /// A transform failed after `agreed` attributes had matched.
-    pub(crate) fn miss(&mut self, agreed: u8, mismatch: Mismatch) {
+    /// A proposal failed, or one of its transforms (0 for the proposal as a whole), after `agreed`
+    /// attributes had matched.
+    pub(crate) fn miss(&mut self, agreed: u8, of: (u8, u8), mismatch: Mismatch) {
         if self.0.is_none_or(|(best, _)| agreed > best) {
-            self.0 = Some((agreed, mismatch));
+            let proposal = Some(of);
+            self.0 = Some((
+                agreed,
+                Mismatch {
+                    proposal,
+                    ..mismatch
+                },
+            ));
         }
     }
 

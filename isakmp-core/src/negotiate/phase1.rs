@@ -211,7 +211,9 @@ impl Phase1 {
                         let life = self.life.shorter(life);
                         return Ok((Self { life, ..self }, body));
                     }
-                    Err((agreed, mismatch)) => nearest.miss(agreed, mismatch),
+                    Err((agreed, mismatch)) => {
+                        nearest.miss(agreed, (proposal.number, transform.number), mismatch);
+                    }
                 }
             }
         }
@@ -274,14 +276,7 @@ impl Phase1 {
         if !cipher_fits {
             let theirs = theirs_cipher(get(1), length);
             let ours = Value::Word(cipher_word(self.cipher));
-            return Err((
-                0,
-                Mismatch {
-                    attribute: "ENCALG",
-                    ours,
-                    theirs,
-                },
-            ));
+            return Err((0, Mismatch::new("ENCALG", ours, theirs)));
         }
         if get(2) != Some(hash_number(self.hash).into()) {
             let ours = Value::Word(hash_word(self.hash));
@@ -319,11 +314,7 @@ fn miss(
     let theirs = theirs.map_or(Value::Absent, |n| {
         word(n).map_or(Value::Number(n), Value::Word)
     });
-    Mismatch {
-        attribute,
-        ours,
-        theirs,
-    }
+    Mismatch::new(attribute, ours, theirs)
 }
 
 fn theirs_cipher(number: Option<u64>, length: Option<u64>) -> Value {

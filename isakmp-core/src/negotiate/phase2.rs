@@ -270,15 +270,7 @@ impl Phase2<'_> {
         let ours = word_of(candidate.iter().filter_map(protocols));
         let theirs = word_of(entries.iter().map(|entry| entry.protocol));
         if entries.len() != candidate.len() || ours != theirs {
-            let attribute = "PROTOCOL";
-            nearest.miss(
-                0,
-                Mismatch {
-                    attribute,
-                    ours,
-                    theirs,
-                },
-            );
+            nearest.miss(0, (number, 0), Mismatch::new("PROTOCOL", ours, theirs));
             return None;
         }
         let ours = self.bundle.lifetime();
@@ -299,7 +291,7 @@ impl Phase2<'_> {
                     .find_map(|transform| match self.compare(spec, &transform) {
                         Ok(theirs) => Some((spec.clone(), transform, theirs)),
                         Err((agreed, mismatch)) => {
-                            nearest.miss(agreed + 1, mismatch);
+                            nearest.miss(agreed + 1, (number, transform.number), mismatch);
                             None
                         }
                     })
@@ -398,30 +390,15 @@ impl Phase2<'_> {
                     Some(slot) if slot.is_none() => *slot = number.or(Some(u64::MAX)),
                     _ => {
                         let (ours, theirs) = (Value::Absent, Value::Number(class.into()));
-                        return Err((
-                            0,
-                            Mismatch {
-                                attribute: "attribute",
-                                ours,
-                                theirs,
-                            },
-                        ));
+                        return Err((0, Mismatch::new("attribute", ours, theirs)));
                     }
                 },
             }
         }
         let get = |class: usize| given.get(class).copied().flatten();
         let bits = get(6);
-        let miss = |agreed, attribute, ours, theirs| {
-            Err((
-                agreed,
-                Mismatch {
-                    attribute,
-                    ours,
-                    theirs,
-                },
-            ))
-        };
+        let miss =
+            |agreed, attribute, ours, theirs| Err((agreed, Mismatch::new(attribute, ours, theirs)));
         if transform.id != transform_id(spec) || bits != key_bits(spec.cipher()).map(u64::from) {
             let ours = Value::Word(cipher_word(spec.cipher()));
             return miss(0, "ENCALG", ours, theirs_transform(transform.id, bits));

@@ -14,15 +14,16 @@ use hw_offload::{
 use ipsec_core::model::Role;
 
 use super::key_half::Halves;
-use super::{Common, Extensions, Incoming, Receipt, Trouble, expects, on_the_wire};
+use super::{Common, Extensions, Incoming, Receipt, Trouble, expects, on_the_wire, unexpected};
 use crate::admission;
 use crate::ask::{Answer, Ask, Env, Path, Report};
 use crate::debug::IsakmpDebug;
+use crate::identity;
 use crate::keys::{Cookies, Iv, Root};
 use crate::negotiate::phase1::{AuthBase, Proof};
 use crate::out::Out;
 use crate::pki::{self, Certificate, Chain};
-use crate::reason::Subject;
+use crate::reason::{Mismatch, Reason, Subject, Value, Whose};
 use crate::sa::Session;
 use crate::trace::Trace;
 use crate::wire::{
@@ -504,7 +505,10 @@ impl Checking {
                 Ok(check_signature(out, self.claim, key, &digest))
             }
             (Stage::Certificates(_), Answer::Verified(Err(fault))) => {
-                Err(common.ignored(message, fault.subject()))
+                let claimed = Value::text(identity::told(&self.claim.identity));
+                let mismatch = Mismatch::new("LOCALID", Value::Unsaid, claimed);
+                let reason = Reason::new(common.kind, message, fault.subject(), Whose::Theirs);
+                Err(Trouble::Ignored(reason.with(Some(mismatch))))
             }
             (Stage::Signature, Answer::Public(Ok(PublicValue::Verified))) => {
                 let claim = common.expected(env, message, self.claim)?;
@@ -620,7 +624,9 @@ impl Common {
         if expects(&self.policy, path, &claim.identity) {
             Ok(claim)
         } else {
-            Err(self.fatal(message, Subject::Identity))
+            let mismatch = unexpected(&self.policy, path, &claim.identity);
+            let reason = Reason::new(self.kind, message, Subject::Identity, Whose::Ours);
+            Err(Trouble::Fatal(reason.with(Some(mismatch))))
         }
     }
 

@@ -48,7 +48,7 @@ use crate::identity;
 use crate::keys::Cookies;
 use crate::negotiate::phase1::Phase1;
 use crate::out::Out;
-use crate::reason::{Reason, Subject, Whose};
+use crate::reason::{Mismatch, Reason, Subject, Value, Whose};
 use crate::sa::{IsakmpSaId, Session};
 use crate::timed::Due;
 use crate::trace::Part;
@@ -60,6 +60,10 @@ use crate::wire::{
 
 /// What came of an event.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is returned"
+)]
 pub(crate) enum Step {
     /// The exchange goes on.
     On,
@@ -242,8 +246,9 @@ impl Exchange {
     fn settle(&mut self, out: &mut Out<'_>, result: Result<Step, Trouble>) -> Step {
         match result {
             Ok(step) => step,
-            Err(Trouble::Fatal(reason)) => Step::Failed(reason),
+            Err(Trouble::Fatal(reason)) => Step::Failed(reason.under(&self.common.policy.name)),
             Err(Trouble::Ignored(reason)) => {
+                let reason = reason.under(&self.common.policy.name);
                 if self.common.suspicion.is_none() {
                     self.common.suspicion = Some(reason);
                     let talk = &self.common.talk;
@@ -274,6 +279,7 @@ impl Exchange {
             .suspicion
             .unwrap_or(silence)
             .told(self.common.told)
+            .under(&self.common.policy.name)
     }
 
     /// A notification that nobody has authenticated: remembered as a hint.
@@ -500,6 +506,19 @@ pub(crate) fn expects(policy: &IsakmpPolicyConfig, path: Path, id: &Identificati
         }
     };
     port_fits && fits
+}
+
+/// The identity that a policy expects, and the one that came instead.
+pub(crate) fn unexpected(policy: &IsakmpPolicyConfig, path: Path, id: &Identification) -> Mismatch {
+    let ours = policy.remote_id.as_ref().map_or_else(
+        || identity::told(&Identification::of_address(path.peer.ip())),
+        |name| identity::labelled(name.as_str()),
+    );
+    Mismatch::new(
+        "REMOTEID",
+        Value::text(ours),
+        Value::text(identity::told(id)),
+    )
 }
 
 /// The types of a writer's payloads.

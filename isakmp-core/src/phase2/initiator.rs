@@ -15,9 +15,10 @@ use super::{
 };
 use crate::ask::{Acquire, Answer, Ask, Env};
 use crate::debug::IsakmpDebug;
+use crate::identity::told;
 use crate::out::Out;
 use crate::phase1::{Incoming, exponent, nonce};
-use crate::reason::{Reason, Subject, Whose};
+use crate::reason::{Mismatch, Reason, Subject, Value, Whose};
 use crate::sa::IsakmpSa;
 use crate::trace::Trace;
 use crate::wire::{HEADER, Identification, PayloadType, Writer};
@@ -124,12 +125,24 @@ impl Initiator {
         let host = |end: SocketAddr| Identification::of_address(end.ip());
         let ends = (host(sa.path.local), host(sa.path.peer));
         let (own_id, peer_id) = sent.ids.as_ref().unwrap_or(&ends);
-        let same = opened.ids.as_ref().is_none_or(|(ci, cr)| {
+        let other = opened.ids.as_ref().and_then(|(ci, cr)| {
             let [ci_seen, cr_seen] = as_seen(sa, own.mode(), [ci, cr]);
-            [ci, &ci_seen].contains(&own_id) && [cr, &cr_seen].contains(&peer_id)
+            if ![ci, &ci_seen].contains(&own_id) {
+                Some(("LADDRESS", own_id, ci))
+            } else if ![cr, &cr_seen].contains(&peer_id) {
+                Some(("RADDRESS", peer_id, cr))
+            } else {
+                None
+            }
         });
-        if !same || opened.nonce == sent.ni {
-            return Err(fatal(2, Subject::Selectors));
+        if let Some((attribute, ours, theirs)) = other {
+            let [ours, theirs] = [ours, theirs].map(|id| Value::text(told(id)));
+            let mismatch = Mismatch::new(attribute, ours, theirs);
+            let reason = reason(2, Subject::OtherSelectors, Whose::Theirs);
+            return Err(Trouble::Fatal(reason.with(Some(mismatch))));
+        }
+        if opened.nonce == sent.ni {
+            return Err(fatal(2, Subject::Reflected));
         }
         let bad = reason(2, Subject::PublicValue, Whose::Theirs);
         let peer_public = match (&sent.exponent, &opened.public, own.pfs) {

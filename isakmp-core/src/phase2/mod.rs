@@ -51,6 +51,10 @@ use crate::wire::{
 
 /// What came of an event.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is returned"
+)]
 pub(crate) enum Step {
     /// The exchange goes on.
     On,
@@ -231,8 +235,9 @@ impl Exchange {
     fn settle(&mut self, out: &mut Out<'_>, result: Result<Step, Trouble>) -> Step {
         match result {
             Ok(step) => step,
-            Err(Trouble::Fatal(reason)) => Step::Failed(reason),
+            Err(Trouble::Fatal(reason)) => Step::Failed(reason.under(&self.common.policy)),
             Err(Trouble::Ignored(reason)) => {
+                let reason = reason.under(&self.common.policy);
                 if self.common.suspicion.is_none() {
                     self.common.suspicion = Some(reason);
                     let (exchange, peer) =
@@ -287,7 +292,8 @@ impl Exchange {
             Tick::GivenUp => {
                 let message = self.common.talk.message() + 1;
                 let silence = reason(message, Subject::Timeout, Whose::Theirs);
-                Step::Failed(self.common.suspicion.unwrap_or(silence))
+                let reason = self.common.suspicion.unwrap_or(silence);
+                Step::Failed(reason.under(&self.common.policy))
             }
         }
     }

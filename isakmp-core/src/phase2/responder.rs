@@ -18,10 +18,11 @@ use super::{
 };
 use crate::ask::{Answer, Ask, Env};
 use crate::debug::IsakmpDebug;
+use crate::identity::told;
 use crate::negotiate::phase2::{Agreement, Answer as SaAnswer};
 use crate::out::Out;
 use crate::phase1::{Incoming, exponent, nonce};
-use crate::reason::{Reason, Subject, Whose};
+use crate::reason::{Mismatch, Reason, Subject, Value, Whose};
 use crate::sa::IsakmpSa;
 use crate::wire::{HEADER, Identification, PayloadType, Payloads};
 
@@ -120,7 +121,8 @@ impl Offer {
                 let inside = original.map(|(own, _)| own);
                 Some((policy, behind(selector, sa, mode, inside)))
             })
-            .ok_or(refuse(Subject::Selectors))?;
+            .ok_or_else(|| unselected(sa, env, [&local_id, &remote_id]))?;
+        let refuse = |subject| refuse(subject).under(&policy.name);
         let own = phase2(env.ipsec, policy, sa).ok_or(refuse(Subject::Changed))?;
         let offer = sa_body(1, opened).map_err(|_| refuse(Subject::Malformed))?;
         let (agreement, answer) = own
@@ -176,6 +178,62 @@ fn wanted(
         ..own.clone()
     };
     (bound && own.contains(&wanted)).then_some(wanted)
+}
+
+/// Why no policy selects what the identities of a quick mode name: what differs from the one that
+/// comes nearest of those for this peer.
+fn unselected(sa: &IsakmpSa, env: &Env<'_>, ids: [&Identification; 2]) -> Reason {
+    let mut nearest: Option<(usize, Mismatch, &Name)> = None;
+    for policy in env.ipsec.policies.iter().filter(|policy| {
+        policy.action() == Action::Ipsec
+            && policy.key_management == Some(KeyManagement::Isakmp)
+            && is_for(policy, sa)
+    }) {
+        let mode = phase2(env.ipsec, policy, sa).map_or(Mode::Tunnel, |own| own.mode());
+        let [local_id, remote_id] = &as_seen(sa, mode, ids);
+        let own = policy.selector();
+        let word = |name: &Option<Name>, named, else_| if name.is_some() { named } else { else_ };
+        let address = |own: &AddressSelector, name: &Option<Name>, id: &Identification| {
+            let ours = name.as_ref().map_or_else(|| Value::text(own), Value::text);
+            let inside = side(own, name.as_ref(), id).is_some_and(|wanted| own.contains(&wanted));
+            (inside, ours, Value::text(told(id)))
+        };
+        let number = |own: Option<u16>, id: u16| {
+            let inside = own.is_none_or(|own| own == id);
+            let ours = own.map_or(Value::Word("ANY"), |own| Value::Number(own.into()));
+            (inside, ours, Value::Number(id.into()))
+        };
+        let sides = [
+            (
+                word(&own.remote_name, "RNAME", "RADDRESS"),
+                address(&own.remote, &own.remote_name, remote_id),
+            ),
+            (
+                word(&own.local_name, "LNAME", "LADDRESS"),
+                address(&own.local, &own.local_name, local_id),
+            ),
+            (
+                "TRANSPORTPROTOCOL",
+                number(own.protocol.map(u16::from), local_id.protocol.into()),
+            ),
+            ("LPORT", number(own.local_port, local_id.port)),
+            ("RPORT", number(own.remote_port, remote_id.port)),
+        ];
+        let agreed = sides.iter().filter(|(_, (inside, ..))| *inside).count();
+        let differs = sides.iter().find(|(_, (inside, ..))| !inside);
+        if let Some((attribute, (_, ours, theirs))) = differs
+            && nearest.is_none_or(|(best, ..)| agreed > best)
+        {
+            let mismatch = Mismatch::new(attribute, *ours, *theirs);
+            nearest = Some((agreed, mismatch, &policy.name));
+        }
+    }
+    match nearest {
+        Some((_, mismatch, policy)) => reason(1, Subject::Selectors, Whose::Ours)
+            .with(Some(mismatch))
+            .under(policy),
+        None => reason(1, Subject::NoIpsecPolicy, Whose::Ours),
+    }
 }
 
 /// What a peer behind NAT selects that is known by name only: the address that it has there. It may

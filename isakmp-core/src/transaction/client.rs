@@ -8,7 +8,7 @@ use super::{Common, Opened, Step, reason};
 use crate::ask::{Action, Env};
 use crate::config::IsakmpPolicyConfig;
 use crate::out::Out;
-use crate::reason::{Subject, Whose};
+use crate::reason::{Mismatch, Subject, Value, Whose};
 use crate::sa::IsakmpSa;
 use crate::wire::Attribute;
 use crate::xauth::{Content, Verb, XauthMethod, chap, class};
@@ -85,7 +85,11 @@ impl Client {
             return Step::Done;
         }
         let message = common.talk.message();
-        Step::Failed(reason(message, Subject::Xauth, Whose::Theirs))
+        let refused = reason(message, Subject::Xauth, Whose::Theirs);
+        let name = sa.policy.xauth_name.as_ref();
+        let ours = name.map_or(Value::Absent, Value::text);
+        let mismatch = Mismatch::new("XAUTHNAME", ours, Value::Unsaid);
+        Step::Failed(refused.with(Some(mismatch)))
     }
 
     pub(super) fn tick(&mut self, sa: &IsakmpSa, now: Instant, out: &mut Out<'_>) -> Step {

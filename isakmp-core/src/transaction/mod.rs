@@ -29,7 +29,7 @@ use crate::guard::Guard;
 use crate::keys::Iv;
 use crate::out::Out;
 use crate::phase1::Incoming;
-use crate::reason::{Reason, Subject, Whose};
+use crate::reason::{Reason, Subject, Text, Whose};
 use crate::sa::{IsakmpSa, IsakmpSaId};
 use crate::timed::Due;
 use crate::wire::{Attribute, ExchangeType, HEADER, MessageId, Payload, PayloadType, Payloads};
@@ -79,6 +79,10 @@ impl Default for XauthView {
 
 /// What came of an event.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is returned"
+)]
 pub(crate) enum Step {
     /// The exchange goes on.
     On,
@@ -100,6 +104,8 @@ pub(crate) struct Common {
     pub(crate) method: XauthMethod,
     pub(crate) failures: u8,
     pub(crate) suspicion: Option<Reason>,
+    /// The name that the client gave last.
+    user: Option<Text>,
     /// How many messages have been exchanged.
     count: u8,
 }
@@ -137,6 +143,7 @@ impl Common {
             method,
             failures: 0,
             suspicion: None,
+            user: None,
             count: 0,
         }
     }

@@ -9,7 +9,7 @@ use super::{Common, MAX_FAILURES, Opened, Step, reason};
 use crate::ask::{Ask, Env};
 use crate::guard::Guard;
 use crate::out::Out;
-use crate::reason::{Reason, Subject, Whose};
+use crate::reason::{Mismatch, Reason, Subject, Text, Value, Whose};
 use crate::sa::IsakmpSa;
 use crate::wire::Attribute;
 use crate::xauth::{Verb, XauthAnswer, XauthMethod, XauthProof, XauthStep, class};
@@ -119,6 +119,9 @@ impl Server {
                     }
                 });
                 let user = content.user.filter(|user| !user.is_empty() && method);
+                if let Some(user) = &user {
+                    common.user = Some(Text::of(alloc::string::String::from_utf8_lossy(user)));
+                }
                 let (Some(user), Some(proof)) = (user, proof) else {
                     return self.wrong(common, guard, env, &[]);
                 };
@@ -139,7 +142,10 @@ impl Server {
             Self::Telling { ok: true } => Step::Done,
             Self::Telling { ok: false } => {
                 let message = common.talk.message();
-                Step::Failed(reason(message, Subject::Xauth, Whose::Ours))
+                let refused = reason(message, Subject::Xauth, Whose::Ours);
+                let theirs = common.user.map_or(Value::Absent, Value::Text);
+                let mismatch = Mismatch::new("XAUTHNAME", Value::Unsaid, theirs);
+                Step::Failed(refused.with(Some(mismatch)))
             }
             other => {
                 *self = other;
