@@ -309,7 +309,9 @@ impl Exchange {
             Some(iv) if message_id == self.common.message_id => iv,
             // A client goes along when its peer begins under a new message id; a server waits
             // for the answer to its own.
-            _ if client && !sa.is_used(message_id) => sa.iv(env.primitives, message_id),
+            _ if client && message_id.0 != 0 && !sa.is_used(message_id) => {
+                sa.iv(env.primitives, message_id)
+            }
             _ => return (Step::On, false),
         };
         let Some(opened) = admit(sa, env, out, &iv, incoming) else {
