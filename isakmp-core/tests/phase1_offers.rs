@@ -97,3 +97,26 @@ proptest! {
         prop_assert!([9, 12, 15, 17, 20, 22, 23].contains(&place) || place >= 40, "{}", place);
     }
 }
+
+/// What is for private use only tells something to those who know it: an offer with it is as good
+/// as one without, and is answered unchanged. Other classes that nobody knows fit nobody, and an
+/// answer has nothing that was not offered.
+#[test]
+fn attributes_for_private_use_are_ignored() {
+    let own = phase1(1);
+    let with = |class: u16| {
+        let attributes = [(1, 5), (2, 2), (3, 1), (4, 2), (class, 7)];
+        let attributes = attributes.map(|(class, value)| Attribute::short(class, value));
+        SaBody::write(&[(1, 1, &[], vec![(1, attributes.to_vec())])])
+    };
+    for (class, fits) in [(17, false), (16_383, false), (16_384, true), (32_767, true)] {
+        let body = with(class);
+        let offer = SaBody::parse(&body).unwrap();
+        let chosen = own.choose(&offer);
+        assert_eq!(chosen.is_ok(), fits, "{class}");
+        if let Ok((agreed, answer)) = chosen {
+            assert_eq!((agreed, &answer), (own, &body));
+        }
+        assert!(own.confirm(&offer).is_err(), "{class}");
+    }
+}

@@ -12,6 +12,9 @@ use crate::wire::{Attribute, SaBody, Transform};
 
 /// The identifier of the only transform, KEY_IKE.
 const KEY_IKE: u8 = 1;
+/// Attribute classes from this one on are for private use: whoever does not know them need not
+/// (RFC 2409 appendix A).
+const PRIVATE: u16 = 16_384;
 /// Protocol ISAKMP in a proposal.
 const PROTOCOL: u8 = 1;
 
@@ -233,7 +236,8 @@ impl Phase1 {
         let (Some(transform), None) = (transforms.next(), transforms.next()) else {
             return Err(None);
         };
-        if proposal.protocol != PROTOCOL || transform.id != KEY_IKE {
+        let private = transform.attributes.iter().any(|a| a.class >= PRIVATE);
+        if proposal.protocol != PROTOCOL || transform.id != KEY_IKE || private {
             return Err(None);
         }
         let life = self
@@ -244,7 +248,8 @@ impl Phase1 {
     }
 
     /// Compares a transform with what we want; its life is returned, not compared. Where it says
-    /// nothing, ours counts. What it says twice, and what means nothing here, fits nobody.
+    /// nothing, ours counts. What it says twice, and what means nothing here, fits nobody; what
+    /// means something to others only is theirs.
     fn compare(self, transform: &Transform<'_>) -> Result<Lifetime, (u8, Mismatch)> {
         let mut given: [Option<u64>; 15] = [None; 15];
         let (mut life_type, mut life) = (None, self.life);
@@ -266,6 +271,7 @@ impl Phase1 {
                     Some(slot) if slot.is_none() => *slot = number.or(Some(u64::MAX)),
                     _ => strange = Some(u64::from(class)),
                 },
+                class if class >= PRIVATE => {}
                 class => strange = Some(u64::from(class)),
             }
         }

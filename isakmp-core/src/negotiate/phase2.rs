@@ -13,6 +13,9 @@ use crate::reason::{Mismatch, Value};
 use crate::trace::{Offered, OfferedTransform};
 use crate::wire::{Attribute, Attributes, SaBody, Transform};
 
+/// Attribute classes from this one on are for private use: whoever does not know them need not
+/// (RFC 2407 §4.5).
+const PRIVATE: u16 = 32_001;
 /// The group that a policy without perfect forward secrecy is said to have.
 const DEFAULT_GROUP: u16 = 1;
 
@@ -334,10 +337,13 @@ impl Phase2<'_> {
     /// # Errors
     /// The attribute that differs.
     pub fn confirm(&self, answer: &SaBody<'_>) -> Result<Agreement, Option<Mismatch>> {
-        if answer
-            .proposals()
-            .any(|proposal| proposal.transforms().count() != 1)
-        {
+        let private = |transform: Transform<'_>| {
+            let mut attributes = transform.attributes.iter();
+            attributes.any(|attribute| attribute.class >= PRIVATE)
+        };
+        if answer.proposals().any(|proposal| {
+            proposal.transforms().count() != 1 || proposal.transforms().any(private)
+        }) {
             return Err(None);
         }
         let first = answer.proposals().next().map(|proposal| proposal.number);
@@ -385,7 +391,7 @@ impl Phase2<'_> {
         for attribute in transform.attributes.iter() {
             let number = attribute.number();
             match attribute.class {
-                1 | 2 => {}
+                1 | 2 | PRIVATE.. => {}
                 class => match given.get_mut(usize::from(class)) {
                     Some(slot) if slot.is_none() => *slot = number.or(Some(u64::MAX)),
                     _ => {
