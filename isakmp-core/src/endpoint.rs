@@ -72,7 +72,8 @@ pub struct Endpoint {
     half_open: [HalfOpens<HalfOpen>; 3],
     /// The same of Aggressive mode.
     openings: [HalfOpens<Opening>; 2],
-    bucket: Bucket,
+    /// Answers of Aggressive mode to those whom a policy names, and to others.
+    buckets: [Bucket; 2],
     pool: Pool,
     /// For the cookies of responders and the places of strangers.
     secret: Option<Secret>,
@@ -135,7 +136,7 @@ impl Endpoint {
                 HalfOpens::new(LONG_OFFERS, each),
             ],
             openings: [OPENINGS, OPENINGS].map(|many| HalfOpens::new(many, each)),
-            bucket: Bucket::new(limits.aggressive_per_second),
+            buckets: [limits.aggressive_per_second; 2].map(Bucket::new),
             pool: Pool::default(),
             secret: None,
             sas: Sas::new(limits.isakmp_sas),

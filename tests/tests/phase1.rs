@@ -1,9 +1,11 @@
 //! What a policy says of phase 1: groups, authentication, sources, limits, retries.
 
 use core::time::Duration;
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use hw_offload::Engines;
+use hw_offload::{Engines, SoftEngines};
 use ipsec_core::Instant;
 use ipsec_core::model::Name;
 use isakmp_core::counters::Happened;
@@ -459,8 +461,8 @@ fn continuous_retries_end_after_a_day() {
     let configs = one(&basic(), 0, "SENDN=TRUE", policy);
     for back_at in [Some(3600 * 5), None] {
         let mut pair = pair(&configs, 1);
-        let gone = std::rc::Rc::new(std::cell::Cell::new(true));
-        let still = std::rc::Rc::clone(&gone);
+        let gone = Rc::new(std::cell::Cell::new(true));
+        let still = Rc::clone(&gone);
         pair.road = Some(Box::new(move |_, _, packet| {
             let copy = (Duration::ZERO, packet.to_vec());
             if still.get() { Vec::new() } else { vec![copy] }
@@ -536,4 +538,118 @@ fn what_the_peer_deletes_is_negotiated_again() {
     pair.run_to(now + Duration::from_secs(10));
     assert_eq!(attempts(&pair, 1), 2);
     assert_eq!(isakmp_sas(&mut pair, Side::A), 1);
+}
+
+/// An answer with a signature costs an exponentiation and more before anything is proved: they are
+/// rare, whoever the first messages claim to be from.
+#[test]
+fn threat_b2_signatures_are_rationed_for_all() {
+    let configs = rsa(["MODE=AGGRESSIVE"; 2]);
+    let seen: Rc<RefCell<Vec<u8>>> = Rc::default();
+    let mut pair = pair_with_keys(|_| SoftEngines::new(256, 64, 64), &configs, 1);
+    let first = Rc::clone(&seen);
+    pair.road = Some(Box::new(move |_, _, packet| {
+        first.borrow_mut().clear();
+        first.borrow_mut().extend_from_slice(packet);
+        Vec::new()
+    }));
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(3));
+    let mut packet = seen.take();
+    pair.road = Some(Box::new(|_, _, _| Vec::new()));
+    let began = |pair: &Pair| {
+        let reports = isakmp(pair).filter(|(happening, _)| happening.side == Side::B);
+        let reports = reports.filter(|(_, report)| matches!(report, Report::Started { .. }));
+        reports.count()
+    };
+    for number in 0..1000_u16 {
+        // Another cookie; no checksum of UDP.
+        packet[28..30].copy_from_slice(&number.to_be_bytes());
+        packet[26..28].fill(0);
+        let now = pair.now;
+        pair.b.receive(now, &packet);
+        pair.turn(Side::B);
+    }
+    // Of a thousand answers in a second each counts twenty.
+    assert_eq!(began(&pair), 50);
+}
+
+/// With a limit, no ISAKMP SA ever has more phase 2 exchanges than that, whoever begins them, and
+/// its successor does not wait for the next need.
+#[test]
+fn no_sa_has_more_phase_2_exchanges_than_the_limit() {
+    let limited = "SENDN=TRUE PHASE2XCHGLIMIT=2";
+    for (a, b) in [
+        (limited, limited),
+        (limited, "SENDN=TRUE"),
+        ("SENDN=TRUE", limited),
+    ] {
+        let configs = one(&basic(), 0, "SENDN=TRUE", a);
+        let configs = one(&configs, 1, "SENDN=TRUE", b);
+        // B cannot begin anything: what A begins beyond the limit must be refused.
+        let configs = one(&configs, 1, "PEER=1.1.1.1 KEY", "PEER=ANY KEY");
+        let configs = one(
+            &configs,
+            1,
+            "BUNDLE=1 PEER=1.1.1.1",
+            "BUNDLE=1 PEER=DYNAMIC",
+        );
+        let configs = both(&configs, "STRING=\"1\"", "STRING=\"1\" EXPIRYSECONDS=300");
+        let mut pair = pair(&configs, 1);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert!(pair.run(MINUTE));
+        for minute in 1..30 {
+            pair.pings.clear();
+            let now = Instant::from_secs(60 * minute);
+            pair.ping(HOST_A, HOST_B, now);
+            pair.run_to(now + Duration::from_secs(59));
+            let limits = [(Side::A, a), (Side::B, b)];
+            for (side, _) in limits.iter().filter(|(_, policy)| *policy == limited) {
+                let sas = pair.router(*side).device.endpoint().sas();
+                let most = sas.map(|sa| sa.exchanges).max();
+                assert!(most <= Some(2), "{side}: {most:?} in minute {minute}");
+            }
+        }
+        assert!(attempts(&pair, 2) >= 6, "{}", attempts(&pair, 2));
+        let ahead = a == limited;
+        assert_eq!(
+            attempts(&pair, 1) > attempts(&pair, 2) / 2,
+            ahead,
+            "{a} {b}"
+        );
+    }
+}
+
+/// At the soft limit of bytes a successor takes over; where none can be had, the hard limit ends
+/// the SA.
+#[test]
+fn bytes_of_isakmp_renew_and_end_an_sa() {
+    let limited = "SENDN=TRUE HEARTBEATMODE=SEND EXPIRYKBYTES=1";
+    let configs = both(&basic(), "SENDN=TRUE", limited);
+    for cut in [false, true] {
+        let mut pair = pair(&configs, 1);
+        ping_both(&mut pair);
+        assert!(pair.run(MINUTE));
+        if cut {
+            pair.road = Some(Box::new(|_, _, _| Vec::new()));
+        }
+        let before = pair.a.device.endpoint().sas().next().expect("one").cookies;
+        let mut most = 0;
+        for second in 2..400 {
+            pair.run_to(Instant::from_secs(second));
+            let sas = pair.a.device.endpoint().sas();
+            most = sas.map(|sa| sa.bytes).max().unwrap_or(0).max(most);
+        }
+        assert!(most < 1024 + 200, "{most}");
+        let mut sas = pair.a.device.endpoint().sas();
+        assert!(sas.all(|sa| sa.cookies != before), "cut {cut}");
+        drop(sas);
+        let counters = pair.a.device.endpoint().counters();
+        let ended = if cut {
+            Happened::SadExpired
+        } else {
+            Happened::SadReplaced
+        };
+        assert!(counters.get(ended) > 0, "cut {cut}");
+    }
 }

@@ -19,10 +19,10 @@ impl Bucket {
         }
     }
 
-    /// Takes a token if there is one.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    /// Takes so many tokens if they are there.
+    pub(super) fn take(&mut self, now: Instant, tokens: u8) -> bool {
         let now = now.micros();
-        let after = self.spent_until.max(now) + self.each;
+        let after = self.spent_until.max(now) + self.each * u64::from(tokens);
         let fits = after <= now.saturating_add(1_000_000);
         if fits {
             self.spent_until = after;
@@ -40,12 +40,14 @@ mod tests {
         let mut bucket = Bucket::new(100);
         let taken = |bucket: &mut Bucket, at: u64| {
             (0..1000)
-                .filter(|_| bucket.take(Instant::from_micros(at)))
+                .filter(|_| bucket.take(Instant::from_micros(at), 1))
                 .count()
         };
         assert_eq!(taken(&mut bucket, 0), 100);
         assert_eq!(taken(&mut bucket, 500_000), 50);
         assert_eq!(taken(&mut bucket, 500_001), 0);
         assert_eq!(taken(&mut bucket, 9_000_000), 100);
+        let ten = (0..10).filter(|_| bucket.take(Instant::from_secs(20), 20));
+        assert_eq!(ten.count(), 5);
     }
 }

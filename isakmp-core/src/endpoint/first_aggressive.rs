@@ -1,5 +1,8 @@
 //! First messages of Aggressive mode, and the messages that prove the addresses they came from.
 
+use core::net::IpAddr;
+
+use ipsec_core::Instant;
 use ipsec_core::model::Role;
 
 use super::Endpoint;
@@ -17,6 +20,8 @@ use crate::phase1::{
 use crate::reason::{Reason, Subject, Whose};
 use crate::wire::{Cookie, ExchangeType, HEADER, Identification, PayloadType, Payloads};
 
+/// What an answer with a signature costs, in answers without.
+const SIGNATURE: u8 = 20;
 /// The longest first message of Aggressive mode: it has to be kept.
 const LONGEST_FIRST: usize = 4096;
 
@@ -62,13 +67,24 @@ impl Endpoint {
             return self.counters.raise(Happened::MsgRxPh1XchgStartFail);
         }
         match self.admit_aggressive(env, &incoming) {
-            // Strangers, of whom only the name is known, take their turn.
-            Ok(_) if !self.policies.names(peer) && !self.bucket.take(env.now) => {
+            Ok((admitted, _)) if !self.is_in_turn(env.now, peer, &admitted) => {
                 self.counters.raise(Happened::MsgRxPh1XchgStartFail);
             }
             Ok((admitted, first)) => self.open_aggressive(env, incoming, hash, admitted, first),
             Err((reason, notifies)) => self.refuse_first(env, &incoming, reason, notifies),
         }
+    }
+
+    /// Whether a first message that could be answered is. Strangers, of whom only the name is
+    /// known, take their turn; so does whoever claims an address that a policy names, where the
+    /// answer costs an exponentiation and a signature.
+    fn is_in_turn(&mut self, now: Instant, peer: IpAddr, admitted: &Admitted) -> bool {
+        let named = self.policies.names(peer);
+        let signs = admitted.agreed.method.base != AuthBase::PreShared;
+        let tokens = if signs { SIGNATURE } else { 1 };
+        let [of_named, of_others] = &mut self.buckets;
+        let bucket = if named { of_named } else { of_others };
+        named && !signs || bucket.take(now, tokens)
     }
 
     /// Chooses policy and transform for a first message of Aggressive mode.
