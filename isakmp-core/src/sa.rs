@@ -85,6 +85,19 @@ impl PeerKey {
         }
         Self(key)
     }
+
+    /// Whose an SA is before its user is authenticated: nobody's that has anything else. A secret
+    /// that many share proves who belongs to them, and not who of them it is.
+    pub(crate) fn unproven(number: u32) -> Self {
+        Self([&[0][..], &number.to_be_bytes()].concat())
+    }
+
+    /// Of a user who came with that identity: many may share it.
+    pub(crate) fn of_user(mut self, user: &[u8]) -> Self {
+        self.0.push(0);
+        self.0.extend_from_slice(user);
+        self
+    }
 }
 
 /// What the extensions that phase 1 agreed on keep for an ISAKMP SA.
@@ -192,6 +205,8 @@ pub struct IsakmpSa {
     pub(crate) suspected: bool,
     /// Whether the peer has said under it that it knows nothing from before.
     pub(crate) contacted: bool,
+    /// What the peer had until then is gone, as it says, once its user is authenticated.
+    pub(crate) forgets: Option<Instant>,
     replies: Vec<Reply>,
     used: Vec<MessageId>,
 }
@@ -228,13 +243,12 @@ impl IsakmpSa {
         role: Role,
         path: Path,
         policy: IsakmpPolicyConfig,
-        identity: Identification,
+        (identity, owner): (Identification, PeerKey),
         number: u32,
         (since, soft_seconds): (Instant, u32),
         watch: Watch,
     ) -> Self {
         let lifetime = session.agreed.life;
-        let owner = PeerKey::new(&identity, path);
         let renew_at = since + Duration::from_secs(soft_seconds.into());
         Self {
             session,
@@ -260,6 +274,7 @@ impl IsakmpSa {
             number,
             suspected: false,
             contacted: false,
+            forgets: None,
             replies: Vec::new(),
             used: Vec::new(),
         }
@@ -317,6 +332,11 @@ impl IsakmpSa {
     pub(crate) fn renew_later(&mut self, now: Instant) {
         self.renewing = false;
         self.renew_at = now + RENEW_AGAIN;
+    }
+
+    /// It turned out whose it is.
+    pub(crate) fn belongs_to(&mut self, owner: PeerKey) {
+        self.owner = owner;
     }
 
     /// Whose it is.

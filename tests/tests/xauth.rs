@@ -4,14 +4,17 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use hw_offload::testing::hex;
-use hw_offload::{Engines, Hash, Primitives, SoftPrimitives};
+use hw_offload::{Engines, Hash, Primitives, SoftEngines, SoftPrimitives};
 use ipsec_core::Instant;
 use ipsec_core::wire::ipv4::Ipv4;
 use isakmp_core::reason::Subject;
 use isakmp_core::xauth::{XauthAnswer, XauthProof};
 use isakmp_core::{Phase, Report};
 use lab::{Buf, Pair, Side};
-use sekisho_tests::{basic, bundles, failed, failures, isakmp, one, pair_with, ping_both, story};
+use sekisho_tests::{
+    HOST_A, HOST_B, attempts, basic, both, bundles, failed, failures, isakmp, one, pair, pair_with,
+    ping_both, story,
+};
 
 const MINUTE: Instant = Instant::from_secs(60);
 /// Messages of main mode, XAUTH and quick mode together.
@@ -76,7 +79,7 @@ story!(a_user_comes_in, |engines, seed| {
 
 story!(the_server_may_begin, |engines, seed| {
     let mut pair = pair_with(engines, &generic(), seed);
-    pair.ping(sekisho_tests::HOST_B, sekisho_tests::HOST_A, Instant::ZERO);
+    pair.ping(HOST_B, HOST_A, Instant::ZERO);
     assert!(pair.run(MINUTE), "{:?}", failures(&pair));
     assert_eq!(authenticated(&pair), 2);
 });
@@ -145,7 +148,7 @@ story!(each_message_may_come_twice, |engines, seed| {
 story!(threat_c9_three_wrong_passwords_end_it, |engines, seed| {
     let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=wrong";
     let mut pair = pair_with(engines, &configs("XAUTH=SERVER", client), seed);
-    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
     // One, two and four seconds of delay, and never a word before.
     pair.run_to(Instant::from_secs(6));
     assert_eq!(failures(&pair), [""; 0]);
@@ -177,7 +180,7 @@ story!(threat_c9_nobody_comes_in_without_it, |engines, seed| {
             vec![copy]
         }
     }));
-    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
     pair.run_to(Instant::from_secs(2));
     pair.a.device.endpoint_mut().pretend_authenticated();
     assert!(!pair.run(Instant::from_secs(30)));
@@ -196,7 +199,7 @@ story!(
         let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge";
         for (server, client) in [("XAUTH=SERVER", ""), ("", client)] {
             let mut pair = pair_with(&engines, &configs(server, client), seed);
-            pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+            pair.ping(HOST_A, HOST_B, Instant::ZERO);
             assert!(!pair.run(Instant::from_secs(10)));
             assert!(
                 failed(&pair, Side::B)
@@ -210,7 +213,7 @@ story!(
 
 story!(a_client_without_a_name_says_so, |engines, seed| {
     let mut pair = pair_with(engines, &configs("XAUTH=SERVER", "XAUTH=CLIENT"), seed);
-    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
     assert!(!pair.run(Instant::from_secs(2)));
     assert!(
         failed(&pair, Side::B)
@@ -232,7 +235,7 @@ story!(a_server_that_asks_nothing_is_given_up, |engines, seed| {
             vec![copy]
         }
     }));
-    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
     assert!(!pair.run(Instant::from_secs(8)));
     assert_eq!(failed(&pair, Side::A)[0].1, Subject::NoXauth);
 });
@@ -296,7 +299,7 @@ story!(a_wrong_digest_is_refused, |engines, seed| {
     let configs = configs("XAUTH=SERVER XAUTHTYPE=RADIUS", client);
     let mut pair = pair_with(engines, &configs, seed);
     radius(&mut pair, 0);
-    pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
     assert!(!pair.run(Instant::from_secs(9)));
     assert_eq!(failed(&pair, Side::B)[0].1, Subject::Xauth);
 });
@@ -357,7 +360,7 @@ fn servers_know_the_users_that_the_router_does_not() {
     ] {
         let client = format!("XAUTH=CLIENT XAUTHNAME={user} XAUTHPASSWORD=hogehoge");
         let configs = configs("XAUTH=SERVER", &client);
-        let mut pair = pair_with(|_| hw_offload::SoftEngines::new(256, 64, 64), &configs, 1);
+        let mut pair = pair(&configs, 1);
         if servers {
             let line = "ADD RADIUS SERVER=10.0.0.8 SECRET=hidden";
             let answer = pair.router(Side::B).command(Instant::ZERO, line);
@@ -373,9 +376,91 @@ fn servers_know_the_users_that_the_router_does_not() {
             let right = step.user == b"nemo" && password.expose() == b"hogehoge";
             right.then_some(XauthAnswer::Accept)
         }));
-        pair.ping(sekisho_tests::HOST_A, sekisho_tests::HOST_B, Instant::ZERO);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
         assert_eq!(pair.run(MINUTE), comes_in, "{user}: {:?}", failures(&pair));
         let asked = *asked.lock().expect("nobody panicked");
         assert_eq!(asked > 0, asks, "{user} {servers}");
     }
+}
+
+/// The client of a group: everybody in it has the same name in phase 1.
+fn member(user: &str, password: &str) -> [String; 2] {
+    let client = format!(
+        "LOCALID=group DPDMODE=NONE XAUTH=CLIENT XAUTHNAME={user} XAUTHPASSWORD={password}"
+    );
+    let configs = configs("REMOTEID=group XAUTH=SERVER", &client);
+    let one_user = "ADD USER=joger";
+    let other = "ADD USER=other PASSWORD=another1 LOGIN=NO";
+    let configs = one(&configs, 1, one_user, &format!("{other}\n{one_user}"));
+    both(&configs, "KEY=1 SENDN", "KEY=1 SENDDELETES=TRUE SENDN")
+}
+
+/// A secret that many share does not tell who of them somebody is: until the user is
+/// authenticated, neither INITIAL-CONTACT nor a second SA takes anything from another. From then on
+/// they concern the same user only.
+#[test]
+fn threat_b12_a_member_of_a_group_speaks_for_itself() {
+    let configs = member("joger", "hogehoge");
+    for (user, password, kept) in [
+        ("joger", "wrong", true),
+        ("nobody", "hogehoge", true),
+        ("other", "another1", true),
+        ("joger", "hogehoge", false),
+    ] {
+        let mut pair = pair(&configs, 1);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert!(pair.run(MINUTE), "{:?}", failures(&pair));
+        let first = pair.b.device.endpoint().sas().next().expect("one").cookies;
+        let bundle = pair.b.device.plane().bundles().next().expect("one").0;
+        // Somebody at the same address, who says that nothing from before is known.
+        let [client, _] = member(user, password);
+        let findings = pair.restart(Side::A, SoftEngines::new(256, 64, 64), &client);
+        assert!(findings.is_empty(), "{findings:?}");
+        pair.turn(Side::A);
+        pair.pings.clear();
+        let now = pair.now;
+        pair.ping(HOST_A, HOST_B, now);
+        pair.run_to(now + Duration::from_secs(20));
+        let plane = pair.b.device.plane();
+        let bundle = plane.bundle(bundle).is_some();
+        let mut sas = pair.b.device.endpoint().sas();
+        let sa = sas.any(|sa| sa.cookies == first);
+        assert_eq!((sa, bundle), (kept, kept), "{user} {password}");
+    }
+}
+
+/// Who was wrong waits, whichever SA the next answer comes under.
+#[test]
+fn threat_c9_another_sa_does_not_shorten_the_wait() {
+    let mut pair = pair(&member("joger", "wrong"), 1);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    // The second answer was wrong after one second: the third is looked at two seconds later.
+    pair.run_to(Instant::from_micros(1_500_000));
+    let sa = pair.b.device.endpoint().sas().next().expect("one");
+    assert_eq!(sa.xauth.failures, 2);
+    let [client, _] = member("joger", "hogehoge");
+    pair.restart(Side::A, SoftEngines::new(256, 64, 64), &client);
+    pair.turn(Side::A);
+    pair.pings.clear();
+    let now = pair.now;
+    pair.ping(HOST_A, HOST_B, now);
+    assert!(!pair.run(Instant::from_micros(2_900_000)));
+    let accepted = |pair: &Pair| pair.b.device.endpoint().sas().any(|sa| sa.user.is_some());
+    assert!(!accepted(&pair));
+    assert!(pair.run(Instant::from_secs(10)), "{:?}", failures(&pair));
+    assert!(accepted(&pair));
+}
+
+/// A password that was refused is refused again: nothing with XAUTH is tried by itself.
+#[test]
+fn nothing_is_tried_again_with_xauth() {
+    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge RETRYIKEATTEMPTS=3";
+    let configs = configs("XAUTH=SERVER", client);
+    let mut pair = pair(&configs, 1);
+    pair.road = Some(Box::new(|_, _, _| Vec::new()));
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(290));
+    pair.pings.clear();
+    pair.run_to(Instant::from_secs(1000));
+    assert_eq!(attempts(&pair, 1), 1);
 }

@@ -138,6 +138,10 @@ impl Endpoint {
             return;
         }
         let (owner, since) = (sa.peer_key(), sa.since);
+        if !sa.xauth.finished {
+            sa.forgets = Some(since);
+            return;
+        }
         self.peer_restarted(env, &owner, since, Some(id));
     }
 

@@ -10,7 +10,7 @@ use ipsec_core::{Id, Instant, KEEPALIVE_AFTER};
 use super::Endpoint;
 use super::count::kept;
 use crate::ask::{Action, Env, Path, Phase, Report};
-use crate::config::{IsakmpPolicyConfig, Phase1Mode};
+use crate::config::{IsakmpPolicyConfig, Phase1Mode, Xauth};
 use crate::conversation::Conversation;
 use crate::counters::Happened;
 use crate::dpd::Dpd;
@@ -342,13 +342,23 @@ impl Endpoint {
         self.numbers = self.numbers.wrapping_add(1);
         let number = self.numbers;
         let identity = up.identity;
-        let owner = PeerKey::new(&identity, path);
+        // Whom only a user's password tells apart takes nothing from anybody before that.
+        let waits = common.policy.xauth() == Xauth::Server;
+        let owner = match waits {
+            true => PeerKey::unproven(number),
+            false => PeerKey::new(&identity, path),
+        };
         // A peer that restarted began this exchange afterwards: what came up meanwhile, by an
         // exchange that crossed this one, it knows.
-        if up.initial_contact {
-            self.peer_restarted(env, &owner, common.began, None);
+        let forgets = up.initial_contact.then_some(common.began);
+        if waits {
+            self.keep_few_unproven(env, peer);
+        } else {
+            if let Some(before) = forgets {
+                self.peer_restarted(env, &owner, before, None);
+            }
+            self.replace_sas(env, &owner);
         }
-        self.replace_sas(env, &owner);
         let others: Vec<Id> = self.phase1.with(peer).map(|(id, _)| id).collect();
         for other in others {
             if let Some(other) = self.phase1.get_mut(other) {
@@ -376,11 +386,12 @@ impl Endpoint {
             role,
             path,
             policy,
-            identity,
+            (identity, owner),
             number,
             times,
             watch,
         );
+        sa.forgets = forgets.filter(|_| waits);
         if last_was_ours
             && let Some(reply) = common
                 .talk
@@ -406,6 +417,31 @@ impl Endpoint {
             self.waits.defer(peer, env.now + SETTLING);
         }
         self.start_waiting(env);
+    }
+
+    /// Of the SAs of an address whose users are not authenticated, the oldest goes when there are
+    /// too many.
+    fn keep_few_unproven(&mut self, env: &mut Env<'_>, peer: IpAddr) {
+        let unproven = self.sas.with(peer).filter(|(_, sa)| !sa.xauth.finished);
+        let unproven: Vec<IsakmpSaId> = unproven.map(|(id, _)| id).collect();
+        let limit = usize::from(self.limits.half_open_per_address) * UNFINISHED;
+        if let Some(oldest) = unproven.last().filter(|_| unproven.len() >= limit.max(1)) {
+            self.remove_sa(env, *oldest, true, false);
+        }
+    }
+
+    /// The user of an SA is authenticated, so that it is known whose it is.
+    pub(super) fn user_is_known(&mut self, env: &mut Env<'_>, id: IsakmpSaId) {
+        let Some(sa) = self.sas.get_mut(id.0) else {
+            return;
+        };
+        let user = sa.user.as_deref().unwrap_or(&[]);
+        let owner = PeerKey::new(&sa.identity, sa.path).of_user(user);
+        if let Some(before) = sa.forgets.take() {
+            self.peer_restarted(env, &owner, before, Some(id));
+        }
+        self.replace_sas(env, &owner);
+        self.sas.belongs_to(id.0, owner);
     }
 
     /// A peer says that it knows nothing from before: what it had until `before` goes, but not

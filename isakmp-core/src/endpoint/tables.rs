@@ -88,6 +88,15 @@ impl Sas {
         self.by_peer.insert((key, id));
     }
 
+    /// It turned out whose an SA is.
+    pub(super) fn belongs_to(&mut self, id: Id, owner: PeerKey) {
+        if let Some(sa) = self.table.get_mut(id) {
+            self.by_peer.remove(&(sa.peer_key(), id));
+            self.by_peer.insert((owner.clone(), id));
+            sa.belongs_to(owner);
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &IsakmpSa)> {
         self.table.iter()
     }

@@ -166,13 +166,16 @@ impl Endpoint {
         Some(exchange)
     }
 
-    fn transactions_done(&mut self, env: &Env<'_>, place: Id) {
+    fn transactions_done(&mut self, env: &mut Env<'_>, place: Id) {
         let Some(exchange) = self.end_transaction(place) else {
             return;
         };
         let (view, role, common) = (exchange.view(), exchange.role(), exchange.common);
         let part = (ExchangeType::Transaction, role);
         self.completed(env, part, common.talk.number, Phase::OneAndHalf);
+        if role == Role::Initiator {
+            self.user_is_known(env, common.sa);
+        }
         let Some(sa) = self.sas.get_mut(common.sa.0) else {
             return;
         };

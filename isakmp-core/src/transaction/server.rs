@@ -14,6 +14,9 @@ use crate::sa::IsakmpSa;
 use crate::wire::Attribute;
 use crate::xauth::{Verb, XauthAnswer, XauthMethod, XauthProof, XauthStep, class};
 
+/// The longest name of a user in bytes.
+const LONGEST_NAME: usize = 253;
+
 /// Where the server stands.
 #[derive(Debug)]
 pub(crate) enum Server {
@@ -118,7 +121,7 @@ impl Server {
                         _ => Some(XauthProof::Password(hw_offload::Secret::copy_of(password))),
                     }
                 });
-                let user = content.user.filter(|user| !user.is_empty() && method);
+                let user = content.user.filter(|user| is_name(user) && method);
                 if let Some(user) = &user {
                     common.user = Some(Text::of(alloc::string::String::from_utf8_lossy(user)));
                 }
@@ -299,6 +302,12 @@ impl Server {
     }
 }
 
+/// Whether that may be a user's name: RADIUS can carry no longer one (RFC 2865 §5), and what is
+/// remembered of each failure is short.
+fn is_name(user: &[u8]) -> bool {
+    (1..=LONGEST_NAME).contains(&user.len())
+}
+
 /// The answer of CHAP: an identifier and a digest. A zero at the end of the digest is part of it, one
 /// behind it, which some clients send, is none.
 fn chap(given: &[u8], challenge: [u8; 16]) -> Option<XauthProof> {
@@ -314,6 +323,12 @@ fn chap(given: &[u8], challenge: [u8; 16]) -> Option<XauthProof> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_neither_empty_nor_long() {
+        assert!(!is_name(b"") && is_name(b"a"));
+        assert!(is_name(&[b'a'; LONGEST_NAME]) && !is_name(&[b'a'; LONGEST_NAME + 1]));
+    }
 
     #[test]
     fn a_digest_has_sixteen_bytes_and_a_zero_behind_it_at_most() {
