@@ -217,9 +217,9 @@ ipsec_core::counters! {
             RxDecryptFail "rxDecryptFail",
             }
             {
-            /// The padding of a deciphered message is wrong.
+            /// The padding of a deciphered message is not of zeros, which is no reason to refuse it.
             RxDecryptedBadPad "rxDecryptedBadPad",
-            /// The length of that padding is wrong.
+            /// That padding is longer than any block.
             RxDecryptBadPadLength "rxDecryptBadPadLength",
             }
             {
@@ -638,8 +638,6 @@ pub const NEVER: &[(Happened, &str)] = &[
     (H::MsgRxDecryptNoEncoPrc, CALL),
     (H::RxDecryptNoExchange, CALL),
     (H::RxDecryptedBadLength, KEY),
-    (H::RxDecryptedBadPad, PADDING),
-    (H::RxDecryptBadPadLength, PADDING),
     (H::RxDecrptPayBadNextPay, KEY),
     (H::RxDecryptPayBadRsvd, RESERVED),
     (H::RxDecryptPayBadLength, KEY),
@@ -653,7 +651,7 @@ const PRENEGOTIATE: &str = "PRENEGOTIATE stands in the policy itself";
 const UNDER: &str = "an exchange goes with the ISAKMP SA that protects it";
 const CALL: &str = "messages are enciphered and deciphered within one call";
 const RESERVED: &str = "reserved fields are ignored, as RFC 2408 lets a receiver do";
-const PADDING: &str = "what stands behind the payloads is not looked at";
+const PADDING: &str = "a message in clear has none";
 const KEY: &str = "what cannot be read is not authentic: rxDecryptFail counts it";
 const ACTIVE: &str = "an ISAKMP SA takes informational messages from the first moment";
 const REPLIES: &str = "whoever repeats itself is answered for as long as the answer is kept";

@@ -37,7 +37,7 @@ use crate::guard::Guard;
 use crate::heartbeat::HeartbeatCodec;
 use crate::keys::Cookies;
 use crate::natt;
-use crate::out::{Out, waits_for};
+use crate::out::{Out, Tickets, waits_for};
 use crate::phase1::{HalfOpen, HalfOpens, Incoming, Opening};
 use crate::reason::Reason;
 use crate::sa::{IsakmpSa, IsakmpSaId};
@@ -93,7 +93,7 @@ pub struct Endpoint {
     retrying: Retrying,
     children: Children,
     actions: VecDeque<Action>,
-    tickets: u32,
+    tickets: Tickets,
     exchanges: u32,
     numbers: u32,
     complaints: VecDeque<(IpAddr, Instant)>,
@@ -112,7 +112,7 @@ const OPENINGS: u16 = 64;
 const LAST_EXCHANGE: u32 = 1 << 31;
 
 /// The sight that an exchange has of the queue of actions.
-fn out<'a>(actions: &'a mut VecDeque<Action>, tickets: &'a mut u32, number: u32) -> Out<'a> {
+fn out<'a>(actions: &'a mut VecDeque<Action>, tickets: &'a mut Tickets, number: u32) -> Out<'a> {
     Out {
         actions,
         tickets,
@@ -152,7 +152,7 @@ impl Endpoint {
             retrying: Retrying::default(),
             children: Children::default(),
             actions: VecDeque::new(),
-            tickets: 0,
+            tickets: Tickets::default(),
             exchanges: 0,
             numbers: 0,
             complaints: VecDeque::new(),
@@ -185,6 +185,7 @@ impl Endpoint {
             return;
         }
         self.message(env, path, bytes);
+        self.count_pads();
     }
 
     /// A whole message.
@@ -374,6 +375,7 @@ impl Endpoint {
 
     /// The next thing to do.
     pub fn next_action(&mut self) -> Option<Action> {
+        self.count_pads();
         let action = self.actions.pop_front()?;
         self.count_action(&action);
         if let Action::Send { bytes, .. } = &action {

@@ -210,6 +210,11 @@ impl Out<'_> {
 
     /// Shows a message that was received, with its payloads in clear.
     pub(crate) fn watch_received(&mut self, env: &Env<'_>, header: &Header, payloads: &[u8]) {
+        if header.flags.encrypted()
+            && let Ok(whole) = Payloads::parse(header.next, payloads)
+        {
+            self.tickets.padded(whole.padding());
+        }
         self.watch_message(env, false, header, payloads);
     }
 

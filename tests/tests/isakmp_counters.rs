@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use hw_offload::SoftEngines;
-use hw_offload::testing::NoEntropy;
+use hw_offload::testing::{NoEntropy, insecure_engines};
+use hw_offload::{Engines, SoftEngines};
 use ipsec_core::model::InterfaceName;
 use ipsec_core::{Instant, Limits};
 use isakmp_core::counters::{Counters, Happened, NEVER};
-use isakmp_core::wire::{ExchangeType, Header};
+use isakmp_core::wire::{ExchangeType, HEADER, Header, Payloads};
 use lab::nat::{Kind, NatBox};
-use lab::{Pair, Side, is_udp, udp};
+use lab::{Buf, Pair, Side, is_udp, udp};
 use sekisho_tests::screens::assert_screen;
-use sekisho_tests::{HOST_A, HOST_B, basic, both, command, one, pair};
+use sekisho_tests::{HOST_A, HOST_B, basic, both, command, one, pair, pair_with, ping_both};
 
 const POLICY: &str = "CREATE ISAKMP POLICY=i";
 const ESP: &str = "PROT=ESP ENCALG=DES HASHALG=SHA";
@@ -168,7 +168,7 @@ fn a_tunnel_comes_up() {
 struct Seen(BTreeSet<usize>);
 
 impl Seen {
-    fn add(&mut self, pair: &mut Pair) {
+    fn add<E: Engines<Buf = Buf>>(&mut self, pair: &mut Pair<E>) {
         for side in [Side::A, Side::B] {
             let counters = pair.router(side).device.endpoint().counters();
             let raised = Happened::ALL
@@ -453,6 +453,40 @@ fn without_entropy(configs: &[String; 2], number: u64) -> Pair {
     pair
 }
 
+/// Peers that fill the last block, or more than that, with what they like. These engines encipher
+/// nothing, so that it can be written into a message on its way.
+fn padded(longer: bool) -> Pair<impl Engines<Buf = Buf>> {
+    // Names of such a length that there is something to fill.
+    let names = with("LOCALID=abc REMOTEID=abc", "LOCALID=abc REMOTEID=abc");
+    let mut pair = pair_with(|_| insecure_engines(), &names, 1);
+    pair.road = Some(Box::new(move |_, _, packet| {
+        let unchanged = vec![(Duration::ZERO, packet.to_vec())];
+        let Some((from, to, message)) = is_udp(packet) else {
+            return unchanged;
+        };
+        let mut message = message.to_vec();
+        match Header::parse(&message) {
+            Ok((header, _)) if header.flags.encrypted() => {
+                let body = Payloads::parse(header.next, &message[HEADER..]).expect("readable");
+                let padding = body.padding().len();
+                let len = message.len();
+                message[len - padding..].fill(0xa5);
+                if longer {
+                    message.extend_from_slice(&[0; 16]);
+                    let length = u32::try_from(message.len()).expect("short");
+                    message[24..28].copy_from_slice(&length.to_be_bytes());
+                }
+            }
+            _ => return unchanged,
+        }
+        let packet = udp(from, to, &message).expect("short");
+        vec![(Duration::ZERO, packet)]
+    }));
+    ping_both(&mut pair);
+    assert!(pair.run(Instant::from_secs(60)), "padding is refused");
+    pair
+}
+
 /// The stories that need more than two configurations.
 fn more_stories(seen: &mut Seen) {
     // No ISAKMP policy for the peer.
@@ -674,6 +708,16 @@ fn each_counts() {
         }
     }
     more_stories(&mut seen);
+    for longer in [false, true] {
+        let mut pair = padded(longer);
+        for side in [Side::A, Side::B] {
+            let counters = pair.router(side).device.endpoint().counters();
+            let odd = counters.get(Happened::RxDecryptedBadPad);
+            let long = counters.get(Happened::RxDecryptBadPadLength);
+            assert!(odd > 0 && (long > 0) == longer, "{odd} {long}");
+        }
+        seen.add(&mut pair);
+    }
     let never: BTreeSet<usize> = NEVER
         .iter()
         .map(|(happened, _)| *happened as usize)

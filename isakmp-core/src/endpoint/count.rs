@@ -57,6 +57,18 @@ impl Endpoint {
         });
     }
 
+    /// What exchanges saw of padding.
+    pub(super) fn count_pads(&mut self) {
+        for (happened, seen) in [
+            (Happened::RxDecryptedBadPad, &mut self.tickets.odd_pads),
+            (Happened::RxDecryptBadPadLength, &mut self.tickets.long_pads),
+        ] {
+            for _ in 0..core::mem::take(seen) {
+                self.counters.raise(happened);
+            }
+        }
+    }
+
     /// What leaves the endpoint.
     pub(super) fn count_action(&mut self, action: &Action) {
         let happened = match action {
