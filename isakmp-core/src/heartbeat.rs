@@ -180,6 +180,13 @@ mod tests {
     }
 
     #[test]
+    fn who_never_sends_one_is_lost_as_soon() {
+        let mut beat = heartbeat(HeartbeatMode::Receive, true);
+        assert_eq!(beat.tick(at(59)), Beat::Nothing);
+        assert_eq!(beat.tick(at(60)), Beat::Lost);
+    }
+
+    #[test]
     fn nothing_without_agreement() {
         for mode in [HeartbeatMode::Both, HeartbeatMode::None] {
             let agreed = mode == HeartbeatMode::None;

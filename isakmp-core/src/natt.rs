@@ -342,6 +342,26 @@ mod tests {
         }
     }
 
+    /// A sender with several addresses names them all.
+    #[test]
+    fn one_of_the_senders_own_ends_is_enough() {
+        let mut writer = Writer::new();
+        let ends = ["2.2.2.2:500", "10.0.0.1:500", "1.1.1.1:500"];
+        for text in ends {
+            let digest = discovery_hash(&SoftPrimitives, Hash::Sha1, cookies(), end(text));
+            writer.push(NatVersion::Rfc3947.discovery(), digest.as_bytes());
+        }
+        let payloads = Payloads::parse(writer.first(), writer.bytes()).expect("whole");
+        let (version, hash) = (NatVersion::Rfc3947, Hash::Sha1);
+        let found = |peer| {
+            let seen = path("2.2.2.2:500", peer);
+            discover(&SoftPrimitives, version, hash, cookies(), seen, &payloads)
+        };
+        assert_eq!(found("1.1.1.1:500"), NatFound::No);
+        assert_eq!(found("10.0.0.1:500"), NatFound::No);
+        assert_eq!(found("1.1.1.1:501"), NatFound::Remote);
+    }
+
     #[test]
     fn numbers_of_the_rfc_and_of_draft_08_are_taken_for_each_other() {
         let mut writer = Writer::new();

@@ -219,3 +219,75 @@ pub(crate) fn find_in<T: Entry>(
     let mut tables = tables.iter_mut();
     tables.find_map(|table| table.find(hash, now, &fits))
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::SocketAddr;
+
+    use super::*;
+
+    struct Known {
+        from: SocketAddr,
+        began: Instant,
+    }
+
+    impl Entry for Known {
+        fn path(&self) -> Path {
+            Path {
+                local: SocketAddr::from(([2, 2, 2, 2], 500)),
+                peer: self.from,
+            }
+        }
+
+        fn began(&self) -> Instant {
+            self.began
+        }
+    }
+
+    fn entry(last: u8, port: u16, began: u64) -> Known {
+        Known {
+            from: SocketAddr::from(([1, 1, 1, last], port)),
+            began: Instant::from_secs(began),
+        }
+    }
+
+    /// The ports that are left of an address.
+    fn left(table: &HalfOpens<Known>, last: u8, now: u64) -> Vec<u16> {
+        let ip = entry(last, 0, 0).from.ip();
+        let entries = table.iter(Instant::from_secs(now));
+        let mut ports: Vec<u16> = entries
+            .filter(|known| known.from.ip() == ip)
+            .map(|known| known.from.port())
+            .collect();
+        ports.sort_unstable();
+        ports
+    }
+
+    #[test]
+    fn threat_b1_an_address_displaces_its_own_first() {
+        let mut table = HalfOpens::new(8, 3);
+        let now = Instant::from_secs(10);
+        assert!(!table.insert(0, now, entry(9, 500, 0)));
+        for port in 1..=3 {
+            assert!(!table.insert(0, now, entry(1, port, port.into())));
+        }
+        assert!(table.insert(0, now, entry(1, 4, 4)), "the fourth");
+        assert_eq!(left(&table, 1, 10), [2, 3, 4]);
+        assert_eq!(left(&table, 9, 10), [500], "older, and another's");
+        // A full set loses its oldest.
+        for last in 2..=5 {
+            assert!(!table.insert(0, now, entry(last, 500, 9)));
+        }
+        assert!(table.insert(0, now, entry(6, 500, 9)));
+        assert_eq!(left(&table, 9, 10), [0; 0]);
+    }
+
+    #[test]
+    fn threat_b1_who_says_nothing_more_is_forgotten() {
+        let mut table = HalfOpens::new(8, 3);
+        table.insert(0, Instant::ZERO, entry(1, 500, 0));
+        let mut found = |now| table.find(0, Instant::from_secs(now), |_| true).is_some();
+        assert!(found(119));
+        assert!(!found(120));
+    }
+}
