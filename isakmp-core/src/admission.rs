@@ -245,3 +245,43 @@ pub fn admits_proof(
         && count(P::KE) <= 1
         && count(P::ID) <= 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Writer;
+
+    fn admitted(exchange: ExchangeType, message: u8, encrypted: bool, kinds: &[P]) -> bool {
+        let mut writer = Writer::new();
+        for kind in kinds {
+            writer.push(*kind, &[1; 8]);
+        }
+        let payloads = Payloads::parse(writer.first(), writer.bytes()).expect("whole");
+        admits(exchange, message, encrypted, &payloads)
+    }
+
+    #[test]
+    fn threat_a6_each_payload_in_its_place_and_number() {
+        let quick = |kinds: &[P]| admitted(ExchangeType::Quick, 1, true, kinds);
+        let all = [P::HASH, P::SA, P::NONCE, P::KE, P::ID, P::ID, P::N];
+        assert!(quick(&all));
+        assert!(quick(&all[..3]));
+        // HASH and SA stand in front.
+        assert!(!quick(&[P::SA, P::HASH, P::NONCE]));
+        assert!(!quick(&[P::HASH, P::NONCE, P::SA]));
+        for twice in [P::HASH, P::SA, P::NONCE, P::KE] {
+            assert!(!quick(&[&all[..], &[twice]].concat()), "{twice:?} twice");
+        }
+        assert!(!quick(&[&all[..], &[P::ID]].concat()), "a third identity");
+        assert!(!quick(&[&all[..], &[P::D]].concat()), "no place for it");
+        assert!(quick(&[&all[..], &[PayloadType(77)]].concat()), "unknown");
+        assert!(!admitted(ExchangeType::Quick, 1, false, &all), "in clear");
+        assert!(!admitted(ExchangeType::Main, 1, true, &[P::SA]));
+        assert!(admitted(
+            ExchangeType::Main,
+            1,
+            false,
+            &[P::SA, P::VID, P::VID]
+        ));
+    }
+}

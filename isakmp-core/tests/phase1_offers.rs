@@ -120,3 +120,24 @@ fn attributes_for_private_use_are_ignored() {
         assert!(own.confirm(&offer).is_err(), "{class}");
     }
 }
+
+/// AES without a length is AES-128, for no other policy; groups are modular exponentiation.
+#[test]
+fn what_may_be_left_out() {
+    let aes = |cipher| Phase1 {
+        cipher,
+        ..phase1(1)
+    };
+    let body = offer(&[[7, 2, 1, 2]]);
+    let plain = SaBody::parse(&body).unwrap();
+    assert!(aes(Cipher::Aes128).choose(&plain).is_ok());
+    assert!(aes(Cipher::Aes192).choose(&plain).is_err());
+    assert!(aes(Cipher::Aes256).choose(&plain).is_err());
+    for (kind, fits) in [(1, true), (2, false), (3, false)] {
+        let attributes = [(1, 5), (2, 2), (3, 1), (4, 2), (5, kind)];
+        let attributes = attributes.map(|(class, value)| Attribute::short(class, value));
+        let body = SaBody::write(&[(1, 1, &[], vec![(1, attributes.to_vec())])]);
+        let offer = SaBody::parse(&body).unwrap();
+        assert_eq!(phase1(1).choose(&offer).is_ok(), fits, "group type {kind}");
+    }
+}

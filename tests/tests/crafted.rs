@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use hw_offload::testing::{InsecurePrimitives, insecure_engines};
-use hw_offload::{Engines, Hash, Primitives as _};
+use hw_offload::{Engines, Hash, Primitives as _, SoftEngines};
 use ipsec_core::Instant;
 use ipsec_core::model::Spi;
 use isakmp_core::counters::Happened;
@@ -19,7 +19,8 @@ use isakmp_core::wire::{
 };
 use lab::{Buf, Pair, Side, is_udp, udp};
 use sekisho_tests::{
-    HOST_A, HOST_B, basic, both, bundles, failed, failures, isakmp_sas, one, pair_with, ping_both,
+    HOST_A, HOST_B, basic, both, bundles, command, failed, failures, isakmp_sas, one, pair,
+    pair_with, ping_both,
 };
 
 const A: &str = "1.1.1.1:500";
@@ -270,7 +271,13 @@ fn attributes_for_private_use_are_ignored_in_quick_mode() {
 /// have overheard it.
 #[test]
 fn threat_b4_a_cookie_counts_where_it_was_sent() {
-    for (from, begins) in [("1.1.1.1:501", false), ("1.1.1.9:500", false), (A, true)] {
+    // Nor does it count for a policy that is another now.
+    for (from, changed, begins) in [
+        ("1.1.1.1:501", false, false),
+        ("1.1.1.9:500", false, false),
+        (A, true, false),
+        (A, false, true),
+    ] {
         let configs = one(&basic(), 1, "POLICY=i PEER=1.1.1.1", "POLICY=i PEER=ANY");
         let mut pair = pair_with(|_| insecure_engines(), &configs, 1);
         let seen = Rc::new(RefCell::new(Vec::new()));
@@ -287,6 +294,11 @@ fn threat_b4_a_cookie_counts_where_it_was_sent() {
         pair.ping(HOST_A, HOST_B, Instant::ZERO);
         pair.run_to(Instant::from_secs(1));
         let message = seen.take();
+        if changed {
+            let line = "SET ISAKMP POLICY=i MSGTIMEOUT=5";
+            let answer = command(&mut pair, Side::B, line);
+            assert!(!answer.contains("Error"), "{answer}");
+        }
         hears(&mut pair, from, &message);
         let now = pair.now;
         let exchanges: Vec<_> = pair.b.device.endpoint().exchanges(now).collect();
@@ -379,5 +391,57 @@ fn threat_b3_refusals_in_clear_are_rare() {
         pair.run_to(later);
         let many = refusals(&mut pair, &|number| format!("1.1.2.{number}:500"));
         assert_eq!(many, if notifies { 64 } else { 0 });
+    }
+}
+
+/// SPIs below 256 are reserved.
+#[test]
+fn reserved_spis_are_refused() {
+    for (spi, fits) in [(0_u32, false), (255, false), (256, true)] {
+        let mut pair = pair_with(|_| insecure_engines(), &basic(), 1);
+        change(&mut pair, Side::A, move |header, kind, body| {
+            let offers = header.exchange == ExchangeType::Quick && kind == PayloadType::SA;
+            let mut body = body.to_vec();
+            // Behind DOI, situation and the head of the proposal.
+            body.get_mut(16..20)?.copy_from_slice(&spi.to_be_bytes());
+            offers.then_some(body)
+        });
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        pair.run_to(Instant::from_secs(3));
+        assert_eq!(failed(&pair, Side::B).is_empty(), fits, "{spi}");
+    }
+}
+
+/// A policy for anybody keeps for one identity what that has; another one at the same place may
+/// not take it.
+#[test]
+fn threat_c3_what_one_identity_has_another_does_not_get() {
+    let a = |name: &str| {
+        let policy = format!("LOCALID={name} SENDN=FALSE");
+        let [a, _] = one(&basic(), 0, "SENDN=TRUE", &policy);
+        a
+    };
+    // With NAT traversal every identity is welcome that proves itself.
+    let b = one(
+        &basic(),
+        1,
+        "PEER=1.1.1.1 KEY=1",
+        "PEER=ANY NATTRAVERSAL=TRUE KEY=1",
+    );
+    let [_, b] = one(&b, 1, "BUNDLE=1 PEER=1.1.1.1", "BUNDLE=1 PEER=ANY");
+    for (second, taken) in [("first", false), ("second", true)] {
+        let mut pair = pair(&[a("first"), b.clone()], 1);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert!(pair.run(Instant::from_secs(5)), "{:?}", failures(&pair));
+        pair.restart(Side::A, SoftEngines::new(256, 64, 64), &a(second));
+        pair.turn(Side::A);
+        pair.pings.clear();
+        let now = pair.now;
+        pair.ping(HOST_A, HOST_B, now);
+        let up = pair.run(now + Duration::from_secs(5));
+        assert_eq!(up, !taken, "{second}: {:?}", failures(&pair));
+        let told = failed(&pair, Side::B);
+        let refused = told.iter().any(|(_, why)| *why == Subject::Taken);
+        assert_eq!(refused, taken, "{second}: {told:?}");
     }
 }

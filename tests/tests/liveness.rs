@@ -9,10 +9,10 @@ use isakmp_core::device::DeviceReport;
 use isakmp_core::dpd::DpdStatus;
 use isakmp_core::wire::ExchangeType;
 use isakmp_core::{LostBy, Report};
-use lab::{Buf, Pair, Side};
+use lab::{Buf, Pair, Side, is_udp};
 use sekisho_tests::{
-    HOST_A, HOST_B, basic, bundles, failures, isakmp, isakmp_sas, one, pair_with, ping_both, story,
-    transmissions,
+    HOST_A, HOST_B, basic, both, bundles, failures, isakmp, isakmp_sas, one, pair, pair_with,
+    ping_both, story, transmissions,
 };
 
 /// The basic VPN with parameters for the ISAKMP policies of A and B.
@@ -256,3 +256,30 @@ story!(no_heartbeat_without_agreement, |engines, seed| {
         (1, 1)
     );
 });
+
+/// The extension is of no use where bundles live shorter than the ISAKMP SA: that ends in time.
+#[test]
+fn short_bundles_extend_nothing() {
+    for (seconds, extended) in [(28_800, true), (300, false)] {
+        let client = "PEER=ANY REKEY=TRUE EXPIRYSECONDS=600 KEY=1";
+        let configs = one(&basic(), 1, "PEER=1.1.1.1 KEY=1", client);
+        let string = format!("STRING=\"1\" EXPIRYSECONDS={seconds}");
+        let configs = both(&configs, "STRING=\"1\"", &string);
+        let mut pair = pair(&configs, 1);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert!(pair.run(Instant::from_secs(5)));
+        // No other ISAKMP SA comes up.
+        pair.road = Some(Box::new(|_, _, packet| {
+            let message = is_udp(packet).map(|(_, _, message)| message[18]);
+            vec![(Duration::ZERO, packet.to_vec()); usize::from(message != Some(2))]
+        }));
+        for second in 6..=630 {
+            pair.pings.clear();
+            let now = Instant::from_secs(second);
+            pair.ping(HOST_A, HOST_B, now);
+            pair.run_to(now + Duration::from_millis(900));
+        }
+        let left = isakmp_sas(&mut pair, Side::B);
+        assert_eq!(left, usize::from(extended), "{seconds}");
+    }
+}

@@ -349,19 +349,27 @@ fn transport() -> [String; 2] {
 }
 
 story!(transport_mode_with_original_addresses, |engines, seed| {
-    for ids in [
-        &["4a131c81070358455c5728f20e95452f"],
-        &["cd60464335df21f87cfdb2fc68b6a448"],
+    // The older draft tells the sender's own address only.
+    for (ids, destination) in [
+        (&["4a131c81070358455c5728f20e95452f"], PUBLIC_A),
+        (&["cd60464335df21f87cfdb2fc68b6a448"], INSIDE_A),
     ] {
         let mut pair = pair_with(&engines, &transport(), seed);
         pair.nat[0] = Some(box_of(PUBLIC_A, Kind::Symmetric));
         strip(&mut pair, ids);
         pair.ping(INSIDE_A, PUBLIC_B, Instant::ZERO);
         assert!(pair.run(MINUTE), "{:?}", failures(&pair));
-        let plane = pair.b.device.plane();
-        let bundle = plane.bundles().next().expect("a bundle").1;
-        let original = bundle.nat_oa.as_deref().expect("NAT-OA").0;
-        assert_eq!(original, INSIDE_A);
+        // Source and destination as the peer sees them on its packets.
+        let ends = [
+            (Side::A, (PUBLIC_B, destination)),
+            (Side::B, (INSIDE_A, PUBLIC_B)),
+        ];
+        for (side, (from, to)) in ends {
+            let plane = pair.router(side).device.plane();
+            let bundle = plane.bundles().next().expect("a bundle").1;
+            let original = bundle.nat_oa.as_deref().copied();
+            assert_eq!(original, Some((from.into(), to.into())), "{side} {ids:?}");
+        }
     }
 });
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use hw_offload::{Engines, SoftEngines};
@@ -10,7 +10,7 @@ use ipsec_core::Instant;
 use ipsec_core::model::Name;
 use isakmp_core::counters::Happened;
 use isakmp_core::reason::Subject;
-use isakmp_core::wire::{ExchangeType, NotifyType};
+use isakmp_core::wire::{ExchangeType, NotifyType, PayloadType};
 use isakmp_core::{Report, RetryPhases};
 use lab::{Buf, Pair, Side};
 use sekisho_tests::{
@@ -651,5 +651,100 @@ fn bytes_of_isakmp_renew_and_end_an_sa() {
             Happened::SadReplaced
         };
         assert!(counters.get(ended) > 0, "cut {cut}");
+    }
+}
+
+/// The policy that ISAKMPPOLICY names counts for the responder too.
+#[test]
+fn an_ipsec_policy_is_for_the_peers_of_its_isakmp_policy() {
+    let line = "CREATE ISAKMP POLICY=i PEER=1.1.1.1 KEY=1 SENDN=TRUE";
+    let two = format!("{line}\nCREATE ISAKMP POLICY=j PEER=ANY KEY=1");
+    let configs = one(&basic(), 1, line, &two);
+    for (named, works) in [("i", true), ("j", false)] {
+        let ipsec = format!("BUNDLE=1 ISAKMP={named} PEER");
+        let mut pair = pair(&one(&configs, 1, "BUNDLE=1 PEER", &ipsec), 1);
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert_eq!(pair.run(Instant::from_secs(5)), works, "{named}");
+        let refused = failed(&pair, Side::B);
+        let refused = refused
+            .iter()
+            .any(|(_, why)| *why == Subject::NoIpsecPolicy);
+        assert_eq!(refused, !works, "{named}");
+    }
+}
+
+/// Identities of quick mode are left out where they are the gateways, unless SENDIDALWAYS.
+#[test]
+fn identities_of_gateways_are_sent_on_demand() {
+    for always in [false, true] {
+        let policy = format!(
+            "SENDN=TRUE SENDIDALWAYS={}",
+            if always { "TRUE" } else { "FALSE" }
+        );
+        let configs = both(&basic(), "SENDN=TRUE", &policy);
+        let lan = |own: &str, other: &str| {
+            format!("LAD=192.168.{own}.0 LMA=255.255.255.0 RAD=192.168.{other}.0 RMA=255.255.255.0")
+        };
+        let configs = one(&configs, 0, &lan("10", "20"), "LAD=1.1.1.1 RAD=2.2.2.2");
+        let configs = one(&configs, 1, &lan("20", "10"), "LAD=2.2.2.2 RAD=1.1.1.1");
+        let mut pair = pair(&configs, 1);
+        let [a, b] = [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(2, 2, 2, 2)];
+        pair.ping(a, b, Instant::ZERO);
+        assert!(pair.run(Instant::from_secs(5)), "{:?}", failures(&pair));
+        let named = isakmp(&pair).any(|(_, report)| {
+            matches!(report, Report::Message { kind: ExchangeType::Quick, payloads, .. }
+                if payloads.contains(&PayloadType::ID))
+        });
+        assert_eq!(named, always);
+    }
+}
+
+/// At most two quick modes at once under one ISAKMP SA; the other requests wait for their turn,
+/// and no more of them than there are places.
+#[test]
+fn quick_modes_take_turns() {
+    let policies = |own: &str, other: &str, peer: &str, hosts: [&str; 2]| -> String {
+        let policy = |host: u8| {
+            let [own_host, other_host] = hosts.map(|side| match side {
+                "host" => format!("{host}"),
+                net => net.to_string(),
+            });
+            format!(
+                "CREATE IPSEC POLICY=v{host} INT=ppp0 ACTION=IPSEC KEYMAN=ISAKMP BUNDLE=1 PEER={peer}\n\
+                 SET IPSEC POLICY=v{host} LAD=192.168.{own}.{own_host} RAD=192.168.{other}.{other_host}\n"
+            )
+        };
+        (1..=6).map(policy).collect()
+    };
+    let last = "CREATE IPSEC POLICY=vpn";
+    let a = policies("10", "20", "2.2.2.2", ["host", "host"]);
+    let b = policies("20", "10", "1.1.1.1", ["host", "host"]);
+    let configs = one(&basic(), 0, last, &format!("{a}{last}"));
+    let configs = one(&configs, 1, last, &format!("{b}{last}"));
+    for (places, served) in [(32, 6), (3, 3)] {
+        let limits = ipsec_core::Limits {
+            queued_acquires: places,
+            ..ipsec_core::Limits::default()
+        };
+        let mut pair = Pair::with_limits(&limits, |_| SoftEngines::new(256, 64, 64), 1);
+        for (side, text) in [Side::A, Side::B].into_iter().zip(&configs) {
+            let findings = pair.router(side).run_script(Instant::ZERO, text);
+            assert!(findings.is_empty(), "{findings:?}");
+        }
+        pair.connect();
+        for host in 1..=6 {
+            let [from, to] = [10, 20].map(|net| Ipv4Addr::new(192, 168, net, host));
+            pair.ping(from, to, Instant::ZERO);
+        }
+        let mut most = 0;
+        for millis in 1..900 {
+            pair.run_to(Instant::from_micros(millis * 1000));
+            let now = pair.now;
+            let exchanges = pair.a.device.endpoint().exchanges(now);
+            let quick = exchanges.filter(|exchange| exchange.kind == ExchangeType::Quick);
+            most = quick.count().max(most);
+        }
+        assert_eq!(most, 2);
+        assert_eq!(bundles(&mut pair, Side::A), served);
     }
 }

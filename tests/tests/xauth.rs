@@ -464,3 +464,26 @@ fn nothing_is_tried_again_with_xauth() {
     pair.run_to(Instant::from_secs(1000));
     assert_eq!(attempts(&pair, 1), 1);
 }
+
+/// Who asks again and again gets no more passwords.
+#[test]
+fn a_client_answers_so_many_questions_and_no_more() {
+    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge";
+    let configs = configs("XAUTH=SERVER XAUTHTYPE=RADIUS", client);
+    let mut pair = pair(&configs, 1);
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    pair.oracle = Some(Box::new(move |_, step| {
+        *count.lock().expect("alone") += 1;
+        Some(XauthAnswer::Challenge {
+            message: b"again".to_vec(),
+            state: step.state.clone().unwrap_or_default(),
+        })
+    }));
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(3));
+    assert_eq!(failed(&pair, Side::A)[0].1, Subject::Xauth);
+    // Every ping begins anew; three seconds have room for few.
+    let asked = *asked.lock().expect("alone");
+    assert!((8..=32).contains(&asked) && asked % 8 == 0, "{asked}");
+}
