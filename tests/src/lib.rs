@@ -13,6 +13,7 @@ pub mod lines;
 pub mod memory;
 pub mod screens;
 pub mod setting;
+pub mod tape;
 pub mod witness;
 
 use core::net::Ipv4Addr;

@@ -18,6 +18,7 @@ use isakmp_core::wire::{
     PayloadType, Payloads, SaBody, Writer,
 };
 use lab::{Buf, Pair, Side, is_udp, udp};
+use sekisho_tests::tape::{Tape, UDP_PAYLOAD, record};
 use sekisho_tests::{
     HOST_A, HOST_B, basic, both, bundles, command, failed, failures, isakmp_sas, one, pair,
     pair_with, ping_both,
@@ -76,10 +77,15 @@ fn up(configs: &[String; 2]) -> Pair<impl Engines<Buf = Buf> + use<>> {
     pair
 }
 
+/// A message that was recorded.
+fn message(tape: &Tape, place: usize) -> Vec<u8> {
+    tape.borrow()[place].1[UDP_PAYLOAD..].to_vec()
+}
+
 /// A message with some of its payloads changed.
 fn rebuilt(
     message: &[u8],
-    change: &mut dyn FnMut(&Header, PayloadType, &[u8]) -> Option<Vec<u8>>,
+    mut change: impl FnMut(&Header, PayloadType, &[u8]) -> Option<Vec<u8>>,
 ) -> Option<Vec<u8>> {
     let (header, body) = Header::parse(message).ok()?;
     let payloads = Payloads::parse(header.next, body).ok()?;
@@ -222,7 +228,7 @@ fn threat_b16_answers_of_quick_mode_are_what_was_offered() {
             let Some((from, to, message)) = is_udp(packet) else {
                 return unchanged;
             };
-            let changed = rebuilt(message, &mut |header, kind, body| {
+            let changed = rebuilt(message, |header, kind, body| {
                 if header.exchange != ExchangeType::Quick {
                     return None;
                 }
@@ -312,33 +318,17 @@ fn threat_b4_a_cookie_counts_where_it_was_sent() {
 #[test]
 fn threat_b1_one_address_has_few_unfinished_exchanges() {
     let mut pair = pair_with(|_| insecure_engines(), &basic(), 1);
-    let mut messages = [Vec::new(), Vec::new()];
-    let tape = Rc::new(RefCell::new(Vec::<Vec<u8>>::new()));
-    let heard = Rc::clone(&tape);
-    pair.road = Some(Box::new(move |_, _, packet| {
-        heard
-            .borrow_mut()
-            .extend(is_udp(packet).map(|(_, _, message)| message.to_vec()));
-        vec![(Duration::ZERO, packet.to_vec())]
-    }));
+    let tape = record(&mut pair, true);
     pair.ping(HOST_A, HOST_B, Instant::ZERO);
     assert!(pair.run(Instant::from_secs(3)));
-    messages[0].clone_from(&tape.borrow()[0]);
-    messages[1].clone_from(&tape.borrow()[2]);
+    let mut messages = [0, 2].map(|place| message(&tape, place));
     let mut pair = pair_with(|_| insecure_engines(), &basic(), 2);
-    let answers = Rc::new(RefCell::new(Vec::<Vec<u8>>::new()));
-    let heard = Rc::clone(&answers);
-    pair.road = Some(Box::new(move |_, _, packet| {
-        heard
-            .borrow_mut()
-            .extend(is_udp(packet).map(|(_, _, message)| message.to_vec()));
-        Vec::new()
-    }));
+    let answers = record(&mut pair, false);
     for number in 0..100_u8 {
         let [first, third] = &mut messages;
         first[0] = number;
         hears(&mut pair, A, &first.clone());
-        let answer = answers.borrow().last().cloned().expect("message 2");
+        let answer = message(&answers, answers.borrow().len() - 1);
         third[..16].copy_from_slice(&answer[..16]);
         hears(&mut pair, A, &third.clone());
     }
@@ -358,16 +348,10 @@ fn threat_b3_refusals_in_clear_are_rare() {
         let configs = one(&configs, 1, "SENDN=TRUE", &policy.to_uppercase());
         let configs = one(&configs, 1, "POLICY=i PEER=1.1.1.1", "POLICY=i PEER=ANY");
         let mut pair = pair_with(|_| insecure_engines(), &configs, 1);
-        let tape = Rc::new(RefCell::new(Vec::<(Side, Vec<u8>)>::new()));
-        let heard = Rc::clone(&tape);
-        pair.road = Some(Box::new(move |side, _, packet| {
-            let message = is_udp(packet).map(|(_, _, message)| (side, message.to_vec()));
-            heard.borrow_mut().extend(message);
-            Vec::new()
-        }));
+        let tape = record(&mut pair, false);
         pair.ping(HOST_A, HOST_B, Instant::ZERO);
         pair.run_to(Instant::from_secs(1));
-        let first = tape.borrow()[0].1.clone();
+        let first = message(&tape, 0);
         let refusals = |pair: &mut Pair<_>, from: &dyn Fn(u8) -> String| {
             tape.borrow_mut().clear();
             for number in 0..200_u8 {
@@ -376,7 +360,8 @@ fn threat_b3_refusals_in_clear_are_rare() {
                 hears(pair, &from(number), &message);
             }
             let tape = tape.borrow();
-            let refusals = tape.iter().filter(|(side, message)| {
+            let refusals = tape.iter().filter(|(side, packet)| {
+                let message = &packet[UDP_PAYLOAD..];
                 let (header, body) = Header::parse(message).expect("a header");
                 let payloads = Payloads::parse(header.next, body).expect("payloads");
                 let raw = payloads.first(PayloadType::N).map(Payload::parse);

@@ -2,18 +2,15 @@
 //! message id, or not enciphered. Whoever gets them waits for the right ones as before.
 
 use core::time::Duration;
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use hw_offload::Engines;
 use hw_offload::testing::insecure_engines;
 use ipsec_core::Instant;
 use isakmp_core::wire::{ExchangeType, HEADER, Header, PayloadType, Payloads};
-use lab::{Buf, Pair, Side, is_udp};
+use lab::is_udp;
+use sekisho_tests::tape::{Tape, UDP_PAYLOAD, state};
 use sekisho_tests::{HOST_A, HOST_B, basic, both, one, pair_with};
 
-/// Where the ISAKMP message begins in an IPv4 datagram.
-const UDP_PAYLOAD: usize = 28;
 /// Where the flags stand in it, and its message id.
 const FLAGS: usize = 19;
 const MESSAGE_ID: usize = 20;
@@ -51,18 +48,6 @@ fn wrong(packet: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     wrong
 }
 
-/// Everything about the SAs and exchanges of a side but what is counted.
-fn state(pair: &mut Pair<impl Engines<Buf = Buf>>, side: Side) -> String {
-    let now = pair.now;
-    let device = &pair.router(side).device;
-    let endpoint = device.endpoint();
-    let sas = endpoint.sas();
-    let sas: Vec<_> = sas.map(|sa| (sa.cookies, sa.bytes, sa.exchanges)).collect();
-    let exchanges: Vec<_> = endpoint.exchanges(now).collect();
-    let bundles: Vec<_> = device.plane().bundles().collect();
-    format!("{sas:?} {exchanges:?} {bundles:?}")
-}
-
 /// What a message of the pair is, for somebody who reads a failure.
 fn name(packet: &[u8], number: usize) -> String {
     let kind = enciphered(packet).map(|header| header.exchange);
@@ -75,24 +60,24 @@ fn each_message(configs: &[String; 2], expected: usize) {
     let mut held_back = 0;
     for number in 0.. {
         let mut pair = pair_with(|_| insecure_engines(), configs, 1);
-        let held: Rc<RefCell<Option<(Side, Vec<u8>)>>> = Rc::default();
+        let held = Tape::default();
         let (shared, mut seen) = (Rc::clone(&held), 0);
         pair.road = Some(Box::new(move |side, _, packet| {
             let is = enciphered(packet).is_some();
             let this = is && seen == number;
             seen += usize::from(is);
             if this {
-                *shared.borrow_mut() = Some((side, packet.to_vec()));
+                shared.borrow_mut().push((side, packet.to_vec()));
                 return Vec::new();
             }
             vec![(Duration::ZERO, packet.to_vec())]
         }));
         pair.ping(HOST_A, HOST_B, Instant::ZERO);
         // Long enough for questions of dead peer detection.
-        while held.borrow().is_none() && pair.now < Instant::from_secs(50) {
+        while held.borrow().is_empty() && pair.now < Instant::from_secs(50) {
             pair.run_to(pair.now + Duration::from_millis(10));
         }
-        let Some((sender, packet)) = held.take() else {
+        let Some((sender, packet)) = held.take().pop() else {
             break;
         };
         held_back += 1;

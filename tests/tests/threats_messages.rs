@@ -2,7 +2,6 @@
 //! elsewhere, cookies, public values, Deletes and notifications.
 
 use core::time::Duration;
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -16,14 +15,13 @@ use isakmp_core::wire::{
     SaBody, Writer,
 };
 use lab::{Buf, Pair, Side, is_udp, udp};
+use sekisho_tests::tape::{UDP_PAYLOAD, record, state};
 use sekisho_tests::witness::isakmp_message;
 use sekisho_tests::{
     HOST_A, HOST_B, at_rest, basic, both, bundles, command, failures, isakmp_sas, pair, pair_with,
     ping_both,
 };
 
-/// Where the ISAKMP message begins in an IPv4 datagram.
-const UDP_PAYLOAD: usize = 28;
 const A: &str = "1.1.1.1:500";
 const B: &str = "2.2.2.2:500";
 
@@ -40,19 +38,6 @@ fn first_message(configs: &[String; 2]) -> Vec<u8> {
     pair.run_to(Instant::from_secs(1));
     let tape = tape.borrow();
     tape[0].1[UDP_PAYLOAD..].to_vec()
-}
-
-type Tape = Rc<RefCell<Vec<(Side, Vec<u8>)>>>;
-
-/// Writes down what crosses the WAN, and lets it pass or not.
-fn record<E: Engines<Buf = Buf>>(pair: &mut Pair<E>, passes: bool) -> Tape {
-    let tape = Tape::default();
-    let shared = Rc::clone(&tape);
-    pair.road = Some(Box::new(move |side, _, packet| {
-        shared.borrow_mut().push((side, packet.to_vec()));
-        vec![(Duration::ZERO, packet.to_vec()); usize::from(passes)]
-    }));
-    tape
 }
 
 /// A message from A arrives at B.
@@ -475,20 +460,6 @@ fn with_public(packet: &[u8], value: &[u8], changes: bool) -> Vec<u8> {
     }
     let (from, to, _) = is_udp(packet).expect("UDP");
     udp(from, to, &writer.message(header)).expect("short")
-}
-
-/// Everything about the SAs of a side but what is counted.
-fn state(pair: &mut Pair<impl Engines<Buf = Buf>>, side: Side) -> String {
-    let now = pair.now;
-    let device = &pair.router(side).device;
-    let endpoint = device.endpoint();
-    let isakmp: Vec<_> = endpoint
-        .sas()
-        .map(|sa| (sa.cookies, sa.bytes, sa.exchanges))
-        .collect();
-    let exchanges: Vec<_> = endpoint.exchanges(now).collect();
-    let bundles: Vec<_> = device.plane().bundles().collect();
-    format!("{isakmp:?} {exchanges:?} {bundles:?}")
 }
 
 /// Notifications and Deletes that nobody proves, in clear or with a hash that is none, change
