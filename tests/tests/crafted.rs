@@ -17,6 +17,7 @@ use isakmp_core::wire::{
     Attribute, Delete, ExchangeType, Flags, HEADER, Header, MessageId, Notify, NotifyType, Payload,
     PayloadType, Payloads, SaBody, Writer,
 };
+use isakmp_core::xauth::XauthAnswer;
 use lab::{Buf, Pair, Side, is_udp, udp};
 use sekisho_tests::tape::{Tape, UDP_PAYLOAD, record};
 use sekisho_tests::{
@@ -428,5 +429,80 @@ fn threat_c3_what_one_identity_has_another_does_not_get() {
         let told = failed(&pair, Side::B);
         let refused = told.iter().any(|(_, why)| *why == Subject::Taken);
         assert_eq!(refused, taken, "{second}: {told:?}");
+    }
+}
+
+/// Protocol notes §12: a message that was answered comes again, perhaps late. It is answered as it
+/// was, or with nothing, and never with what came later.
+#[test]
+fn late_duplicates_are_not_answered_with_what_came_later() {
+    let mut pair = pair(&basic(), 1);
+    let tape = record(&mut pair, true);
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    let mut answered: Vec<(usize, usize)> = Vec::new();
+    let mut seen = 0;
+    for _ in 0..100 {
+        pair.run_to(pair.now + Duration::from_millis(10));
+        let mut packets: Vec<(Side, Vec<u8>)> = Vec::new();
+        for packet in tape.borrow().iter() {
+            if !packets.contains(packet) {
+                packets.push(packet.clone());
+            }
+        }
+        let of_a: Vec<usize> = (0..packets.len())
+            .filter(|place| packets[*place].0 == Side::A && is_udp(&packets[*place].1).is_some())
+            .collect();
+        let arrived = packets.iter().rposition(|(side, _)| *side == Side::B);
+        if packets.len() == seen || arrived.is_none() {
+            continue;
+        }
+        seen = packets.len();
+        // All that A has said until B spoke last.
+        // Message 1 may begin anew, and is then answered anew.
+        let old = of_a.iter().skip(1).rev();
+        let old = old.filter(|place| Some(**place) < arrived);
+        for (age, place) in old.enumerate() {
+            let before = tape.borrow().len();
+            let now = pair.now;
+            pair.b.receive(now, &packets[*place].1);
+            pair.turn(Side::B);
+            let said = tape.borrow_mut().split_off(before);
+            // What was due anyway is not an answer; an answer was given before, to that message.
+            let (again, new): (Vec<_>, Vec<_>) = said
+                .into_iter()
+                .partition(|packet| packets.contains(packet));
+            tape.borrow_mut().extend(new);
+            for packet in &again {
+                let mut later = packets.iter().skip(*place);
+                let answers = later.find(|(side, _)| *side == Side::B) == Some(packet);
+                assert!(answers, "{place} of {seen}");
+            }
+            answered.push((age, again.len()));
+        }
+    }
+    assert!(answered.iter().any(|(age, said)| (*age, *said) == (0, 1)));
+    assert!(answered.iter().any(|(age, said)| *age > 1 && *said == 0));
+    assert_eq!(failures(&pair), [""; 0]);
+}
+
+/// An empty password is nobody's: whoever knows the users is not even asked.
+#[test]
+fn threat_c9_an_empty_password_is_none() {
+    for empty in [false, true] {
+        let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge SENDN=TRUE";
+        let configs = one(&basic(), 0, "SENDN=TRUE", client);
+        let server = "XAUTH=SERVER XAUTHTYPE=RADIUS SENDN=TRUE";
+        let configs = one(&configs, 1, "SENDN=TRUE", server);
+        let mut pair = pair_with(|_| insecure_engines(), &configs, 1);
+        pair.oracle = Some(Box::new(|_, _| Some(XauthAnswer::Accept)));
+        change(&mut pair, Side::A, move |_, kind, body| {
+            // USER-PASSWORD stands last.
+            let password = body.windows(2).position(|class| class == [0x40, 0x8a])?;
+            let mut body = body.get(..password + 2)?.to_vec();
+            body.extend_from_slice(&[0, 0]);
+            (empty && kind == PayloadType::ATTR).then_some(body)
+        });
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert_eq!(pair.run(Instant::from_secs(5)), !empty);
     }
 }
