@@ -11,6 +11,7 @@ use isakmp_core::reason::Subject;
 use isakmp_core::xauth::{XauthAnswer, XauthProof};
 use isakmp_core::{Phase, Report};
 use lab::{Buf, Pair, Side};
+use sekisho_tests::tape::Tape;
 use sekisho_tests::{
     HOST_A, HOST_B, attempts, basic, both, bundles, failed, failures, isakmp, one, pair, pair_with,
     ping_both, story,
@@ -486,4 +487,49 @@ fn a_client_answers_so_many_questions_and_no_more() {
     // Every ping begins anew; three seconds have room for few.
     let asked = *asked.lock().expect("alone");
     assert!((8..=32).contains(&asked) && asked % 8 == 0, "{asked}");
+}
+
+/// A question that was answered is not answered again when another one came in between: what
+/// follows one message id must not be enciphered twice.
+#[test]
+fn threat_c1_old_questions_are_not_answered() {
+    let client = "XAUTH=CLIENT XAUTHNAME=joger XAUTHPASSWORD=hogehoge";
+    let configs = configs("XAUTH=SERVER XAUTHTYPE=RADIUS", client);
+    let mut pair = pair(&configs, 1);
+    pair.oracle = Some(Box::new(|_, step| {
+        Some(match step.state {
+            Some(_) => XauthAnswer::Accept,
+            None => XauthAnswer::Challenge {
+                message: b"again".to_vec(),
+                state: vec![1],
+            },
+        })
+    }));
+    let tape = Tape::default();
+    let heard = tape.clone();
+    pair.road = Some(Box::new(move |side, _, packet| {
+        if exchange(packet) != Some(6) {
+            return vec![(Duration::ZERO, packet.to_vec())];
+        }
+        heard.borrow_mut().push((side, packet.to_vec()));
+        // Two questions and their answers, but no word of the outcome.
+        let passes = heard.borrow().len() <= 4;
+        vec![(Duration::ZERO, packet.to_vec()); usize::from(passes)]
+    }));
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(2));
+    let questions: Vec<Vec<u8>> = tape
+        .borrow()
+        .iter()
+        .filter(|(side, _)| *side == Side::B)
+        .map(|(_, packet)| packet.clone())
+        .collect();
+    assert_eq!(questions.len(), 3, "two questions and the outcome");
+    for (question, answers) in [(0, 0), (1, 1), (0, 0)] {
+        let before = tape.borrow().len();
+        let now = pair.now;
+        pair.a.receive(now, &questions[question]);
+        pair.turn(Side::A);
+        assert_eq!(tape.borrow().len() - before, answers, "{question}");
+    }
 }
