@@ -2,12 +2,16 @@
 //! and fuzzing, never for traffic.
 
 mod faulty;
+mod fingerprint;
 mod insecure;
 mod kernel;
 mod prf;
 mod slow;
 
+pub(crate) use fingerprint::of_secret;
+
 pub use faulty::{FaultPlan, FaultyEngine, FaultyPublic};
+pub use fingerprint::{Fingerprint, tells_states_apart};
 pub use insecure::{InsecureEngine, InsecurePrimitives, InsecurePublic};
 pub use kernel::Kernel;
 pub use prf::{ChosenPrf, WithPrf};

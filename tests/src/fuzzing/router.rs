@@ -175,7 +175,13 @@ pub(super) fn show(router: &mut Router<Engines>, now: Instant) {
     }
 }
 
-/// Everything that a refused command must leave as it is, secrets included.
-pub(super) fn fingerprint(router: &Router<Engines>) -> (u64, BTreeMap<String, String>) {
-    (router.device.fingerprint(), router.host.files.clone())
+/// Everything that a refused command must leave as it is, secrets and counters included.
+pub(super) fn fingerprint(router: &Router<Engines>) -> (u64, u64, BTreeMap<String, String>) {
+    let device = &router.device;
+    let files = router.host.files.clone();
+    (
+        device.fingerprint(),
+        device.fingerprint_of_counters(),
+        files,
+    )
 }
