@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use hw_offload::{Engines, Entropy, SoftPrimitives};
 use ipsec_core::Instant;
 use ipsec_core::model::Name;
-use isakmp_core::device::{Device, Privilege, State};
+use isakmp_core::device::{Device, Guesses, Privilege, State};
 
 use crate::exec::{Host, Look, Outcome, apply, carried_out, named, plan};
 use crate::message::Severity;
@@ -24,6 +24,8 @@ pub struct Console {
     asked: Option<Name>,
     /// Whether debugging was enabled here.
     watches: bool,
+    /// Passwords that were wrong.
+    guesses: Guesses,
 }
 
 /// What a command may need of the world.
@@ -47,6 +49,7 @@ impl Console {
             vouched: None,
             asked: None,
             watches: false,
+            guesses: Guesses::NONE,
         }
     }
 
@@ -59,6 +62,7 @@ impl Console {
             vouched: Some(Privilege::SecurityOfficer),
             asked: None,
             watches: false,
+            guesses: Guesses::NONE,
         }
     }
 
@@ -71,6 +75,7 @@ impl Console {
             vouched: Some(rights),
             asked: None,
             watches: false,
+            guesses: Guesses::NONE,
         }
     }
 
@@ -182,7 +187,8 @@ impl Console {
         password: &str,
     ) -> Outcome {
         let users = &mut device.state_mut().users;
-        match users.login(now, &SoftPrimitives, name.as_str(), password) {
+        let guesses = &mut self.guesses;
+        match users.login(now, guesses, &SoftPrimitives, name.as_str(), password) {
             Ok(user) => {
                 self.user = Some(user.name.clone());
                 Outcome::logged_in(user.name.clone())

@@ -112,17 +112,29 @@ fn a_login_is_refused_without_telling_why() {
     assert_eq!(refusals.len(), 1, "{refusals:?}");
 }
 
-/// Guessing takes time, whichever session guesses.
+/// Guessing takes time, for the session that guesses and for no other. Whoever opens one session
+/// after the other waits as well.
 #[test]
 fn guesses_are_slowed_down() {
     let mut desk = Desk::new(USERS);
     for _ in 0..3 {
         assert!(desk.login("secoff", "x").text.contains("is wrong"));
     }
-    desk.console = Console::new();
-    let outcome = desk.login("secoff", "PasswordS");
-    assert!(outcome.text.contains("refused for 1 s"), "{}", outcome.text);
+    let later = desk.login("secoff", "PasswordS");
+    assert!(later.text.contains("refused for 1 s"), "{}", later.text);
+    let guesser = std::mem::replace(&mut desk.console, Console::new());
+    assert_eq!(desk.login("secoff", "PasswordS").worst, Severity::Info);
+    desk.console = guesser;
     desk.now = Instant::from_secs(1);
+    assert_eq!(desk.login("secoff", "PasswordS").worst, Severity::Info);
+    for _ in 0..9 {
+        desk.console = Console::new();
+        assert!(desk.login("secoff", "x").text.contains("is wrong"));
+    }
+    desk.console = Console::new();
+    let later = desk.login("secoff", "PasswordS");
+    assert!(later.text.contains("refused for 8 s"), "{}", later.text);
+    desk.now = Instant::from_secs(9);
     assert_eq!(desk.login("secoff", "PasswordS").worst, Severity::Info);
 }
 

@@ -31,7 +31,7 @@ use ipsec_core::{
 pub use log::{Log, LogModule, LogRecord, LogSubtype};
 pub use port::{DeviceReport, Input, Port, Query};
 pub use state::{RadiusServer, State};
-pub use users::{LoginFault, PasswordHash, Privilege, User, Users};
+pub use users::{Guesses, LoginFault, PasswordHash, Privilege, User, Users};
 
 use crate::ask::{Answer, Path};
 use crate::endpoint::Endpoint;

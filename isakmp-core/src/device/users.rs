@@ -16,10 +16,16 @@ const ROUNDS: u32 = 1000;
 const FORM: &str = "PBKDF2-SHA1:1000:";
 const SALT: usize = 8;
 const HASH: usize = 20;
-/// Wrong passwords at the prompt, one after the other, that cost no time.
+/// Wrong passwords of one session, one after the other, that cost no time.
 const FREE_GUESSES: u32 = 3;
 /// From then on the time until the next guess doubles, up to this many times.
 const DOUBLINGS: u32 = 6;
+/// Wrong passwords of all sessions together that are put down to clumsy fingers. One is forgotten
+/// every [`FORGETTING`], and no more than twice as many are remembered.
+const CLUMSY: u32 = 12;
+const FORGETTING: Duration = Duration::from_secs(60);
+/// Beyond them each password is looked at only so long after it was offered first.
+const PAUSE: Duration = Duration::from_secs(8);
 
 /// What a user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,10 +151,40 @@ pub struct User {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Users {
     users: Vec<User>,
-    /// Wrong passwords at the prompt since the last right one.
+    /// Wrong passwords of all sessions that are not forgotten yet.
+    failures: u32,
+    /// Until when they were forgotten.
+    forgotten: Instant,
+}
+
+/// What one session has tried at the prompt. Every session waits for its own mistakes, so that
+/// whoever guesses keeps nobody else out. While there are many wrong passwords in all, a session
+/// without mistakes waits too, once and for a time that no other session makes longer: whoever
+/// opens sessions anew gains nothing, and there are as many guesses in that time as sessions.
+/// How many sessions are open at once is up to whoever opens them.
+#[derive(Debug)]
+pub struct Guesses {
+    /// Wrong passwords since the last right one.
     failures: u32,
     /// No password is looked at before.
     wait: Instant,
+    /// The next password has waited as long as all have to.
+    paused: bool,
+}
+
+impl Guesses {
+    /// Of a new session.
+    pub const NONE: Self = Self {
+        failures: 0,
+        wait: Instant::ZERO,
+        paused: false,
+    };
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 /// Why somebody may not log in.
@@ -188,31 +224,57 @@ impl Users {
     }
 
     /// LOGIN at the prompt: the user, if the password is right and the user may log in. From the
-    /// third wrong one in a row on, whoever tries has to wait, longer each time.
+    /// third wrong one in a row on, the session has to wait, longer each time.
     ///
     /// # Errors
     /// [`LoginFault`], which tells nobody whether there is such a user.
     pub fn login(
         &mut self,
         now: Instant,
+        guesses: &mut Guesses,
         primitives: &dyn Primitives,
         name: &str,
         password: &str,
     ) -> Result<&User, LoginFault> {
-        if now < self.wait {
-            return Err(LoginFault::Wait(self.wait.since(now)));
+        if now < guesses.wait {
+            return Err(LoginFault::Wait(guesses.wait.since(now)));
+        }
+        if self.is_guessed(now) && !guesses.paused {
+            guesses.paused = true;
+            guesses.wait = now + PAUSE;
+            return Err(LoginFault::Wait(PAUSE));
         }
         let user = self.verify(primitives, name, password);
         if user.is_some_and(|user| user.login) {
-            self.failures = 0;
+            *guesses = Guesses::NONE;
             return self.get(name).ok_or(LoginFault::Wrong);
         }
-        self.failures = self.failures.saturating_add(1);
-        if let Some(doublings) = self.failures.checked_sub(FREE_GUESSES) {
-            let seconds = 1 << doublings.min(DOUBLINGS);
-            self.wait = now + Duration::from_secs(seconds);
-        }
+        // A right password of another user makes nobody forget these.
+        self.failures = (self.failures + 1).min(2 * CLUMSY);
+        guesses.failures = guesses.failures.saturating_add(1);
+        let doublings = guesses.failures.checked_sub(FREE_GUESSES);
+        let own = doublings.map_or(0, |doublings| 1 << doublings.min(DOUBLINGS));
+        let own = Duration::from_secs(own);
+        guesses.paused = self.is_guessed(now);
+        let pause = if guesses.paused {
+            PAUSE
+        } else {
+            Duration::ZERO
+        };
+        guesses.wait = now + own.max(pause);
         Err(LoginFault::Wrong)
+    }
+
+    /// Whether there were more wrong passwords lately than clumsy fingers account for.
+    fn is_guessed(&mut self, now: Instant) -> bool {
+        while self.failures > 0 && now.since(self.forgotten) >= FORGETTING {
+            self.failures -= 1;
+            self.forgotten += FORGETTING;
+        }
+        if self.failures == 0 {
+            self.forgotten = now;
+        }
+        self.failures >= CLUMSY
     }
 
     /// The user of that name and password. For a name that nobody has the same work is done as for
@@ -292,26 +354,96 @@ mod tests {
         }
     }
 
+    /// LOGIN of a session: whose, or why not.
+    fn login(
+        users: &mut Users,
+        guesses: &mut Guesses,
+        seconds: u64,
+        (name, password): (&str, &str),
+    ) -> Result<Name, LoginFault> {
+        let now = Instant::from_secs(seconds);
+        let user = users.login(now, guesses, &SoftPrimitives, name, password);
+        user.map(|user| user.name.clone())
+    }
+
+    const fn wait(seconds: u64) -> Result<Name, LoginFault> {
+        Err(LoginFault::Wait(Duration::from_secs(seconds)))
+    }
+
+    const WRONG: Result<Name, LoginFault> = Err(LoginFault::Wrong);
+    const RIGHT: (&str, &str) = ("secoff", "PasswordS");
+
+    fn officer() -> Result<Name, LoginFault> {
+        Ok(Name::new("secoff"))
+    }
+
     #[test]
     fn who_guesses_waits_longer_each_time() {
         let mut users = users();
-        let mut login = |now, name, password| {
-            let user = users.login(now, &SoftPrimitives, name, password);
-            user.map(|user| user.name.clone())
-        };
-        let wait = |seconds| Err(LoginFault::Wait(Duration::from_secs(seconds)));
-        let at = Instant::from_secs;
-        assert_eq!(login(at(0), "SECOFF", "PasswordS"), Ok(Name::new("secoff")));
-        for (name, password) in [("secoff", "passwords"), ("client", "PasswordS"), ("x", "")] {
-            assert_eq!(login(at(0), name, password), Err(LoginFault::Wrong));
+        let mut own = Guesses::NONE;
+        let mut login = |at, as_whom| login(&mut users, &mut own, at, as_whom);
+        assert_eq!(login(0, ("SECOFF", "PasswordS")), officer());
+        for as_whom in [("secoff", "passwords"), ("client", "PasswordS"), ("x", "")] {
+            assert_eq!(login(0, as_whom), WRONG);
         }
-        assert_eq!(login(at(0), "secoff", "PasswordS"), wait(1));
-        assert_eq!(login(at(1), "secoff", "x"), Err(LoginFault::Wrong));
-        assert_eq!(login(at(1), "secoff", "PasswordS"), wait(2));
-        assert_eq!(login(at(3), "secoff", "x"), Err(LoginFault::Wrong));
-        assert_eq!(login(at(4), "secoff", "PasswordS"), wait(3));
-        assert_eq!(login(at(7), "secoff", "PasswordS"), Ok(Name::new("secoff")));
-        assert_eq!(login(at(7), "secoff", "x"), Err(LoginFault::Wrong));
-        assert_eq!(login(at(7), "secoff", "PasswordS"), Ok(Name::new("secoff")));
+        let mut at = 0;
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 64] {
+            assert_eq!(login(at, RIGHT), wait(seconds));
+            at += seconds;
+            assert_eq!(login(at, ("secoff", "x")), WRONG);
+        }
+        assert_eq!(login(at + 63, RIGHT), wait(1));
+        assert_eq!(login(at + 64, RIGHT), officer());
+        assert_eq!(login(at + 64, ("secoff", "x")), WRONG);
+        assert_eq!(login(at + 64, RIGHT), officer());
+    }
+
+    /// A guesser who opens sessions anew, and who has a password of his own, is held to a guess of
+    /// each session every 8 s; the officer waits once, however long that goes on.
+    #[test]
+    fn who_guesses_keeps_nobody_else_out() {
+        let mut users = users();
+        let mut one = Guesses::NONE;
+        for _ in 0..3 {
+            assert_eq!(login(&mut users, &mut one, 0, ("secoff", "x")), WRONG);
+        }
+        assert_eq!(login(&mut users, &mut one, 0, RIGHT), wait(1));
+        let mut desk = Guesses::NONE;
+        assert_eq!(login(&mut users, &mut desk, 0, RIGHT), officer());
+
+        users.add(User {
+            name: Name::new("guest"),
+            login: true,
+            ..users.get("client").cloned().expect("the client")
+        });
+        let mut looked_at = 0;
+        let mut slots = [const { Guesses::NONE }; 4];
+        for second in 1..=200 {
+            for slot in &mut slots {
+                while login(&mut users, slot, second, ("secoff", "x")) == WRONG {
+                    looked_at += 1;
+                    // Neither helps.
+                    if looked_at % 2 == 0 {
+                        *slot = Guesses::NONE;
+                    }
+                    let _ = login(&mut users, slot, second, ("guest", "PasswordS"));
+                }
+            }
+        }
+        // 9 at once, then at most 4 sessions every 8 s.
+        assert!((60..=109).contains(&looked_at), "{looked_at}");
+        for second in [200, 300] {
+            let mut desk = Guesses::NONE;
+            assert_eq!(login(&mut users, &mut desk, second, RIGHT), wait(8));
+            for slot in &mut slots {
+                let _ = login(&mut users, slot, second + 7, ("secoff", "x"));
+            }
+            assert_eq!(login(&mut users, &mut desk, second + 7, RIGHT), wait(1));
+            assert_eq!(login(&mut users, &mut desk, second + 8, RIGHT), officer());
+        }
+        // It is forgotten.
+        let later = 300 + 60 * 24;
+        let mut desk = Guesses::NONE;
+        assert_eq!(login(&mut users, &mut desk, later, RIGHT), officer());
     }
 }
