@@ -3,6 +3,8 @@
 //! What the command at fault shows by itself (GROUP=0, HASHALG=NULL, a network's address as source)
 //! is its own answer. Here stands what only the finished configuration shows.
 
+mod cover;
+
 use alloc::borrow::ToOwned;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -20,6 +22,7 @@ use isakmp_core::config::{AuthType, IsakmpPolicyConfig, Phase1Mode};
 use isakmp_core::device::{Device, State};
 use isakmp_core::natt;
 
+use self::cover::Left;
 use crate::console::{Finding, Surroundings, run_script, script_lines};
 use crate::message::{Message, Module, Row, table};
 use crate::parse::{Parsed, Value, parse};
@@ -141,13 +144,13 @@ pub fn regrets(state: &State) -> Vec<Regret> {
     for policy in &state.ipsec.policies {
         found.extend(weak_group(policy));
         found.extend(shadowed(&state.ipsec, policy));
-        for port in unheard(state, policy) {
-            let place = (&policy.interface, port);
+        for (port, to) in unheard(state, policy) {
+            let place = (&policy.interface, port, to);
             if told.contains(&place) {
                 continue;
             }
             told.push(place);
-            let words: &[&dyn Display] = &[&policy.name, &policy.interface, &port];
+            let words: &[&dyn Display] = &[&policy.name, &policy.interface, &port, &to];
             let about = Record::Policy(policy.name.clone());
             found.push(regret(about, &["INTERFACE"], &table::UNHEARD, words));
         }
@@ -285,29 +288,59 @@ fn weak_suite(
         .then(|| regret(about, &parameters, &table::WEAK_SUITE, &[&name, &words]))
 }
 
-/// An earlier policy of the interface that takes every packet of this one. Policies for peers that
-/// only authentication tells apart stand beside each other.
+/// Earlier policies of the interface that take every packet of this one: one alone, or several
+/// together. Policies for peers that only authentication tells apart stand beside each other.
 fn shadowed(config: &IpsecConfig, policy: &PolicyConfig) -> Option<Regret> {
     let selector = policy.selector();
-    let takes_all = |earlier: &&PolicyConfig| {
+    let takes_packets = |earlier: &&PolicyConfig| {
         let peers = matches!(earlier.peer, Some(PeerAddress::Any | PeerAddress::Dynamic));
-        let names = earlier.lname.is_some() || earlier.rname.is_some();
-        !peers && !names && earlier.selector().contains(&selector)
+        !peers && earlier.lname.is_none() && earlier.rname.is_none()
     };
-    let earlier = config
+    let earlier: Vec<&PolicyConfig> = config
         .policies_on(&policy.interface)
         .map(|(_, earlier)| earlier)
         .take_while(|earlier| earlier.name != policy.name)
-        .find(takes_all)?;
-    let words: &[&dyn Display] = &[&policy.name, &earlier.name, &policy.interface];
+        .filter(takes_packets)
+        .collect();
+    let alone = |earlier: &&PolicyConfig| earlier.selector().contains(&selector);
     let about = Record::Policy(policy.name.clone());
     let parameters = &["POSITION", "INTERFACE"];
-    Some(regret(about, parameters, &table::SHADOWED, words))
+    if let Some(earlier) = earlier.iter().copied().find(alone) {
+        let words: &[&dyn Display] = &[&policy.name, &earlier.name, &policy.interface];
+        return Some(regret(about, parameters, &table::SHADOWED, words));
+    }
+    let mut left = Left::of(&selector);
+    let mut together: Vec<&PolicyConfig> = earlier
+        .into_iter()
+        .filter(|earlier| left.take(&earlier.selector()))
+        .collect();
+    if together.is_empty() || !left.is_nothing() {
+        return None;
+    }
+    // Not those whose packets the others take anyway.
+    let mut place = 0;
+    while place < together.len() {
+        let mut fewer = together.clone();
+        fewer.remove(place);
+        let mut left = Left::of(&selector);
+        for other in &fewer {
+            left.take(&other.selector());
+        }
+        if left.is_nothing() {
+            together = fewer;
+        } else {
+            place += 1;
+        }
+    }
+    let names: Vec<&str> = together.iter().map(|other| other.name.as_str()).collect();
+    let names = names.join(", ");
+    let words: &[&dyn Display] = &[&policy.name, &names, &policy.interface];
+    Some(regret(about, parameters, &table::SHADOWED_TOGETHER, words))
 }
 
-/// The own ports that a policy needs besides its own packets, and that no PERMIT policy lets
-/// through.
-fn unheard(state: &State, policy: &PolicyConfig) -> Vec<u16> {
+/// The ports, own and the peer's, that a policy needs besides its own packets, and that no PERMIT
+/// policy lets through.
+fn unheard(state: &State, policy: &PolicyConfig) -> Vec<(u16, u16)> {
     let negotiates = policy.key_management == Some(KeyManagement::Isakmp);
     if policy.action() != Action::Ipsec {
         return Vec::new();
@@ -332,10 +365,10 @@ fn unheard(state: &State, policy: &PolicyConfig) -> Vec<u16> {
         .iter()
         .find_map(|isakmp| isakmp.src_interface.as_ref());
     ports.retain(|ports| !is_permitted(state, policy, from, *ports));
-    ports.into_iter().map(|(local, _)| local).collect()
+    ports
 }
 
-/// Whether the first policy that surely takes such datagrams lets them through.
+/// Whether PERMIT policies let all such datagrams through before another takes them for certain.
 fn is_permitted(
     state: &State,
     policy: &PolicyConfig,
@@ -360,11 +393,16 @@ fn is_permitted(
         protocol: Some(17),
         ..Selector::any(version)
     };
-    let first = state
-        .ipsec
-        .policies_on(&policy.interface)
-        .find(|(_, other)| other.selector().contains(&wanted));
-    first.is_some_and(|(_, other)| other.action() == Action::Permit)
+    let mut left = Left::of(&wanted);
+    for (_, other) in state.ipsec.policies_on(&policy.interface) {
+        let selector = other.selector();
+        if other.action() == Action::Permit {
+            left.take(&selector);
+        } else if selector.contains(&wanted) {
+            break;
+        }
+    }
+    left.is_nothing()
 }
 
 /// The address that datagrams to the policy's peer come from.

@@ -194,7 +194,34 @@ const CAUSES: &[Cause] = &[
         ISA,
         "CREATE IPSEC POLICY=isa INT=ppp0 ACTION=DENY LPORT=500 RPORT=500 TRANSPORT=UDP",
         (281_026, 25),
-        "policy vpn needs it, but no policy of ppp0 permits UDP from port 500",
+        "policy vpn needs it, but no policy of ppp0 permits UDP from port 500 to port 500",
+    ),
+    // Several together leave nothing: halves of the addresses, of which one more is beside the
+    // point, and the protocols that are left.
+    cause(
+        INET,
+        "CREATE IPSEC POLICY=q INT=ppp0 ACTION=DENY RAD=10.0.0.0 RMA=255.255.255.192\nCREATE IPSEC POLICY=low INT=ppp0 ACTION=DENY RAD=10.0.0.0 RMA=255.255.255.128\nCREATE IPSEC POLICY=high INT=ppp0 ACTION=DENY RAD=10.0.0.128-10.0.0.255\nCREATE IPSEC POLICY=whole INT=ppp0 ACTION=PERMIT RAD=10.0.0.0 RMA=255.255.255.0 TRANSPORT=TCP",
+        (281_028, 27),
+        "policy whole never matches, as the policies low, high before it on ppp0 together",
+    ),
+    // Ports of one's own.
+    cause(
+        INET,
+        "ENABLE ISAKMP UDPPORT=5000",
+        (281_026, 25),
+        "permits UDP from port 5000 to port 5000",
+    ),
+    cause(
+        INET,
+        "SET IPSEC POLICY=vpn UDPTUNNEL=TRUE\nSET IPSEC UDPPORT=3456\nCREATE IPSEC POLICY=udp INT=ppp0 POS=1 ACTION=PERMIT LPORT=2746 TRANSPORT=UDP",
+        (281_026, 25),
+        "from port 3456 to port 2746",
+    ),
+    cause(
+        INET,
+        "SET IPSEC POLICY=vpn UDPTUNNEL=TRUE UDPPORT=4000\nCREATE IPSEC POLICY=udp INT=ppp0 POS=1 ACTION=PERMIT LPORT=2746 RPORT=2746 TRANSPORT=UDP",
+        (281_026, 25),
+        "from port 2746 to port 4000",
     ),
     cause(
         LANS,
@@ -280,6 +307,25 @@ fn what_only_looks_like_a_cause_is_not_complained_of() {
         (
             LANS,
             "SET ISAKMP POLICY=i NATTRAVERSAL=TRUE\nSET IPSEC POLICY=vpn LAD=192.168.10.0 LMA=255.255.255.0",
+        ),
+        // One address is left, or one port.
+        (
+            INET,
+            "CREATE IPSEC POLICY=low INT=ppp0 ACTION=DENY RAD=10.0.0.0-10.0.0.126\nCREATE IPSEC POLICY=high INT=ppp0 ACTION=DENY RAD=10.0.0.128-10.0.0.255\nCREATE IPSEC POLICY=whole INT=ppp0 ACTION=PERMIT RAD=10.0.0.0 RMA=255.255.255.0\nCREATE IPSEC POLICY=inet INT=ppp0 ACTION=PERMIT",
+        ),
+        // Two policies permit it, each to half of the addresses.
+        (
+            INET,
+            "SET IPSEC POLICY=vpn PEER=gw.example\nSET IPSEC POLICY=isa RAD=0.0.0.0-9.255.255.255\nCREATE IPSEC POLICY=isb INT=ppp0 POS=1 ACTION=PERMIT RAD=10.0.0.0-255.255.255.255 TRANSPORT=UDP LPORT=500",
+        ),
+        // Ports of one's own, permitted.
+        (
+            INET,
+            "ENABLE ISAKMP UDPPORT=5000\nSET IPSEC POLICY=isa LPORT=5000 RPORT=5000",
+        ),
+        (
+            INET,
+            "SET IPSEC POLICY=vpn UDPTUNNEL=TRUE UDPPORT=4000\nSET IPSEC UDPPORT=3456\nCREATE IPSEC POLICY=udp INT=ppp0 POS=1 ACTION=PERMIT LPORT=3456 RPORT=4000 TRANSPORT=UDP",
         ),
         // Keys of every use.
         (

@@ -73,9 +73,13 @@ rows! {
     SHADOWED = Warning 25 by [Ipsec]:
         "policy {} never matches, as policy {} before it on {} takes all its packets"
         => "put it before that one with POSITION";
+    /// A policy that is never reached, and no single other is the reason.
+    SHADOWED_TOGETHER = Warning 28 by [Ipsec]:
+        "policy {} never matches, as the policies {} before it on {} together take all its packets"
+        => "put it before them with POSITION";
     /// A policy whose negotiation or tunnel the SPD itself stops.
     UNHEARD = Warning 26 by [Ipsec]:
-        "policy {} needs it, but no policy of {} permits UDP from port {}"
+        "policy {} needs it, but no policy of {} permits UDP from port {} to port {}"
         => "CREATE IPSEC POLICY with ACTION=PERMIT TRANSPORTPROTOCOL=UDP and that LPORT before it";
     /// Aggressive mode shows a hash that can be tried against guessed keys.
     AGGRESSIVE_KEY = Warning 22 by [Isakmp]:
