@@ -22,6 +22,6 @@ mod rights;
 mod show;
 
 pub use console::{Console, Finding, Surroundings, run_script, script_lines};
-pub use exec::{Host, Look, Outcome, Plan, apply, plan};
+pub use exec::{Host, Look, Outcome, Plan, PolicyChange, apply, plan};
 pub use lexer::Column;
 pub use parse::{Given, ParseError, ParseFault, Parsed, Value, parse};

@@ -416,8 +416,22 @@ impl Endpoint {
         }
     }
 
-    /// The policy was changed or destroyed: what was made from it goes.
-    pub fn policy_changed(&mut self, env: &mut Env<'_>, name: &Name) {
+    /// The policy was changed, before its new values are in force. SAs stay as they were agreed on;
+    /// a phase 1 that is under way ends, so that whoever waits for it begins with the new values.
+    pub fn policy_changed(&mut self, env: &Env<'_>, name: &Name) {
+        self.drop_phase1s(|policy| policy == name);
+        self.retrying.forget(name);
+        self.waits.stir_all();
+        // Entries name their policies by place.
+        let mut policies = env.config.policies.iter();
+        let place = policies.position(|policy| policy.name == *name);
+        for table in &mut self.half_open {
+            table.drop_if(|entry| Some(usize::from(entry.policy)) == place);
+        }
+    }
+
+    /// The policy is destroyed: what was made from it goes.
+    pub fn policy_destroyed(&mut self, env: &mut Env<'_>, name: &Name) {
         self.end_policy(env, name, true);
     }
 
@@ -450,6 +464,18 @@ impl Endpoint {
     }
 
     fn drop_exchanges(&mut self, of: impl Fn(&Name) -> bool) {
+        self.drop_phase1s(&of);
+        let quick = self.quick.iter();
+        let ids: Vec<Id> = quick
+            .filter(|(_, quick)| of(&quick.common.isakmp_policy.name))
+            .map(|(id, _)| id)
+            .collect();
+        for id in ids {
+            self.drop_quick(id);
+        }
+    }
+
+    fn drop_phase1s(&mut self, of: impl Fn(&Name) -> bool) {
         let phase1 = self.phase1.iter();
         let ids: Vec<Id> = phase1
             .filter(|(_, exchange)| of(&exchange.common.policy.name))
@@ -463,14 +489,6 @@ impl Endpoint {
         }
         for table in &mut self.openings {
             table.drop_if(|opening| of(&opening.common.policy.name));
-        }
-        let quick = self.quick.iter();
-        let ids: Vec<Id> = quick
-            .filter(|(_, quick)| of(&quick.common.isakmp_policy.name))
-            .map(|(id, _)| id)
-            .collect();
-        for id in ids {
-            self.drop_quick(id);
         }
     }
 

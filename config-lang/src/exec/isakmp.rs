@@ -16,7 +16,7 @@ use isakmp_core::debug::IsakmpDebug;
 use isakmp_core::device::State;
 use isakmp_core::negotiate::phase1::hash_of_word;
 
-use super::{Look, Plan, foreign};
+use super::{Look, Plan, PolicyChange, foreign};
 use crate::message::{Message, Module, table};
 use crate::parse::{Parsed, Value};
 use crate::show::isakmp as show;
@@ -125,7 +125,6 @@ fn policy<E: Engines>(
         .policies
         .iter()
         .position(|policy| policy.name == *name);
-    let changed = Some(Name::new(name)).filter(|_| place.is_some());
     let peer = match command.get("PEER").map(|given| &given.value) {
         Some(Value::Address(address)) => Some(PeerAddress::Address(*address)),
         Some(Value::Text(text)) => Some(PeerAddress::Host(Name::new(text))),
@@ -147,7 +146,8 @@ fn policy<E: Engines>(
         }
         ("DESTROY", Some(_)) => {
             config.policies.retain(|policy| policy.name != *name);
-            return Ok(Plan::Isakmp(Module::Isakmp, Box::new(config), changed));
+            let destroyed = Some(PolicyChange::Destroyed(Name::new(name)));
+            return Ok(Plan::Isakmp(Module::Isakmp, Box::new(config), destroyed));
         }
         (_, Some(record)) => record.clone(),
     };
@@ -179,6 +179,7 @@ fn policy<E: Engines>(
         Some(old) => *old = record,
         None => config.policies.push(record),
     }
+    let changed = place.map(|_| PolicyChange::Set(Name::new(name)));
     let plan = Plan::Isakmp(Module::Isakmp, Box::new(config), changed);
     Ok(plan.warned(warning).warned(nowhere))
 }

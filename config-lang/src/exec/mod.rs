@@ -57,9 +57,9 @@ pub enum Plan {
     ResetPolicyCounters(Name),
     /// An SA's counters become 0.
     ResetSaCounters(SaId),
-    /// The ISAKMP configuration becomes this; what was made from the policy named goes. The module
-    /// is whose command it was.
-    Isakmp(Module, Box<IsakmpConfig>, Option<Name>),
+    /// The ISAKMP configuration becomes this, in which a policy may have changed. The module is
+    /// whose command it was.
+    Isakmp(Module, Box<IsakmpConfig>, Option<PolicyChange>),
     /// The ISAKMP SAs of a policy go.
     ResetIsakmp(Name),
     /// The counters of ISAKMP begin again from zero: those of a category, or all.
@@ -88,6 +88,15 @@ pub enum Plan {
     SecurityMode(bool),
     /// Something that works, but that a person should know about.
     Warned(Box<Self>, Message),
+}
+
+/// What becomes of an ISAKMP policy.
+#[derive(Debug)]
+pub enum PolicyChange {
+    /// It gets other values.
+    Set(Name),
+    /// It goes.
+    Destroyed(Name),
 }
 
 impl Plan {
@@ -251,8 +260,12 @@ pub fn apply<E: Engines>(
         Plan::Isakmp(module, config, changed) => {
             let was = device.state().isakmp.enabled;
             let is = config.enabled;
-            if let Some(name) = changed {
-                device.isakmp_policy_changed(now, entropy, &name);
+            match changed {
+                Some(PolicyChange::Set(name)) => device.isakmp_policy_changed(now, entropy, &name),
+                Some(PolicyChange::Destroyed(name)) => {
+                    device.isakmp_policy_destroyed(now, entropy, &name);
+                }
+                None => {}
             }
             if was && !is {
                 device.disable_isakmp(now, entropy);

@@ -158,7 +158,12 @@ impl PlaneState {
                 Encap::None | Encap::NatT { .. } => None,
             };
             let id = match self.by_name.get(&key) {
-                Some(id) => *id,
+                Some(id) => {
+                    if let Some(known) = self.policies.get_mut(id.0) {
+                        known.bundle_config = policy.bundle_config;
+                    }
+                    *id
+                }
                 None => match self.policies.insert(policy) {
                     Ok(id) => {
                         let id = PolicyId(id);

@@ -65,8 +65,10 @@ impl Policy {
     /// Whether its bundles would be the same under another record of the same name.
     pub(super) fn equal_to(&self, other: &Self) -> bool {
         let named = matches!(self.config.peer, Some(PeerAddress::Host(_)));
+        // What was negotiated stays as it was agreed on; the next negotiation has the new values.
+        let negotiated = self.key_management == Some(KeyManagement::Isakmp);
         self.config == other.config
-            && self.bundle_config == other.bundle_config
+            && (negotiated || self.bundle_config == other.bundle_config)
             && self.on == other.on
             && (named || (self.peer == other.peer && self.local == other.local))
             && self.encapsulation == other.encapsulation

@@ -151,10 +151,23 @@ impl<E: Engines> Device<E> {
         endpoint.answer(&mut env, ticket, answer);
     }
 
-    /// Removes what was negotiated under an ISAKMP policy that was changed or destroyed.
+    /// Ends the phase 1 exchanges of an ISAKMP policy that is about to be changed; SAs stay: SET
+    /// ISAKMP POLICY.
     pub fn isakmp_policy_changed(&mut self, now: Instant, entropy: &mut dyn Entropy, name: &Name) {
+        let (endpoint, env) = self.endpoint_env(now, entropy);
+        endpoint.policy_changed(&env, name);
+    }
+
+    /// Removes what was negotiated under an ISAKMP policy that is about to go: DESTROY ISAKMP
+    /// POLICY.
+    pub fn isakmp_policy_destroyed(
+        &mut self,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        name: &Name,
+    ) {
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
-        endpoint.policy_changed(&mut env, name);
+        endpoint.policy_destroyed(&mut env, name);
     }
 
     /// Removes what was negotiated under an ISAKMP policy, without a Delete payload, whatever
