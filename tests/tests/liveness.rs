@@ -193,6 +193,23 @@ story!(
     }
 );
 
+story!(
+    silence_after_heartbeats_is_told_where_the_policy_says_so,
+    |engines, seed| {
+        for (more, deletes) in [("", 0), (" SENDDELETES=TRUE", 2)] {
+            let receives = format!("HEARTBEATMODE=RECEIVE{more}");
+            let mut pair = up(&engines, &configs("HEARTBEATMODE=SEND", &receives), seed);
+            pair.run_to(Instant::from_secs(25));
+            cut(&mut pair);
+            pair.run_to(Instant::from_secs(100));
+            assert_eq!(lost(&pair, Side::B).len(), 1, "{more}");
+            assert_eq!(bundles(&mut pair, Side::B), 0, "{more}");
+            // For the bundle and for the ISAKMP SA.
+            assert_eq!(told(&pair, Side::B).len(), deletes, "{more}");
+        }
+    }
+);
+
 story!(a_peer_that_was_lost_comes_back, |engines, seed| {
     let short = "DPDMODE=BOTH DPDIDLETIMEOUT=5 MSGTIMEOUT=1 MSGRETRYLIMIT=1";
     let mut pair = up(engines, &configs(short, short), seed);

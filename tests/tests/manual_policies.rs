@@ -5,12 +5,13 @@ use core::time::Duration;
 use hw_offload::Engines;
 use ipsec_core::Instant;
 use isakmp_core::counters::Happened;
+use isakmp_core::wire::ExchangeType;
 use isakmp_core::{LostBy, Report};
 use lab::nat::Kind;
 use lab::{Buf, Pair, Side};
 use sekisho_tests::{
     HOST_A, HOST_B, attempts, bundles, config, failures, isakmp, isakmp_sas, one, pair_with,
-    ping_both, story,
+    ping_both, story, transmissions,
 };
 
 /// The pings that the policies allow, from whichever side can begin.
@@ -96,6 +97,22 @@ story!(
             })
             .collect();
         assert_eq!(lost, [LostBy::Idle]);
+    }
+);
+
+story!(
+    what_goes_unused_is_told_where_the_policy_says_so,
+    |engines, seed| {
+        for (more, deletes) in [("", 0), (" SENDDELETES=TRUE", 2)] {
+            let mut pair = silent_client(&engines, &format!("REKEY=ON{more}"), seed);
+            pair.run_to(Instant::from_secs(760));
+            let left = (bundles(&mut pair, Side::A), isakmp_sas(&mut pair, Side::A));
+            assert_eq!(left, (0, 0), "{more}");
+            let informational = (ExchangeType::Informational, 1);
+            let told = transmissions(&pair, Side::A, informational).into_iter();
+            let told = told.filter(|at| *at > Instant::from_secs(590)).count();
+            assert_eq!(told, deletes, "{more}");
+        }
     }
 );
 
