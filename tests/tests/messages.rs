@@ -57,6 +57,10 @@ const CASES: &[(u32, &str)] = &[
         "ADD IP INT=eth0 IP=4.4.4.0 MASK=255.255.255.0\nSET IPSEC POLICY=vpn SRCINT=eth0",
     ),
     (
+        281_029,
+        "CREATE IPSEC SASPEC=9 KEYMAN=MANUAL PROT=AH HASHALG=SHA HASHKEY=4 INSPI=255 OUTSPI=256",
+    ),
+    (
         282_023,
         "ADD IP INT=eth0 IP=4.4.4.0 MASK=255.255.255.0\nSET ISAKMP POLICY=i SRCINT=eth0",
     ),

@@ -11,7 +11,7 @@ use ipsec_core::counters::PolicyCounters;
 use ipsec_core::debug::{DebugMask, Directions, Parts, Places, Results, Selectors};
 use ipsec_core::model::{
     Action, AddressSelector, BundleConfig, ConfigFault, DfBit, HashAlg, InterfaceName, IpVersion,
-    IpsecConfig, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol, SaSpecConfig,
+    IpsecConfig, KeyManagement, Mode, Name, PeerAddress, PolicyConfig, Protocol, SaSpecConfig, Spi,
 };
 use ipsec_core::net::Net;
 use ipsec_core::wire::udp_encap::Framing;
@@ -364,12 +364,18 @@ fn sa_spec(state: &State, mut config: IpsecConfig, command: &Parsed) -> Result<P
         .get("HASHALG")
         .filter(|_| record.protocol == Protocol::Esp && record.hashalg == Some(HashAlg::Null))
         .map(|given| message(&table::NULL_HASH, &[]).about(given.at));
+    let reserved = [("INSPI", record.inspi), ("OUTSPI", record.outspi)]
+        .into_iter()
+        .filter(|(_, spi)| spi.is_some_and(|spi| spi < Spi::FIRST.0))
+        .find_map(|(name, spi)| Some((command.get(name)?, spi?)))
+        .map(|(given, spi)| message(&table::RESERVED_SPI, &[&given.name, &spi]).about(given.at));
     match place.and_then(|place| config.sa_specs.get_mut(place)) {
         Some(old) => *old = record,
         None => config.sa_specs.push(record),
     }
     check_all(state, &config)?;
-    Ok(Plan::Ipsec(Box::new(config), None).warned(warning))
+    let plan = Plan::Ipsec(Box::new(config), None);
+    Ok(plan.warned(warning).warned(reserved))
 }
 
 /// What refers to a changed record must still be sound.

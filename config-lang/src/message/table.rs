@@ -65,6 +65,9 @@ rows! {
     NETWORK_SOURCE = Warning 23 by [Ipsec, Isakmp]:
         "policy {} sends from {}, the address of the network itself, to which nobody can answer"
         => "name another interface by SRCINTERFACE, or add a logical one with a host's address";
+    /// An SPI that RFC 4303 §2.1 reserves.
+    RESERVED_SPI = Warning 29 by [Ipsec]:
+        "{}={} is one of the SPIs up to 255, which are reserved" => "choose one from 256 on";
     /// An algorithm that is broken, or nearly.
     WEAK_SUITE = Warning 24 by [Ipsec, Isakmp]:
         "{} uses {}, which is weak"
