@@ -497,7 +497,11 @@ fn policy<E: Engines>(
         }
         (_, Some(record)) => record.clone(),
     };
+    let was = record.action;
     fill(&mut record, command);
+    if command.spec.verb == "SET" {
+        follow_action(&mut record, was, &config, command);
+    }
     record
         .check(&config, &state.keys)
         .map_err(|fault| refused(&fault))?;
@@ -560,6 +564,34 @@ fn policy<E: Engines>(
     let changed = changed.filter(|_| place.is_some());
     let plan = Plan::Ipsec(Box::new(config), changed);
     Ok(plan.warned(warning).warned(nowhere))
+}
+
+/// What SET of another action brings with it: KEYMANAGEMENT, which SET cannot give, is that of the
+/// bundle; and what only IPSEC has goes with it, since a policy of another action cannot have it.
+fn follow_action(record: &mut PolicyConfig, was: Action, config: &IpsecConfig, command: &Parsed) {
+    match (was, record.action) {
+        (Action::Permit | Action::Deny, Action::Ipsec) if record.key_management.is_none() => {
+            let bundle = record.bundle.and_then(|number| config.bundle(number));
+            record.key_management = bundle.map(|bundle| bundle.key_management);
+        }
+        (Action::Ipsec, Action::Permit | Action::Deny) => {
+            record.key_management = None;
+            let given = |name| command.get(name).is_some();
+            if !given("BUNDLESPECIFICATION") {
+                record.bundle = None;
+            }
+            if !given("PEERADDRESS") {
+                record.peer = None;
+            }
+            if !given("ISAKMPPOLICY") {
+                record.isakmp_policy = None;
+            }
+            if !given("IPROUTETEMPLATE") {
+                record.route_template = None;
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Both ways to pass a translator exclude each other.

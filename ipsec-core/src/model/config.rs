@@ -606,9 +606,10 @@ impl PolicyConfig {
                 address,
                 None | Some(AddressSelector::Prefix(IpAddr::V4(_), 32))
             );
-            if mask.is_some() && !single {
+            // The mask of a host is no mask at all.
+            if mask.is_some_and(|length| length != 32) && !single {
                 return Err(ConfigFault::Conflict(
-                    "LMASK and RMASK go with a single IPv4 address",
+                    "LMASK and RMASK other than 255.255.255.255 go with a single IPv4 address",
                 ));
             }
         }
@@ -646,9 +647,10 @@ impl PolicyConfig {
     fn check_ipsec(&self, config: &IpsecConfig, ring: &KeyRing) -> Result<(), ConfigFault> {
         let when = "with ACTION=IPSEC";
         let need = |parameter| ConfigFault::Required { parameter, when };
-        let management = self.key_management.ok_or(need("KEYMANAGEMENT"))?;
         let number = self.bundle.ok_or(need("BUNDLESPECIFICATION"))?;
         let peer = self.peer.as_ref().ok_or(need("PEERADDRESS"))?;
+        // SET cannot give it, and takes it from the bundle.
+        let management = self.key_management.ok_or(need("KEYMANAGEMENT"))?;
         let anybody = matches!(peer, PeerAddress::Any | PeerAddress::Dynamic);
         let bundle = config.bundle(number).ok_or(ConfigFault::NoSuch {
             what: "BUNDLESPECIFICATION",

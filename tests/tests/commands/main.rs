@@ -611,3 +611,81 @@ fn nothing_is_accepted_without_effect() {
     assert!(problems.is_empty(), "{problems:#?}");
     assert!(works > 250, "{works}");
 }
+
+/// SET of another action: KEYMANAGEMENT, which SET cannot give, comes with the bundle, and what
+/// only IPSEC has goes with it, unless it is given, which is refused.
+#[test]
+fn set_of_another_action_brings_what_belongs_to_it() {
+    let mut device = rules::device();
+    let mut say = |line: &str| device.command(Instant::ZERO, line).text;
+    for (line, says) in [
+        (
+            "SET IPSEC POLICY=open ACTION=IPSEC",
+            "BUNDLESPECIFICATION is required",
+        ),
+        (
+            "SET IPSEC POLICY=open ACTION=IPSEC BUNDLE=3",
+            "PEERADDRESS is required",
+        ),
+        (
+            "SET IPSEC POLICY=open ACTION=IPSEC BUNDLE=3 PEER=2.2.2.2",
+            "Info",
+        ),
+        (
+            "SHOW IPSEC POLICY=open",
+            "Key Management ................. MANUAL",
+        ),
+        (
+            "SET IPSEC POLICY=any ACTION=DENY BUNDLE=1",
+            "BUNDLESPECIFICATION is only valid",
+        ),
+        (
+            "SET IPSEC POLICY=any ACTION=DENY PEER=ANY",
+            "PEERADDRESS is only valid",
+        ),
+        (
+            "SHOW IPSEC POLICY=any",
+            "Action ......................... IPSEC",
+        ),
+        ("SET IPSEC POLICY=any LAD=10.0.0.1 DFBIT=COPY", "Info"),
+        ("SET IPSEC POLICY=any ACTION=DENY", "Info"),
+        (
+            "SHOW IPSEC POLICY=any",
+            "Key Management ................. -",
+        ),
+        (
+            "SHOW CONFIG DYNAMIC=IPSEC",
+            "POLICY=\"any\" INTERFACE=ppp0 ACTION=DENY LADDRESS=10.0.0.1 DFBIT=COPY\n",
+        ),
+        (
+            "SET IPSEC POLICY=any ACTION=IPSEC BUNDLE=1 PEER=ANY ISAKMP=any",
+            "Info",
+        ),
+        (
+            "SHOW IPSEC POLICY=any",
+            "Key Management ................. ISAKMP",
+        ),
+    ] {
+        let text = say(line);
+        assert!(text.contains(says), "{line}: {text}");
+    }
+}
+
+/// A mask that was given goes again by the value that it has where it is left out.
+#[test]
+fn a_network_becomes_a_range_by_set() {
+    let mut device = rules::device();
+    let mut say = |line: &str| device.command(Instant::ZERO, line).text;
+    let lan = say("SET IPSEC POLICY=vpn LAD=10.0.0.0 LMA=255.255.255.0");
+    assert!(lan.starts_with("Info"), "{lan}");
+    let range = "SET IPSEC POLICY=vpn LAD=10.0.0.1-10.0.0.9";
+    let refused = say(range);
+    assert!(refused.contains("other than 255.255.255.255"), "{refused}");
+    let taken = say(&format!("{range} LMA=255.255.255.255"));
+    assert!(taken.starts_with("Info"), "{taken}");
+    let screen = say("SHOW IPSEC POLICY=vpn");
+    assert!(
+        screen.contains("Local Address ................ 10.0.0.1-10.0.0.9"),
+        "{screen}"
+    );
+}
