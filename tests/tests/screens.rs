@@ -444,11 +444,20 @@ Date/Time   S Mod  Type SType Message
 {} {} 3 IPSE IPSC MSG   SA bundle created: Policy - vpn
 -------------------------------------------------------------------------------
 ";
+    let nothing = "
+Date/Time   S Mod  Type SType Message
+-------------------------------------------------------------------------------
+-------------------------------------------------------------------------------
+";
     for (line, manual) in [
         ("SHOW LOG MODULE=ISAK", isakmp),
         ("SHOW LOG TYPE=IKMP", isakmp),
         ("SHOW LOG TYPE=IPSC", ipsec),
         ("SHOW LOG MODULE=IPSE", ipsec),
+        // Both are asked for.
+        ("SHOW LOG MODULE=IPSE TYPE=IPSC", ipsec),
+        ("SHOW LOG MODULE=IPSE TYPE=IKMP", nothing),
+        ("SHOW LOG MODULE=ISAK TYPE=IPSC", nothing),
     ] {
         compare(&command(&mut pair, Side::A, line), manual);
     }

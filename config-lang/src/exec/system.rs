@@ -6,7 +6,7 @@ use core::fmt::Display;
 
 use hw_offload::Engines;
 use ipsec_core::model::Name;
-use isakmp_core::device::{LogModule, PasswordHash, Privilege, User};
+use isakmp_core::device::{PasswordHash, Privilege, User};
 use isakmp_core::identity;
 
 use super::{Look, Plan, foreign};
@@ -100,12 +100,8 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
             }))
         }
         ("SHOW", ["LOG"]) => {
-            let module = match (command.word("MODULE"), command.word("TYPE")) {
-                (Some("ISAK"), _) | (None, Some("IKMP")) => Some(LogModule::Isakmp),
-                (Some(_), _) | (None, Some(_)) => Some(LogModule::Ipsec),
-                (None, None) => None,
-            };
-            Ok(Plan::Print(show::log(state, module)))
+            let given = [command.word("MODULE"), command.word("TYPE")];
+            Ok(Plan::Print(show::log(state, given)))
         }
         _ => Ok(foreign(command)),
     }

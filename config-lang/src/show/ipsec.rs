@@ -117,11 +117,10 @@ pub(crate) fn policy(
         "Local IP Address Dynamic",
         only(truth(false).to_string()),
     );
-    screen.field(
-        0,
-        "Peer IP Address",
-        or_dash(config.peer.as_ref().and_then(PeerAddress::address)),
-    );
+    // That of a host, too, once its name is resolved.
+    let resolved = compiled.and_then(|policy| policy.peer);
+    let peer = resolved.or_else(|| config.peer.as_ref().and_then(PeerAddress::address));
+    screen.field(0, "Peer IP Address", or_dash(peer));
     if let Some(template) = &config.route_template {
         screen.field(0, "IP Route Template", template);
     }
@@ -160,7 +159,6 @@ pub(crate) fn policy(
     let tunnel = config.udp_tunnel == Some(true);
     screen.field(0, "UDP Tunnel", only(truth(tunnel).to_string()));
     let inside = |text: String| if tunnel { text } else { "-".to_string() };
-    let peer = config.peer.as_ref().and_then(PeerAddress::address);
     let internal = compiled.and_then(|policy| policy.local);
     screen.field(4, "Peer Port", inside(config.udp_peer_port().to_string()));
     screen.field(4, "Peer IP Address", inside(or_dash(peer)));

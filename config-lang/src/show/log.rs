@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use isakmp_core::device::{LogModule, State};
+use isakmp_core::device::State;
 
 const RULE: &str =
     "-------------------------------------------------------------------------------";
@@ -11,15 +11,17 @@ const RULE: &str =
 const MESSAGE: usize = 32;
 const WIDTH: usize = 79;
 
-pub(crate) fn log(state: &State, module: Option<LogModule>) -> String {
+/// The lines of a module and a type, where these are given.
+pub(crate) fn log(state: &State, [module, kind]: [Option<&str>; 2]) -> String {
     let mut text = String::from("Date/Time   S Mod  Type SType Message\n");
     let _ = writeln!(text, "{RULE}");
     for record in state.log.lines() {
-        if module.is_some_and(|module| module != record.module) {
+        let own = record.module.words();
+        if module.is_some_and(|module| module != own.0) || kind.is_some_and(|kind| kind != own.1) {
             continue;
         }
         let (day, hour, minute, second) = state.wall.day_and_time(record.at);
-        let (module, kind) = record.module.words();
+        let (module, kind) = own;
         let _ = write!(
             text,
             "{day:02} {hour:02}:{minute:02}:{second:02} {} {module:4} {kind:4} {:5} ",
