@@ -215,6 +215,10 @@ fn security_mode_as_the_manual_enters_it_and_after_a_restart() {
     let mut desk = Desk::new("");
     let early = desk.say("ENABLE SYSTEM SECURITY MODE");
     assert!(early.text.contains("SECURITYOFFICER"), "{}", early.text);
+    // One who could not log in would lock everybody out.
+    desk.say("ADD USER=nobody PASS=x PRIVILEGE=SECURITYOFFICER LOGIN=NO");
+    let early = desk.say("ENABLE SYSTEM SECURITY MODE");
+    assert!(early.text.contains("who may log in"), "{}", early.text);
     desk.say("ADD USER=secoff PASS=PasswordS PRIVILEGE=SECURITYOFFICER");
     assert_eq!(desk.login("secoff", "PasswordS").worst, Severity::Info);
     for line in ["SET CONFIG=ipsecvpn.cfg", "ENABLE SYSTEM SECURITY MODE"] {

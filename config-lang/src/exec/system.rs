@@ -85,7 +85,9 @@ pub(super) fn plan<E: Engines>(look: &mut Look<'_, E>, command: &Parsed) -> Resu
         }
         ("ENABLE", ["SYSTEM", "SECURITY", "MODE"]) => {
             let officer = Privilege::SecurityOfficer;
-            if !state.users.iter().any(|user| user.privilege == officer) {
+            // One who may not log in would leave nobody to end the mode.
+            let may = |user: &User| user.privilege == officer && user.login;
+            if !state.users.iter().any(may) {
                 return Err(error(&table::NO_OFFICER, &[]));
             }
             Ok(Plan::SecurityMode(true))

@@ -226,7 +226,8 @@ rows! {
 
     /// Security mode with nobody to leave it to.
     NO_OFFICER = Error 5 by [System]:
-        "security mode needs a user with PRIVILEGE=SECURITYOFFICER" => "ADD USER first";
+        "security mode needs a user with PRIVILEGE=SECURITYOFFICER who may log in"
+        => "ADD USER first";
     /// A user of a peer, not of the router.
     LOGIN_NO = Error 6 by [System]:
         "the user {} has LOGIN=NO" => "log in as another user";
