@@ -351,6 +351,33 @@ fn a_question_tells_what_is_wrong() {
     terminal.ends_with(0);
 }
 
+/// The longest command of the language is taken; of a longer line nothing is, and the session goes
+/// on.
+#[test]
+fn a_line_that_is_too_long_is_refused() {
+    let gateway = Gateway::new("long", CONFIG);
+    let key = |bytes| {
+        format!(
+            "CREATE ENCO KEY=7 TYPE=RSA VALUE=0x{}\n",
+            "5a".repeat(bytes)
+        )
+    };
+    let told = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let taken = told(&gateway.piped(&key(5119)));
+    assert!(taken.contains("the value is no RSA key"), "{taken}");
+    for bytes in [6_200, 100_000] {
+        let answer = gateway.piped(&format!("{}SHOW IPSEC\n", key(bytes)));
+        let text = told(&answer);
+        assert!(text.len() < 300, "{} bytes", text.len());
+        assert!(
+            text.starts_with("the line has more than 12288 bytes"),
+            "{text}"
+        );
+        assert!(text.contains("IPSEC Module Configuration"), "{text}");
+        assert_eq!(answer.status.code(), Some(1));
+    }
+}
+
 #[test]
 fn the_arrows_bring_lines_back() {
     let gateway = Gateway::new("history", CONFIG);
@@ -549,24 +576,26 @@ fn more_sessions_than_there_is_room_for_are_turned_away() {
     assert!(said.contains("too many sessions"), "{said}");
 }
 
-/// Whoever sends what is no line, or reads no answers, is let go or waits; the others are served.
+/// Whoever sends what is no line, or reads no answers, is told or waits; the others are served.
 #[test]
 fn a_session_that_misbehaves_harms_no_other() {
     let gateway = Gateway::new("rude", CONFIG);
     let connect = || UnixStream::connect(&gateway.socket).expect("a session");
     let mut endless = connect();
-    // It may be hung up upon while it writes.
-    let _ = endless.write_all(&[b'x'; 20_000]);
+    endless.write_all(&[b'x'; 100_000]).expect("it is read");
     let mut deaf = connect();
     deaf.set_nonblocking(true).expect("a mode");
     while deaf.write(b"SHOW IPSEC COUNTERS\n").is_ok() {}
     let mut bytes = connect();
     bytes.write_all(b"\xff\x00\xfe=\"\n").expect("a session");
     assert_eq!(gateway.once(&["SHOW", "IPSEC"]).status.code(), Some(0));
+    // Whatever it sent, it is told once it comes to an end.
+    endless.write_all(b"\n").expect("it is read");
     endless.set_read_timeout(Some(PATIENCE)).expect("a mode");
-    let mut left = Vec::new();
-    let hung_up = endless.read_to_end(&mut left);
-    assert!(
-        hung_up.is_ok() || hung_up.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset)
-    );
+    let (mut told, mut chunk) = (Vec::new(), [0; 256]);
+    while !String::from_utf8_lossy(&told).contains("more than 12288 bytes") {
+        let len = endless.read(&mut chunk).expect("an answer");
+        assert!(len > 0, "{told:?}");
+        told.extend_from_slice(&chunk[..len]);
+    }
 }

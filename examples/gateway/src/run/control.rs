@@ -15,8 +15,8 @@ use crate::frame::{Head, Word};
 
 /// Sessions at the same time; more are turned away.
 const SESSIONS: usize = 8;
-/// The longest line.
-const LINE: usize = 4096;
+/// The longest line: an RSA key of 8192 bits as VALUE=0x… fits.
+const LINE: usize = 12 * 1024;
 /// Bytes of reports that wait for a slow reader; more are lost.
 const REPORTS: usize = 256 * 1024;
 
@@ -46,6 +46,8 @@ struct Session {
     input: Zeroizing<Vec<u8>>,
     output: Vec<u8>,
     open: bool,
+    /// The line that is coming in is too long, and its rest is thrown away.
+    skips: bool,
     /// Reports were lost since the last one that was sent.
     lost: bool,
 }
@@ -101,6 +103,9 @@ impl Control {
             if session.output.is_empty() {
                 session.read();
             }
+            if session.skips {
+                session.skip(router);
+            }
             while session.output.is_empty()
                 && let Some(line) = session.line()
             {
@@ -134,6 +139,7 @@ impl Control {
                 input: Zeroizing::new(Vec::with_capacity(2 * LINE)),
                 output: Vec::new(),
                 open: true,
+                skips: false,
                 lost: false,
             };
             if self.sessions.len() < SESSIONS {
@@ -175,10 +181,21 @@ impl Session {
                 }
             }
         }
-        if !self.input.contains(&b'\n') {
-            self.open = false;
-            self.input.clear();
-        }
+        let end = self.input.iter().position(|byte| *byte == b'\n');
+        self.skips |= end.is_none_or(|end| end > LINE);
+    }
+
+    /// Leaves out the rest of a line that is too long, and tells so at its end.
+    fn skip(&mut self, router: &impl Router) {
+        let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
+            self.input.zeroize();
+            return;
+        };
+        self.forget(end + 1);
+        self.skips = false;
+        let text = format!("the line has more than {LINE} bytes; nothing was done\n");
+        let prompt = router.prompt(&self.console);
+        self.send(Word::Error, &text, prompt);
     }
 
     /// The next whole line.
@@ -187,13 +204,18 @@ impl Session {
         let line = self.input.get(..end).unwrap_or(&[]);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = Zeroizing::new(String::from_utf8_lossy(line).into_owned());
-        let left = self.input.len() - (end + 1);
-        self.input.copy_within(end + 1.., 0);
+        self.forget(end + 1);
+        Some(line)
+    }
+
+    /// Forgets the first bytes of the input, which does not move.
+    fn forget(&mut self, bytes: usize) {
+        let left = self.input.len() - bytes;
+        self.input.copy_within(bytes.., 0);
         if let Some(rest) = self.input.get_mut(left..) {
             rest.zeroize();
         }
         self.input.truncate(left);
-        Some(line)
     }
 
     /// Answers a line.
