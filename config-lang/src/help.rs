@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::grammar::{COMMANDS, Kind, Param, Spec};
-use crate::lexer::{Column, Token, words};
+use crate::lexer::{Column, Token};
 use crate::parse::{
-    ParseError, Walk, lexical, parameter, parse, pick, positional, resolve, starts_with, verbs,
+    ParseError, Walk, parameter, parse, pick, positional, resolve, starts_with, tokens, verbs,
 };
 
 /// What may stand at the end of a line.
@@ -88,7 +88,7 @@ pub struct Completion {
 pub fn help(line: &str) -> Result<Help, ParseError> {
     let start = last_word(line);
     let (before, typed) = line.split_at_checked(start).unwrap_or((line, ""));
-    let tokens = words(before).map_err(lexical)?;
+    let tokens = tokens(before)?;
     let column = before.chars().count() + 1;
     let here = Column {
         start: column,
@@ -306,6 +306,7 @@ fn value_help(
         name: name.into(),
         at: here,
         value: Some((value.into(), here)),
+        quoted: false,
     };
     let Some((first, rest)) = tokens.split_first() else {
         resolve(&open, verbs(), "command")?;

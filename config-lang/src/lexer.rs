@@ -1,4 +1,4 @@
-//! Words with their places: `NAME`, `NAME=VALUE`, `NAME="VALUE WITH BLANKS"`.
+//! Words with their places: `NAME`, `NAME=VALUE`, `NAME="VALUE WITH BLANKS"`, `"VALUE WITH BLANKS"`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,6 +21,8 @@ pub(crate) struct Token {
     pub at: Column,
     /// What stands behind it, without quotes.
     pub value: Option<(String, Column)>,
+    /// Whether the whole word stands in quotes: it is then no word of the grammar.
+    pub quoted: bool,
 }
 
 /// Why a line has no words.
@@ -50,6 +52,31 @@ pub(crate) fn words(line: &str) -> Result<Vec<Token>, LexFault> {
             continue;
         }
         let start = at;
+        if get(at) == Some('"') {
+            let end = (at + 1..characters.len()).find(|end| get(*end) == Some('"'));
+            let Some(end) = end else {
+                return Err(LexFault::OpenQuote(Column {
+                    start: start + 1,
+                    end: characters.len() + 1,
+                }));
+            };
+            at = end + 1;
+            let column = Column {
+                start: start + 1,
+                end: at + 1,
+            };
+            if !is_end(get(at)) {
+                return Err(LexFault::NoName(column));
+            }
+            let inside = characters.get(start + 1..end).unwrap_or(&[]);
+            tokens.push(Token {
+                name: inside.iter().collect(),
+                at: column,
+                value: None,
+                quoted: true,
+            });
+            continue;
+        }
         while !is_end(get(at)) && !matches!(get(at), Some('=' | '"')) {
             at += 1;
         }
@@ -104,6 +131,7 @@ pub(crate) fn words(line: &str) -> Result<Vec<Token>, LexFault> {
             name,
             at: column,
             value,
+            quoted: false,
         });
     }
     Ok(tokens)

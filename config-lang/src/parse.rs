@@ -99,7 +99,7 @@ fn fault<T>(kind: ParseFault, at: Column, message: String) -> Result<T, ParseErr
 }
 
 /// What is wrong with a line that has no words.
-pub(crate) fn lexical(fault: LexFault) -> ParseError {
+fn lexical(fault: LexFault) -> ParseError {
     let (at, message) = match fault {
         LexFault::OpenQuote(at) => (at, "the quote is not closed"),
         LexFault::NoName(at) => (at, "a parameter name is expected here"),
@@ -117,7 +117,7 @@ pub(crate) fn lexical(fault: LexFault) -> ParseError {
 /// # Errors
 /// [`ParseError`].
 pub fn parse(line: &str) -> Result<Option<Parsed>, ParseError> {
-    let tokens = words(line).map_err(lexical)?;
+    let tokens = tokens(line)?;
     let Some((first, rest)) = tokens.split_first() else {
         return Ok(None);
     };
@@ -187,6 +187,21 @@ pub(crate) fn resolve(
     what: &str,
 ) -> Result<&'static str, ParseError> {
     pick(&token.name, token.at, among, what)
+}
+
+/// The words of a line, of which only what LOGIN takes may stand in quotes.
+///
+/// # Errors
+/// Quotes that are wrong, or around a word of the grammar.
+pub(crate) fn tokens(line: &str) -> Result<Vec<Token>, ParseError> {
+    let tokens = words(line).map_err(lexical)?;
+    let nameless = |verb: &Token| resolve(verb, verbs(), "command") == Ok("LOGIN");
+    let free = usize::from(tokens.first().is_some_and(nameless));
+    let mut quoted = (0..).zip(&tokens).filter(|(_, token)| token.quoted);
+    match quoted.find(|(place, _)| free == 0 || *place != free) {
+        Some((_, token)) => Err(lexical(LexFault::NoName(token.at))),
+        None => Ok(tokens),
+    }
 }
 
 pub(crate) fn pick(

@@ -199,6 +199,13 @@ fn a_refusal_names_the_level_and_changes_nothing() {
 }
 
 #[test]
+fn a_name_with_blanks_logs_in_too() {
+    let mut desk = Desk::new("ADD USER=\"Jo Ge\" PASS=x PRIVILEGE=MANAGER\n");
+    assert_eq!(desk.login("\"jo ge\"", "x").worst, Severity::Info);
+    assert_eq!(desk.prompt(), "Manager > ");
+}
+
+#[test]
 fn nobody_makes_users_of_more_rights() {
     let mut desk = Desk::new(USERS);
     desk.login("manager", "Two words");
