@@ -384,9 +384,20 @@ fn read(
     })
 }
 
+/// Values that the manual's text names where its syntax line has another word: they are written in
+/// full, and mean that.
+const OTHER_WORDS: [(&str, &str, &str); 2] = [
+    ("TRANSPORTPROTOCOL", "ALL", "ANY"),
+    ("DIRECTION", "BOTH", "ALL"),
+];
+
 /// Reads a value by its kind.
 fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
     let name = param.name;
+    let other = OTHER_WORDS
+        .iter()
+        .find(|(of, word, _)| *of == name && word.eq_ignore_ascii_case(text));
+    let text = other.map_or(text, |(_, _, meant)| *meant);
     let wrong_at = |kind, at, typed: &str| {
         let hint = hint(typed, param.kind.words().iter().copied());
         let expected = param.kind.expected();

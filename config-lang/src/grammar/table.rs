@@ -555,7 +555,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &["ANY"],
                 },
             ),
-            may("IPVERSION", Kind::Enum(&["6"])).or("IPv4"),
+            may("IPVERSION", Kind::Enum(&["4", "6"])).or("4"),
             may("AUTHTYPE", Kind::Enum(&["PRESHARED", "RSASIG"])).or("PRESHARED"),
             may(
                 "DELETEDELAY",

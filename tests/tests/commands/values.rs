@@ -438,3 +438,51 @@ fn commands_may_be_shortened_while_they_are_unambiguous() {
         "{understood} {ambiguous}"
     );
 }
+
+/// Words that the manual's text has where its syntax line has another: whole, and meaning that.
+#[test]
+fn words_of_the_text_mean_those_of_the_syntax() {
+    let given = |line: &str| parse(line).map(|parsed| parsed.expect("a command").given);
+    for (line, of_text, of_syntax) in [
+        (
+            "CREATE IPSEC POLICY=x INT=ppp0 ACTION=PERMIT TRANSPORT=",
+            "all",
+            "ANY",
+        ),
+        ("SET IPSEC POLICY=x TRANSPORT=", "ALL", "ANY"),
+        ("ENABLE IPSEC POLICY=x DEBUG=ALL DIR=", "Both", "ALL"),
+        ("DISABLE IPSEC POLICY=x DEBUG=ALL DIR=", "BOTH", "ALL"),
+    ] {
+        let meant = given(&format!("{line}{of_syntax}"));
+        assert!(meant.is_ok(), "{line}{of_syntax}: {meant:?}");
+        assert_eq!(given(&format!("{line}{of_text}")), meant);
+    }
+    assert!(given("SET IPSEC POLICY=x TRANSPORT=AL").is_err());
+    assert!(given("SHOW IPSEC COUNTERS=ALL").is_err());
+}
+
+/// Quotes stand around values; a name that LOGIN takes is one.
+#[test]
+fn quotes_stand_around_values_alone() {
+    let login = |line: &str| {
+        let parsed = parse(line).expect("a command").expect("a command");
+        match &parsed.given[..] {
+            [given] => given.value.clone(),
+            other => panic!("{line}: {other:?}"),
+        }
+    };
+    assert_eq!(login("LOGIN \"a b\""), Value::Text("a b".into()));
+    assert_eq!(login("login secoff"), Value::Text("secoff".into()));
+    for line in [
+        "\"LOGIN\" x",
+        "\"SHOW\" IPSEC",
+        "SHOW \"IPSEC\"",
+        "SHOW IPSEC \"POLICY\"",
+        "LOGIN x \"y\"",
+        "LOGIN \"a\"b",
+        "LOGIN \"a",
+    ] {
+        let fault = parse(line).map_err(|error| error.kind);
+        assert_eq!(fault, Err(ParseFault::Syntax), "{line}");
+    }
+}
