@@ -519,9 +519,16 @@ fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
                 wrong(ParseFault::Value)
             }
         }
-        Kind::File | Kind::Id => {
+        Kind::File { .. } | Kind::Id => {
             if text.is_empty() || text.len() > 120 || text.chars().any(char::is_control) {
                 return wrong(ParseFault::Range);
+            }
+            if let Kind::File { ext } = param.kind {
+                let start = text.len().saturating_sub(ext.len());
+                let end = text.get(start..).unwrap_or("");
+                if start == 0 && !ext.is_empty() || !end.eq_ignore_ascii_case(ext) {
+                    return wrong(ParseFault::Value);
+                }
             }
             Ok(Value::Text(text.to_string()))
         }

@@ -14,7 +14,7 @@ fn value(kind: &Kind) -> String {
         Kind::Ipv6 => "2001:db8::1".to_owned(),
         Kind::Ipv6Prefix => "2001:db8::1/64".to_owned(),
         Kind::Interface => "ppp0".to_owned(),
-        Kind::File => "some.cfg".to_owned(),
+        Kind::File { ext } => format!("some{ext}"),
         Kind::Bundle => "\"1 AND 2\"".to_owned(),
         Kind::Flag => String::new(),
     }

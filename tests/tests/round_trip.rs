@@ -169,7 +169,8 @@ fn value(spec: &Spec, param: &Param, seed: u32) -> String {
         (_, Kind::Ipv6) => of(&["fd00::9", "2001:db8::1", "::"]),
         (_, Kind::Ipv6Prefix) => of(&["fd00:5::1/64", "2001:db8::/32", "::/0", "fe80::1/128"]),
         (_, Kind::Text { max, .. }) => free(seed, max),
-        (_, Kind::File) => of(&["some.scp", "a b.cfg"]),
+        (_, Kind::File { ext: ".cfg" }) => of(&["some.cfg", "a b.cfg"]),
+        (_, Kind::File { .. }) => of(&["some.scp", "a b.SCP"]),
         (_, Kind::Id | Kind::Bundle | Kind::Flag) => String::new(),
     }
 }

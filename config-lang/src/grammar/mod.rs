@@ -82,7 +82,10 @@ pub enum Kind {
     /// An interface's name.
     Interface,
     /// A file's name.
-    File,
+    File {
+        /// What it must end in; empty if in anything.
+        ext: &'static str,
+    },
     /// An identity: address, name, user@name or distinguished name.
     Id,
     /// A bundle string.
@@ -107,7 +110,7 @@ impl Kind {
             | Self::Ipv6
             | Self::Ipv6Prefix
             | Self::Interface
-            | Self::File
+            | Self::File { .. }
             | Self::Id
             | Self::Bundle
             | Self::Flag => &[],
@@ -122,7 +125,11 @@ impl Kind {
             Self::Int { min, max, .. } => format!("a number from {min} to {max}"),
             Self::Text { max, .. } => format!("a text of 1 to {max} characters"),
             Self::Address { range, host, .. } => {
-                let range = if *range { ", a range or a prefix" } else { "" };
+                let range = if *range {
+                    ", a range low-high, an IPv6 prefix"
+                } else {
+                    ""
+                };
                 let host = if *host { ", a host name" } else { "" };
                 format!("an address{range}{host}")
             }
@@ -134,7 +141,8 @@ impl Kind {
                 "an IPv6 address with its prefix length such as 2001:db8::1/64".into()
             }
             Self::Interface => "an interface such as ppp0 or vlan1".into(),
-            Self::File => "a file name such as ipsec.cfg".into(),
+            Self::File { ext: "" } => "a file name such as ca.pem".into(),
+            Self::File { ext } => format!("a file name that ends in {ext}"),
             Self::Id => "an address, a name or user@name".into(),
             Self::Bundle => "a bundle string such as \"1 AND 2, 1\"".into(),
         })

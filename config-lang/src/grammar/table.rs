@@ -174,7 +174,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            must("LOCATION", Kind::File),
+            must("LOCATION", Kind::File { ext: "" }),
             may("TRUSTED", Kind::Bool),
             must("TYPE", Kind::Enum(&["CA", "EE", "SELF"])),
         ],
@@ -235,7 +235,7 @@ pub const COMMANDS: &[Spec] = &[
     Spec {
         verb: "CREATE",
         object: &["CONFIG"],
-        params: &[must("CONFIG", Kind::File)],
+        params: &[must("CONFIG", Kind::File { ext: ".cfg" })],
     },
     Spec {
         verb: "CREATE",
@@ -262,7 +262,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &[],
                 },
             ),
-            may("FILE", Kind::File),
+            may("FILE", Kind::File { ext: "" }),
             may("RANDOM", Kind::Flag),
             may(
                 "LENGTH",
@@ -674,7 +674,7 @@ pub const COMMANDS: &[Spec] = &[
                 },
             )
             .or("NONE"),
-            may("POLICYFILENAME", Kind::File).or("none"),
+            may("POLICYFILENAME", Kind::File { ext: ".scp" }).or("none"),
             may("PRENEGOTIATE", Kind::Bool).or("FALSE"),
             may("REMOTEID", Kind::Id).or("the peer's address"),
             may("REKEY", Kind::Bool).or("FALSE"),
@@ -968,7 +968,7 @@ pub const COMMANDS: &[Spec] = &[
             )
             .or("none"),
             may("POLICYSERVERENABLED", Kind::Bool).or("FALSE"),
-            may("POLICYFILENAME", Kind::File).or("none"),
+            may("POLICYFILENAME", Kind::File { ext: ".scp" }).or("none"),
             may(
                 "UDPPORT",
                 Kind::Int {
@@ -1104,7 +1104,7 @@ pub const COMMANDS: &[Spec] = &[
     Spec {
         verb: "SET",
         object: &["CONFIG"],
-        params: &[must("CONFIG", Kind::File)],
+        params: &[must("CONFIG", Kind::File { ext: ".cfg" })],
     },
     Spec {
         verb: "SET",
@@ -1497,7 +1497,7 @@ pub const COMMANDS: &[Spec] = &[
                     words: &["NONE"],
                 },
             ),
-            may("POLICYFILENAME", Kind::File),
+            may("POLICYFILENAME", Kind::File { ext: ".scp" }),
             may("PRENEGOTIATE", Kind::Bool),
             may("REMOTEID", Kind::Id),
             may("REKEY", Kind::Bool),

@@ -66,6 +66,7 @@ fn wanted(parameter: &toml::Table) -> Allowed<'_> {
     };
     let words = match text(parameter, "kind") {
         "enum" | "int" | "string" | "address" => words(parameter),
+        "filename" if parameter.contains_key("ext") => BTreeSet::from([text(parameter, "ext")]),
         _ => BTreeSet::new(),
     };
     let kind = match text(parameter, "separator") {
@@ -92,7 +93,8 @@ fn built(kind: &Kind) -> Allowed<'static> {
         Kind::Ipv6 => ("ipv6", None, None, BTreeSet::new()),
         Kind::Ipv6Prefix => ("ipv6prefix", None, None, BTreeSet::new()),
         Kind::Interface => ("interface", None, None, BTreeSet::new()),
-        Kind::File => ("filename", None, None, BTreeSet::new()),
+        Kind::File { ext: "" } => ("filename", None, None, BTreeSet::new()),
+        Kind::File { ext } => ("filename", None, None, BTreeSet::from([ext])),
         Kind::Id => ("id", None, None, BTreeSet::new()),
         Kind::Bundle => ("bundle-string", None, None, BTreeSet::new()),
         Kind::Flag => ("flag", None, None, BTreeSet::new()),
@@ -444,7 +446,7 @@ fn value(spec: &Spec, name: &str, kind: &Kind) -> Option<String> {
             (_, Kind::Address { .. } | Kind::Ip | Kind::IpRange) => "10.2.3.4",
             (_, Kind::Mask) => "255.255.0.0",
             (_, Kind::Interface) => "ppp0",
-            (_, Kind::File) => "some.cfg",
+            (_, Kind::File { ext }) => return Some(format!("some{ext}")),
             (_, Kind::Id) => "a@b.example",
             (_, Kind::Bundle) => "\"2\"",
         }

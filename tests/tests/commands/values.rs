@@ -107,9 +107,16 @@ fn edges(kind: &Kind) -> (Vec<String>, Vec<(String, ParseFault)>) {
                 bad.map(|(text, kind)| (text.to_owned(), kind)).to_vec(),
             )
         }
-        Kind::File | Kind::Id => {
+        Kind::File { ext: "" } | Kind::Id => {
             let bad = vec![(String::new(), Range), (long(121), Range)];
             (vec![long(1), long(120)], bad)
+        }
+        Kind::File { ext } => {
+            let named = |length: usize| format!("{}{ext}", long(length));
+            let good = vec![named(1), named(116), named(3).to_uppercase()];
+            let mut bad = wrong(&[ext, "some", "some.txt", &format!("{ext}x"), "cfg", "scp"]);
+            bad.extend([(String::new(), Range), (named(117), Range)]);
+            (good, bad)
         }
         Kind::Address { range, host, words } => {
             let mut good = many(words);
