@@ -2,6 +2,7 @@
 //! stands beside it, `extensions.toml`: both say the same, every example is understood, every
 //! negative is refused, and nothing is accepted that has no effect.
 
+mod defaults;
 mod effects;
 mod examples;
 mod rules;
