@@ -234,10 +234,12 @@ pub(crate) fn pick(
             } else {
                 String::new()
             };
+            let text = repeated(text);
             let message = format!("'{text}' is no {what}{hint}; expected {what}{list}");
             fault(ParseFault::Unknown, at, message)
         }
         several => {
+            let text = repeated(text);
             let message = format!("'{text}' is ambiguous: {}", several.join(", "));
             fault(ParseFault::Ambiguous, at, message)
         }
@@ -334,7 +336,7 @@ pub(crate) fn parameter(
             resolve(token, walk.deeper().chain(names), "object or parameter")
         }
         ParseFault::Unknown if spec.params.is_empty() => {
-            let message = format!("'{}' is one word too many", token.name);
+            let message = format!("'{}' is one word too many", repeated(&token.name));
             fault(ParseFault::Unknown, token.at, message)
         }
         _ => Err(error),
@@ -384,6 +386,19 @@ fn read(
     })
 }
 
+/// Parameters that hold keys or passwords: no message repeats their values.
+const SECRETS: [&str; 4] = ["PASSWORD", "SECRET", "VALUE", "XAUTHPASSWORD"];
+/// The most characters of a word that a message repeats.
+const REPEATED: usize = 40;
+
+/// What a message repeats of a word.
+fn repeated(text: &str) -> String {
+    match text.char_indices().nth(REPEATED) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or("")),
+        None => text.into(),
+    }
+}
+
 /// Values that the manual's text names where its syntax line has another word: they are written in
 /// full, and mean that.
 const OTHER_WORDS: [(&str, &str, &str); 2] = [
@@ -401,7 +416,12 @@ fn value(param: &Param, text: &str, at: Column) -> Result<Value, ParseError> {
     let wrong_at = |kind, at, typed: &str| {
         let hint = hint(typed, param.kind.words().iter().copied());
         let expected = param.kind.expected();
-        let message = format!("{name}={text}{hint}: {expected} is expected");
+        let shown = if SECRETS.contains(&name) {
+            "...".into()
+        } else {
+            repeated(text)
+        };
+        let message = format!("{name}={shown}{hint}: {expected} is expected");
         Err(ParseError { kind, at, message })
     };
     let wrong = |kind| wrong_at(kind, at, text);
@@ -573,6 +593,39 @@ fn selector(text: &str) -> Option<AddressSelector> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_repeat_no_secrets_and_no_long_words() {
+        let told = |line: &str| {
+            parse(line)
+                .map_err(|error| error.message)
+                .expect_err("a slip")
+        };
+        let long = "x".repeat(300);
+        for line in [
+            format!("ADD USER=x PASSWORD={long}"),
+            format!("CREATE ISAKMP POLICY=i PEER=ANY XAUTHPASS={long}"),
+            format!("ADD RADIUS SERVER=1.1.1.1 SECRET={long}"),
+            "CREATE ENCO KEY=1 TYPE=GENERAL VALUE=x\u{7}xxx".to_string(),
+        ] {
+            let message = told(&line);
+            assert!(message.contains("=...: a text of"), "{message}");
+            assert!(!message.contains("xxx"), "{message}");
+        }
+        for line in [
+            format!("SHOW LOG {long}"),
+            format!("{long} IPSEC"),
+            format!("ENABLE IPSEC {long}"),
+            format!("SHOW IPSEC SA={long}"),
+        ] {
+            let message = told(&line);
+            assert!(
+                message.contains(&format!("{}...", "x".repeat(40))),
+                "{message}"
+            );
+            assert!(message.len() < 250, "{message}");
+        }
+    }
 
     #[test]
     fn the_longest_key_can_be_written_in_hexadecimal() {
