@@ -16,7 +16,8 @@ use lab::nat::{Kind, NatBox};
 use lab::{Buf, Pair, Side};
 use sekisho_tests::setting::with_vendor_ids;
 use sekisho_tests::{
-    HOST_A, HOST_B, basic, both, bundles, failures, isakmp, one, pair_with, ping_both, story,
+    HOST_A, HOST_B, basic, both, bundles, command, failures, isakmp, one, pair_with, ping_both,
+    story,
 };
 
 const MINUTE: Instant = Instant::from_secs(60);
@@ -370,6 +371,15 @@ story!(transport_mode_with_original_addresses, |engines, seed| {
             let original = bundle.nat_oa.as_deref().copied();
             assert_eq!(original, Some((from.into(), to.into())), "{side} {ids:?}");
         }
+        let lines = "  NAT-Traversal NAT-OA
+    Peer original source IP address ..... 10.0.0.2
+    Peer original destination IP address  2.2.2.2
+  Filters
+";
+        let screen = command(&mut pair, Side::B, "SHOW IPSEC SA=0");
+        assert!(screen.contains(lines), "{screen}");
+        let screen = command(&mut pair, Side::B, "SHOW IPSEC ISAKMP");
+        assert!(screen.contains("\n0     10.0.0.2        "), "{screen}");
     }
 });
 

@@ -365,6 +365,11 @@ pub(crate) fn sa(plane: &PlaneState, number: u32) -> Option<String> {
         "  Hash ENCO channel...................... {}",
         or_dash(channel)
     ));
+    if let Some((source, destination)) = bundle.nat_oa.as_deref() {
+        screen.line("  NAT-Traversal NAT-OA");
+        screen.field(4, "Peer original source IP address", source);
+        screen.field(4, "Peer original destination IP address", destination);
+    }
     screen.line("  Filters");
     let (address, mask) = lines(bundle.selector.local);
     screen.field(4, "Local IP address", address);
