@@ -8,7 +8,7 @@ use isakmp_core::device::State;
 const RULE: &str =
     "-------------------------------------------------------------------------------";
 /// Column of the message, and how far it may reach.
-const MESSAGE: usize = 32;
+const MESSAGE: usize = 30;
 const WIDTH: usize = 79;
 
 /// The lines of a module and a type, where these are given.
@@ -45,4 +45,34 @@ pub(crate) fn log(state: &State, [module, kind]: [Option<&str>; 2]) -> String {
     }
     let _ = writeln!(text, "{RULE}");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use ipsec_core::{Instant, Limits, WallClock};
+    use isakmp_core::device::{LogModule, LogSubtype};
+
+    /// The last column that is used is the 79th; a word that does not fit is put below whole.
+    #[test]
+    fn a_message_is_wrapped_at_its_last_word_that_fits() {
+        let mut state = State::new(&Limits::default(), WallClock::default());
+        let fits = "x".repeat(WIDTH - MESSAGE - 4);
+        for message in [alloc::format!("abc {fits}"), alloc::format!("abc {fits}y")] {
+            let subtype = LogSubtype::Msg;
+            state
+                .log
+                .write(Instant::ZERO, LogModule::Ipsec, subtype, message);
+        }
+        let text = log(&state, [None, None]);
+        let lines: Vec<&str> = text.lines().collect();
+        let [_, _, whole, first, second, _] = lines[..] else {
+            panic!("{text}");
+        };
+        assert_eq!(whole.len(), WIDTH);
+        assert!(whole.ends_with(&fits) && first.ends_with(" abc"), "{text}");
+        assert_eq!(second.trim_start(), alloc::format!("{fits}y"));
+        assert_eq!(second.len(), MESSAGE + fits.len() + 1);
+    }
 }
