@@ -432,6 +432,21 @@ story!(certificates_in_both_modes, |engines, seed| {
     }
 });
 
+story!(the_screen_names_the_own_certificate, |engines, seed| {
+    let configs = configs("");
+    let mut pair = pair_with_files(engines, &configs, files(|_, _| {}), seed);
+    pair.road = Some(Box::new(|_, _, _| Vec::new()));
+    pair.ping(HOST_A, HOST_B, Instant::ZERO);
+    pair.run_to(Instant::from_secs(2));
+    let screen = command(&mut pair, Side::A, "SHOW ISAKMP EXCHANGE=1");
+    for line in [
+        "  Peer Certificate Id ................. -\n",
+        "  Local Certificate Id ................ own\n",
+    ] {
+        assert!(screen.contains(line), "{screen}");
+    }
+});
+
 story!(identities_of_all_forms, |engines, seed| {
     let names = |side, draft: &mut Draft| {
         let (address, host): (_, &[u8]) = match side {

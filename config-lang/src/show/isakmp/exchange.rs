@@ -129,7 +129,8 @@ fn keys(screen: &mut Screen, exchange: &ExchangeDetail<'_>, state: &State, passe
     screen.field(2, "Peer RSA Key Id", key(signs));
     screen.field(2, "Local RSA Key Id", or_dash(local.map(|key| key.0)));
     screen.field(2, "Peer Certificate Id", "-");
-    screen.field(2, "Local Certificate Id", "-");
+    let own = local.and_then(|key| state.isakmp.pki.own(key));
+    screen.field(2, "Local Certificate Id", or_dash(own.map(|own| &own.name)));
 }
 
 /// The policies of both sides. What the peer chose is what was offered: until it has spoken there
