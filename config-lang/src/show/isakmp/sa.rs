@@ -5,7 +5,6 @@ use alloc::string::String;
 
 use ipsec_core::Instant;
 use ipsec_core::model::cipher_word;
-use isakmp_core::dpd::DpdStatus;
 use isakmp_core::negotiate::phase1::hash_word;
 use isakmp_core::{Endpoint, IsakmpSa};
 
@@ -118,10 +117,7 @@ fn extensions(screen: &mut Screen, sa: &IsakmpSa, now: Instant) {
     screen.field(2, "DPD Mode", dpd.mode());
     screen.field(2, "State", dpd.status().word());
     screen.field(2, "Retry Count", dpd.retries());
-    let idle = match dpd.status() {
-        DpdStatus::Active => dpd.idle_left(now).as_secs(),
-        _ => 0,
-    };
+    let idle = dpd.idle_left(now).as_secs();
     screen.line(format!("  Idle Expiry (seconds)................ {idle}"));
     screen.field(2, "Next sequence number tx", dpd.next_tx());
     screen.field(2, "Last sequence number rx", dpd.last_rx());
