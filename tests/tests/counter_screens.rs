@@ -136,15 +136,17 @@ fn reset_sets_the_named_counters_to_zero() {
     let esp = ("SHOW IPSEC COUNTERS=ESP", "encryptionGood");
     let main = ("SHOW IPSEC COUNTERS=MAIN", "outProcessPkt");
     let algorithm = ("SHOW IPSEC COUNTERS=ALG", "desEncodeGood");
+    let ah = ("SHOW IPSEC COUNTERS=AH", "hashGood");
     let policy = ("SHOW IPSEC POLICY=vpn COUNTERS", "outProcessDone");
     let sa = ("SHOW IPSEC SA=0 COUNTERS", "espEncryptionGood");
-    let all = [esp, main, algorithm, policy, sa];
+    let all = [esp, main, algorithm, ah, policy, sa];
     let mut zero: Vec<(&str, &str)> = Vec::new();
     for (line, cleared) in [
         ("RESET IPSEC COUNTER=ESP", vec![esp]),
         ("RESET IPSEC POLICY=vpn COUNTER", vec![policy]),
         ("RESET IPSEC SA=0 COUNTER", vec![sa]),
-        ("RESET IPSEC COUNTER", vec![main, algorithm]),
+        ("RESET IPSEC COUNTER=AH,MAIN", vec![ah, main]),
+        ("RESET IPSEC COUNTER", vec![algorithm]),
     ] {
         command(&mut pair, Side::A, line);
         zero.extend(cleared);

@@ -308,6 +308,41 @@ fn the_screens_say_what_is_watched() {
     assert!(!screen.contains(&format!("{flags:08x}")), "{screen}");
 }
 
+/// To switch off, only what is given goes: of everything that is watched, these flags are gone.
+#[test]
+fn disable_takes_away_what_it_names() {
+    for (options, gone) in [
+        ("DEBUG=FILTER SELECTOR=LADDRESS", [1, 0, 0]),
+        ("DEBUG=FILTER RESULT=PASS", [1, 0, 0]),
+        ("DEBUG=PACKET DISPLAY=DATA", [0, 1, 0]),
+        ("DEBUG=PACKET WHERE=PROTOCOL", [0, 1, 0]),
+        ("DEBUG=ALL DIRECTION=IN", [1, 1, 1]),
+        ("DEBUG=TRACE DIRECTION=BOTH", [0, 0, 2]),
+        ("DEBUG=FILTER", [11, 0, 0]),
+        ("DEBUG=ALL", [11, 7, 2]),
+    ] {
+        let mut pair = pair(&basic(), 1);
+        let mut flags = |line: &str| -> [u32; 3] {
+            command(&mut pair, Side::A, line);
+            let screen = command(&mut pair, Side::A, "SHOW IPSEC POLICY=vpn");
+            ["Filter", "Packet", "Trace"].map(|kind| {
+                let (_, rest) = screen
+                    .split_once(&format!("{kind} debug flags "))
+                    .expect("a field");
+                let digits = rest.split_whitespace().nth(1).expect("flags");
+                u32::from_str_radix(digits, 16)
+                    .expect("digits")
+                    .count_ones()
+            })
+        };
+        let all = flags("ENABLE IPSEC POLICY=vpn DEBUG=ALL");
+        assert_eq!(all, [11, 7, 2]);
+        let left = flags(&format!("DISABLE IPSEC POLICY=ALL {options}"));
+        let expected = [0, 1, 2].map(|kind| all[kind] - gone[kind]);
+        assert_eq!(left, expected, "{options}");
+    }
+}
+
 #[test]
 fn options_are_refused_where_they_mean_nothing() {
     let mut pair = pair(&basic(), 1);

@@ -692,6 +692,19 @@ SA Id NAT-OA          SA Id Peer Address    DPD   ISAKMP SA Lifetime (secs)
     );
 }
 
+/// In transport mode there is an original address only behind a NAT.
+#[test]
+fn show_ipsec_isakmp_in_transport_mode() {
+    let configs = ["transport-mode.a", "transport-mode.b"].map(sekisho_tests::config);
+    let mut pair = pair(&configs, 5);
+    for (_, source, destination) in pair.default_pings() {
+        pair.ping(source, destination, Instant::from_secs(1));
+    }
+    assert!(pair.run(Instant::from_secs(10)));
+    let screen = command(&mut pair, Side::A, "SHOW IPSEC ISAKMP");
+    assert!(screen.contains("\n0     -               "), "{screen}");
+}
+
 /// The manual prints no screen of a single exchange; these are its fields in their order.
 #[test]
 fn show_isakmp_exchange_main() {

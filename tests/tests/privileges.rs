@@ -198,6 +198,36 @@ fn a_refusal_names_the_level_and_changes_nothing() {
     assert_eq!(config_lang::dump::all(desk.router.device.state()), before);
 }
 
+/// An empty line instead of a password gives up and is no guess.
+#[test]
+fn an_empty_password_is_none() {
+    let mut desk = Desk::new(USERS);
+    for _ in 0..9 {
+        let outcome = desk.login("secoff", "");
+        assert_eq!((outcome.text.as_str(), outcome.worst), ("", Severity::Info));
+        assert_eq!(desk.console.user(), None);
+    }
+    assert_eq!(desk.login("secoff", "PasswordS").worst, Severity::Info);
+}
+
+/// A session that has enabled debugging watches from then on, whatever else it enables.
+#[test]
+fn a_session_goes_on_watching() {
+    let mut desk = Desk::new("");
+    for (line, watches) in [
+        ("SHOW ISAKMP", false),
+        ("ENABLE IPSEC", false),
+        ("DISABLE ISAKMP DEBUG=ALL", false),
+        ("ENABLE ISAKMP DEBUG=NONSENSE", false),
+        ("ENABLE ISAKMP DEBUG=STATE", true),
+        ("ENABLE ISAKMP", true),
+        ("SHOW ISAKMP", true),
+    ] {
+        desk.say(line);
+        assert_eq!(desk.console.watches(), watches, "{line}");
+    }
+}
+
 #[test]
 fn a_name_with_blanks_logs_in_too() {
     let mut desk = Desk::new("ADD USER=\"Jo Ge\" PASS=x PRIVILEGE=MANAGER\n");

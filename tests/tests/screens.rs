@@ -88,11 +88,31 @@ IPsec over UDP
   Listen Port .......................... 2746
 ",
     );
-    command(&mut pair, Side::A, "DISABLE IPSEC");
-    let screen = command(&mut pair, Side::A, "SHOW IPSEC");
+    command(&mut pair, Side::A, "SET IPSEC POLICY=vpn UDPTUNNEL=TRUE");
+    command(&mut pair, Side::A, "SET IPSEC UDPPORT=3456");
+    for (line, module, tunnel, port) in [
+        ("ENABLE IPSEC", "ENABLED", "OPEN", 3456),
+        ("DISABLE IPSEC", "DISABLED", "CLOSED", 3456),
+        ("ENABLE IPSEC", "ENABLED", "OPEN", 3456),
+        ("PURGE IPSEC", "DISABLED", "CLOSED", 2746),
+    ] {
+        command(&mut pair, Side::A, line);
+        let screen = command(&mut pair, Side::A, "SHOW IPSEC");
+        for field in [
+            format!("Module Status .......................... {module}\n"),
+            format!("Status ............................... {tunnel}\n"),
+            format!("Listen Port .......................... {port}\n"),
+        ] {
+            assert!(screen.contains(&field), "{line}: {screen}");
+        }
+    }
+    // PURGE takes all of IPsec and nothing of ISAKMP.
+    let left = command(&mut pair, Side::A, "SHOW CONFIG DYNAMIC=IPSEC");
+    assert_eq!(left, "");
+    let left = command(&mut pair, Side::A, "SHOW CONFIG");
     assert!(
-        screen.contains("Module Status .......................... DISABLED"),
-        "{screen}"
+        left.contains("CREATE ISAKMP POLICY") && left.contains("CREATE ENCO KEY"),
+        "{left}"
     );
 }
 
