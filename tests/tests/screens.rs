@@ -487,3 +487,94 @@ Date/Time   S Mod  Type SType Message
         "{responder}"
     );
 }
+
+/// The comparison with the manual folds blanks: here the headings of lists stand as screens.md has
+/// them, and every cell begins where its heading does.
+#[test]
+fn columns_stand_under_their_headings() {
+    let mut pair = up(5);
+    for (line, heading, columns) in [
+        (
+            "SHOW IPSEC BUNDLESPECIFICATION",
+            "ID   KeyManagement  ExpKBytes  ExpSec    String",
+            &["ID", "KeyM", "ExpK", "ExpS", "Str"][..],
+        ),
+        (
+            "SHOW IPSEC POLICY",
+            "Interface  Name                     Action   KeyManagement  Position",
+            &["Interface", "Name", "Action", "KeyM", "Position"],
+        ),
+        (
+            "SHOW IPSEC POLICY=vpn",
+            "Index   SA's    State     Bytes                 Seconds",
+            &["Index", "SA's", "State", "Bytes", "Seconds"],
+        ),
+        (
+            "SHOW IPSEC SA",
+            "SA Id  Policy                   Bundle  State  Protocol  OutSPI      InSPI",
+            &[
+                "SA Id", "Policy", "Bundle", "State", "Protocol", "OutSPI", "InSPI",
+            ],
+        ),
+        (
+            "SHOW IPSEC SASPECIFICATION",
+            "ID  Proto KeyMan Mode      EncAlg    HashAlg CompAlg InSpi  EncKey HashKey",
+            &[
+                "ID", "Proto", "KeyMan", "Mode", "EncAlg", "HashAlg", "CompAlg", "InSpi", "EncKey",
+                "HashKey",
+            ],
+        ),
+        (
+            "SHOW IPSEC ISAKMP",
+            "SA Id NAT-OA          SA Id Peer Address    DPD   ISAKMP SA Lifetime (secs)",
+            &["SA Id NAT", "NAT-OA", "SA Id Peer", "Peer", "ISAKMP"],
+        ),
+        (
+            "SHOW ISAKMP SA",
+            "SA Id  PeerAddress       EncA.     HashA.   Bytes       Seconds",
+            &[
+                "SA Id",
+                "PeerAddress",
+                "EncA.",
+                "HashA.",
+                "Bytes",
+                "Seconds",
+            ],
+        ),
+        (
+            "SHOW ISAKMP EXCHANGE",
+            "Id    Phase  State                   PeerAddress      Type",
+            &["Id", "Phase", "State", "PeerAddress", "Type"],
+        ),
+        (
+            "SHOW LOG",
+            "Date/Time   S Mod  Type SType Message",
+            &["Date/Time", "S Mod", "Mod", "Type", "SType", "Message"],
+        ),
+    ] {
+        let screen = command(&mut pair, Side::A, line);
+        let rows = screen
+            .lines()
+            .skip_while(|row| *row != heading)
+            .skip(2)
+            .take_while(|row| !row.starts_with("---"));
+        let mut seen = 0;
+        for row in rows {
+            let begins = |column: &&str| {
+                let at = heading.find(*column).expect("a heading");
+                let (before, cell) = row.split_at_checked(at).unwrap_or((row, ""));
+                (before.is_empty() || before.ends_with(' ')) && !cell.starts_with(' ')
+            };
+            let message = heading.find("Message").unwrap_or(0);
+            let continued = message > 0 && row.starts_with(' ');
+            if continued {
+                let own = row.len() - row.trim_start().len();
+                assert_eq!(own, message, "{line}: {screen}");
+            } else {
+                assert!(columns.iter().all(begins), "{line}: {row:?} in {screen}");
+            }
+            seen += 1;
+        }
+        assert!(seen > 0, "{line}: {screen}");
+    }
+}
