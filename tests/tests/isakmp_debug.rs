@@ -128,10 +128,6 @@ fn payloads<'a>(lines: &'a [&'a str]) -> Vec<&'a [&'a str]> {
         .collect()
 }
 
-fn folded(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[test]
 fn messages_are_printed_as_in_the_manual() {
     let mut seen = 0;
@@ -151,8 +147,8 @@ fn messages_are_printed_as_in_the_manual() {
             message[24..28].copy_from_slice(&length.to_be_bytes());
         }
         let printed = isakmp_message(way, &message).unwrap();
-        let printed: Vec<String> = printed.trim().lines().map(folded).collect();
-        let expected: Vec<String> = lines.iter().copied().map(folded).collect();
+        let printed: Vec<&str> = printed.trim().lines().map(str::trim_end).collect();
+        let expected: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
         assert_eq!(printed, expected);
         seen += 1;
     }
