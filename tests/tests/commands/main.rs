@@ -692,3 +692,41 @@ fn a_network_becomes_a_range_by_set() {
         "{screen}"
     );
 }
+
+/// ENABLE ISAKMP once more changes what it names, and nothing else.
+#[test]
+fn enable_isakmp_again_changes_what_it_names() {
+    let mut device = rules::device();
+    let mut say = |line: &str| device.command(Instant::ZERO, line).text;
+    say("ENABLE ISAKMP LOCALRSAKEY=8 POLICYSERVERENABLED=ON POLICYFILENAME=a.scp UDPPORT=600");
+    for (line, fields) in [
+        ("ENABLE ISAKMP", ["600", "8", "TRUE", "a.scp"]),
+        ("ENABLE ISAKMP UDPPORT=700", ["700", "8", "TRUE", "a.scp"]),
+        ("ENABLE ISAKMP LOCALRSAKEY=8", ["700", "8", "TRUE", "a.scp"]),
+        ("DISABLE ISAKMP", ["700", "8", "TRUE", "a.scp"]),
+        (
+            "ENABLE ISAKMP POLICYSERVER=OFF",
+            ["700", "8", "FALSE", "a.scp"],
+        ),
+        (
+            "ENABLE ISAKMP POLICYFILE=b.scp",
+            ["700", "8", "FALSE", "b.scp"],
+        ),
+    ] {
+        let answer = say(line);
+        assert!(answer.starts_with("Info"), "{line}: {answer}");
+        let screen = say("SHOW ISAKMP");
+        let labels = [
+            "UDP Port ...............................",
+            "Local RSA Key ..........................",
+            "VPN Client Policy Server Enabled .......",
+            "VPN Client Policy File Name ............",
+        ];
+        for (label, value) in labels.into_iter().zip(fields) {
+            assert!(
+                screen.contains(&format!("{label} {value}\n")),
+                "{line}: {screen}"
+            );
+        }
+    }
+}
