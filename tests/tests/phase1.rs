@@ -331,6 +331,61 @@ story!(peers_by_name, |engines, seed| {
     );
 });
 
+// The IPsec policy, too, may know its peer by name, together with the ISAKMP policy or alone; either
+// side may begin, and the screen shows the address once it is known.
+story!(ipsec_peers_by_name, |engines, seed| {
+    let both_named = ("PEER=2.2.2.2 KEY=1", "PEER=gateway.example KEY=1", "");
+    let one_named = (
+        "PEER=2.2.2.2 KEY=1",
+        "PEER=2.2.2.2 KEY=1",
+        " ISAKMPPOLICY=i",
+    );
+    for ((isakmp, becomes, more), a_begins) in [
+        (both_named, true),
+        (both_named, false),
+        (one_named, true),
+        (one_named, false),
+    ] {
+        let configs = one(&basic(), 0, isakmp, becomes);
+        let named = format!("BUNDLE=1 PEER=gateway.example{more}");
+        let configs = one(&configs, 0, "BUNDLE=1 PEER=2.2.2.2", &named);
+        let mut pair = pair_with(&engines, &configs, seed);
+        let peer = |pair: &mut Pair<_>| {
+            let screen = command(pair, Side::A, "SHOW IPSEC POLICY=vpn");
+            let (_, rest) = screen
+                .split_once("Peer IP Address ................ ")
+                .expect("a field");
+            rest.lines().next().map(str::to_owned)
+        };
+        assert_eq!(peer(&mut pair).as_deref(), Some("-"));
+        // Nobody knows the name yet: what waits is dropped, and nothing is sent.
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert!(!pair.run(Instant::from_secs(5)), "{becomes}{more}");
+        assert_eq!((attempts(&pair, 1), pair.clear), (0, 0));
+        pair.pings.clear();
+        let address = "2.2.2.2".parse::<IpAddr>().expect("an address");
+        let names = &mut pair.a.world.names;
+        names.insert("gateway.example".into(), vec![address]);
+        // The ISAKMP policy asks again after a while.
+        let begin = Instant::from_secs(120);
+        pair.run_to(begin);
+        let ends = if a_begins {
+            (HOST_A, HOST_B)
+        } else {
+            (HOST_B, HOST_A)
+        };
+        pair.ping(ends.0, ends.1, begin);
+        let up = pair.run(begin + Duration::from_secs(10));
+        assert!(up, "{becomes}{more} {a_begins}: {:?}", failures(&pair));
+        pair.ping(HOST_A, HOST_B, begin + Duration::from_secs(10));
+        assert!(pair.run(begin + Duration::from_secs(20)));
+        if a_begins {
+            assert_eq!(peer(&mut pair).as_deref(), Some("2.2.2.2"));
+        }
+        assert_eq!(pair.clear, 0);
+    }
+});
+
 story!(prenegotiation_begins_with_enable, |engines, seed| {
     let configs = one(&basic(), 0, "SENDN=TRUE", "SENDN=TRUE PRENEGOTIATE=TRUE");
     let mut pair = pair_with(&engines, &configs, seed);
@@ -408,6 +463,12 @@ fn phase_2_exchanges_are_limited() {
         let mut pair = pair(&configs, 1);
         ping_both(&mut pair);
         assert!(pair.run(MINUTE));
+        let mut sas = pair.a.device.endpoint().sas();
+        let number = sas.next().expect("an SA").number;
+        drop(sas);
+        let sa = command(&mut pair, Side::A, &format!("SHOW ISAKMP SA={number}"));
+        let allowed = format!("Number of Phase 2 exchanges allowed . {limit}\n");
+        assert!(sa.contains(&allowed), "{sa}");
         steady(&mut pair, 61, 3000);
         let (first, second) = (attempts(&pair, 1), attempts(&pair, 2));
         assert!(second >= 9, "{second}");

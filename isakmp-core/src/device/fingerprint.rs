@@ -65,14 +65,16 @@ impl<E: Engines> Device<E> {
             limits,
             key_log,
             generating,
-            generated,
+            resolving,
+            own_tickets,
         } = self;
         let mut sum = Fingerprint::default();
         sum.add(&state.fingerprint());
         sum.add(plane.state());
         sum.add(&plane.held_fragments());
         sum.add(endpoint);
-        sum.add(&(installs, limits, key_log, generating, generated));
+        sum.add(&(installs, limits, key_log));
+        sum.add(&(generating, resolving, own_tickets));
         sum.number()
     }
 

@@ -25,7 +25,7 @@ use ipsec_core::model::{self, Direction, Half, Name};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{Encapsulated, demultiplex};
 use ipsec_core::{
-    BundleId, Cx, DataPlane, Instant, Limits, PlaneState, RemoveWhy, SaId, WallClock,
+    BundleId, Cx, DataPlane, Instant, Limits, PlaneState, PolicyId, RemoveWhy, SaId, WallClock,
 };
 
 pub use log::{Log, LogModule, LogRecord, LogSubtype};
@@ -49,7 +49,10 @@ pub struct Device<E: Engines> {
     key_log: bool,
     /// RSA keys that the engine makes.
     generating: Vec<(Ticket, KeyNumber)>,
-    generated: u64,
+    /// IPsec policies whose peers' names are being looked up.
+    resolving: Vec<(Ticket, PolicyId)>,
+    /// Tickets of our own that were given out.
+    own_tickets: u64,
 }
 
 /// Tickets of the device itself have this bit; the endpoint's carry an exchange's number, which
@@ -70,7 +73,8 @@ impl<E: Engines> Device<E> {
             limits: limits.clone(),
             key_log: false,
             generating: Vec::new(),
-            generated: 0,
+            resolving: Vec::new(),
+            own_tickets: 0,
         }
     }
 
@@ -147,6 +151,9 @@ impl<E: Engines> Device<E> {
         ticket: Ticket,
         answer: Answer,
     ) {
+        if ticket.0 & OWN_TICKETS != 0 {
+            return self.resolved(now, ticket, &answer);
+        }
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);
     }
@@ -201,13 +208,13 @@ impl<E: Engines> Device<E> {
     ) -> Result<(), KeyFault> {
         self.state.keys.admits(number)?;
         let seed = RsaSeed::draw(entropy)?;
-        let ticket = Ticket(OWN_TICKETS | self.generated);
+        let ticket = Ticket(OWN_TICKETS | self.own_tickets);
         let job = PublicJob::RsaGenerate { ticket, bits, seed };
         self.engines
             .public()
             .submit(job)
             .map_err(|_| KeyFault::Engine)?;
-        self.generated += 1;
+        self.own_tickets += 1;
         self.generating.push((ticket, number));
         self.state.keys.create(number, key)
     }

@@ -1,14 +1,14 @@
 //! One step of a turn: what one part of a device has to say becomes a call of another.
 
 use alloc::format;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use hw_offload::{
     Completion, Engines, Entropy, OpenFault, PacketEngine, PublicEngine, PublicFault, Ticket,
 };
 use ipsec_core::counters::Happened;
 use ipsec_core::debug::DebugEvent;
-use ipsec_core::model::{self, Direction, Flow, Role};
+use ipsec_core::model::{self, Direction, Flow, IpVersion, Name, Role};
 use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
 use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, RemoveWhy, Verdict};
@@ -206,10 +206,7 @@ impl<E: Engines> Device<E> {
                     self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
                 }
             }
-            // Nobody here can look a name up: the packets that wait are dropped.
-            PlaneEvent::Resolve { policy, .. } => {
-                self.plane.resolved(now, policy, None, &self.state.keys);
-            }
+            PlaneEvent::Resolve { policy, name } => self.resolve(port, policy, name),
             PlaneEvent::Keepalive {
                 local, peer, bytes, ..
             } => self.datagram_out(port, Path { local, peer }, bytes),
@@ -378,6 +375,37 @@ impl<E: Engines> Device<E> {
         };
         let (endpoint, mut env) = self.endpoint_env(now, entropy);
         endpoint.answer(&mut env, ticket, answer);
+    }
+
+    /// Has the name of a policy's peer looked up, unless that is under way.
+    fn resolve(&mut self, port: &mut dyn Port<E::Buf>, policy: PolicyId, name: Name) {
+        let plane = self.plane.state();
+        self.resolving.retain(|(_, id)| plane.policy(*id).is_some());
+        if self.resolving.iter().any(|(_, id)| *id == policy) {
+            return;
+        }
+        let ticket = Ticket(OWN_TICKETS | self.own_tickets);
+        self.own_tickets += 1;
+        self.resolving.push((ticket, policy));
+        port.ask(ticket, Query::Resolve(name));
+    }
+
+    /// The name of a policy's peer was looked up. Of its addresses the first of the policy's IP
+    /// version is taken, or else the first.
+    pub(super) fn resolved(&mut self, now: Instant, ticket: Ticket, answer: &Answer) {
+        let Some(place) = self.resolving.iter().position(|(own, _)| *own == ticket) else {
+            return;
+        };
+        let (_, policy) = self.resolving.swap_remove(place);
+        let addresses: &[IpAddr] = match answer {
+            Answer::Resolved(addresses) => addresses,
+            _ => &[],
+        };
+        let known = self.plane.state().policy(policy);
+        let v4 = known.is_some_and(|known| known.config.version != Some(IpVersion::V6));
+        let fits = addresses.iter().find(|address| address.is_ipv4() == v4);
+        let address = fits.or(addresses.first()).copied();
+        self.plane.resolved(now, policy, address, &self.state.keys);
     }
 
     /// Sends an ISAKMP message; on the port of NAT traversal with a mark in front of it.

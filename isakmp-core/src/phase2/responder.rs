@@ -273,7 +273,13 @@ fn is_for(policy: &PolicyConfig, sa: &IsakmpSa) -> bool {
         Some(PeerAddress::Dynamic | PeerAddress::Any) => {
             named.is_some() || sa.policy.peer == PeerAddress::Any
         }
-        Some(PeerAddress::Host(_)) | None => false,
+        // The address is the ISAKMP policy's, under which the peer has proved itself: one of the
+        // same name, or the one that this policy names.
+        host @ Some(PeerAddress::Host(_)) => {
+            host.as_ref() == Some(&sa.policy.peer)
+                || named.is_some() && sa.policy.peer != PeerAddress::Any
+        }
+        None => false,
     }
 }
 
