@@ -32,10 +32,9 @@ use crate::ask::{Action, Answer, Env, Path, Phase, Report};
 use crate::conversation::fingerprint;
 use crate::counters::{Counters, Course, Happened};
 use crate::debug::IsakmpDebug;
-use crate::fragment::Reassembly;
+use crate::fragment::Reassemblies;
 use crate::guard::Guard;
 use crate::heartbeat::HeartbeatCodec;
-use crate::keys::Cookies;
 use crate::natt;
 use crate::out::{Out, Tickets, waits_for};
 use crate::phase1::{HalfOpen, HalfOpens, Incoming, Opening};
@@ -83,8 +82,7 @@ pub struct Endpoint {
     transactions: Transactions,
     guard: Guard,
     heartbeat: HeartbeatCodec,
-    /// Messages in fragments, by the cookies in front of them.
-    reassemblies: VecDeque<(Cookies, Reassembly)>,
+    reassemblies: Reassemblies,
     /// SAs for which the data plane was asked when it heard the peer.
     hearing: BTreeMap<Ticket, IsakmpSaId>,
     /// The exchanges by number.
@@ -145,7 +143,7 @@ impl Endpoint {
             transactions: Transactions::new(limits.isakmp_sas),
             guard: Guard::default(),
             heartbeat: HeartbeatCodec::default(),
-            reassemblies: VecDeque::new(),
+            reassemblies: Reassemblies::default(),
             hearing: BTreeMap::new(),
             places: BTreeMap::new(),
             waits: Waits::default(),

@@ -6,17 +6,21 @@
 //! The data of all fragments, from number 1, is the whole message with its own header. Nothing of
 //! it is authenticated, so everything is bounded, and one message at a time is put together.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use ipsec_core::Instant;
 
+use crate::keys::Cookies;
 use crate::wire::{Flags, Header, PayloadType, Writer};
 
 /// Fragments of one message.
 const FRAGMENTS: usize = 16;
 /// Bytes of one message.
 const BYTES: usize = 16_384;
+/// Messages that are put together at once, over all peers.
+const AT_ONCE: usize = 64;
 /// How long a message may be incomplete.
 const LIFE: Duration = Duration::from_secs(30);
 /// Longer messages are cut.
@@ -87,6 +91,26 @@ impl Reassembly {
         let mut pieces = self.current.take()?.pieces;
         pieces.sort_unstable_by_key(|(number, _)| *number);
         Some(pieces.into_iter().flat_map(|(_, piece)| piece).collect())
+    }
+}
+
+/// Messages of all peers that are being put together, by the cookies in front of them.
+#[derive(Debug, Default)]
+pub(crate) struct Reassemblies(VecDeque<(Cookies, Reassembly)>);
+
+impl Reassemblies {
+    /// That of a peer. Where too many wait, the oldest is given up.
+    pub(crate) fn of(&mut self, now: Instant, cookies: Cookies) -> Option<&mut Reassembly> {
+        self.0.retain(|(_, reassembly)| reassembly.is_alive(now));
+        let known = self.0.iter().position(|(of, _)| *of == cookies);
+        let place = known.unwrap_or_else(|| {
+            if self.0.len() >= AT_ONCE {
+                self.0.pop_front();
+            }
+            self.0.push_back((cookies, Reassembly::default()));
+            self.0.len() - 1
+        });
+        self.0.get_mut(place).map(|(_, reassembly)| reassembly)
     }
 }
 
@@ -210,6 +234,26 @@ mod tests {
         reassembly.take(now, 3, (4, false), &piece);
         reassembly.take(now, 3, (2, true), &piece);
         assert_eq!(held(&reassembly), 1024);
+    }
+
+    #[test]
+    fn threat_a9_few_messages_are_put_together_at_once() {
+        let mut all = Reassemblies::default();
+        let fragments = cut(7, &message(2000)).expect("cut");
+        let peer = |number: u8| (Cookie([1; 8]), Cookie([number; 8]));
+        for number in 0..=64 {
+            let one = all.of(Instant::ZERO, peer(number)).expect("a place");
+            assert_eq!(feed(one, Instant::ZERO, &fragments[0]), None);
+            assert!(all.0.len() <= AT_ONCE);
+        }
+        // The first had to go, the second is still there.
+        for (number, whole) in [(1, true), (0, false)] {
+            let one = all.of(Instant::ZERO, peer(number)).expect("a place");
+            let done = feed(one, Instant::ZERO, &fragments[1]).is_some();
+            assert_eq!(done, whole, "{number}");
+        }
+        all.of(Instant::ZERO + LIFE, peer(9));
+        assert_eq!(all.0.len(), 1, "all others are too old");
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn message(tape: &Tape, place: usize) -> Vec<u8> {
     tape.borrow()[place].1[UDP_PAYLOAD..].to_vec()
 }
 
-/// A message with some of its payloads changed.
+/// A message with some of its payloads changed; one that is changed to nothing is left out.
 fn rebuilt(
     message: &[u8],
     mut change: impl FnMut(&Header, PayloadType, &[u8]) -> Option<Vec<u8>>,
@@ -94,7 +94,10 @@ fn rebuilt(
     for raw in payloads.all() {
         let other = change(&header, raw.kind, raw.body);
         changed |= other.is_some();
-        writer.push(raw.kind, other.as_deref().unwrap_or(raw.body));
+        let body = other.as_deref().unwrap_or(raw.body);
+        if !body.is_empty() {
+            writer.push(raw.kind, body);
+        }
     }
     if !changed {
         return None;
@@ -504,5 +507,30 @@ fn threat_c9_an_empty_password_is_none() {
         });
         pair.ping(HOST_A, HOST_B, Instant::ZERO);
         assert_eq!(pair.run(Instant::from_secs(5)), !empty);
+    }
+}
+
+/// Where perfect forward secrecy is agreed on, both sides give a public value, or nothing comes of
+/// it.
+#[test]
+fn threat_b14_forward_secrecy_is_not_left_out() {
+    let configs = both(&basic(), "BUNDLE=1 PEER", "BUNDLE=1 USEPFSKEY=TRUE PEER");
+    for from in [None, Some(Side::A), Some(Side::B)] {
+        let mut pair = pair_with(|_| insecure_engines(), &configs, 1);
+        if let Some(side) = from {
+            change(&mut pair, side, |header, kind, _| {
+                let quick = header.exchange == ExchangeType::Quick;
+                (quick && kind == PayloadType::KE).then(Vec::new)
+            });
+        }
+        pair.ping(HOST_A, HOST_B, Instant::ZERO);
+        assert_eq!(pair.run(Instant::from_secs(3)), from.is_none(), "{from:?}");
+        if let Some(side) = from {
+            let told = failed(&pair, side.other());
+            assert!(
+                told.iter().any(|(_, why)| *why == Subject::Payloads),
+                "{told:?}"
+            );
+        }
     }
 }

@@ -5,12 +5,8 @@ use ipsec_core::Instant;
 use super::Endpoint;
 use crate::ask::Path;
 use crate::counters::Happened;
-use crate::fragment::Reassembly;
 use crate::keys::Cookies;
 use crate::wire::{Cookie, Header, Payload, Payloads};
-
-/// Messages that are put together at once, over all peers.
-const AT_ONCE: usize = 64;
 
 impl Endpoint {
     /// Takes a fragment of a peer that was told of them; returns the message that it completes.
@@ -35,18 +31,7 @@ impl Endpoint {
             self.counters.raise(Happened::NetworkFragmentRefused);
             return None;
         };
-        self.reassemblies
-            .retain(|(_, reassembly)| reassembly.is_alive(now));
-        let known = self.reassemblies.iter().position(|(of, _)| *of == cookies);
-        let place = known.unwrap_or_else(|| {
-            if self.reassemblies.len() >= AT_ONCE {
-                self.reassemblies.pop_front();
-            }
-            self.reassemblies
-                .push_back((cookies, Reassembly::default()));
-            self.reassemblies.len() - 1
-        });
-        let (_, reassembly) = self.reassemblies.get_mut(place)?;
+        let reassembly = self.reassemblies.of(now, cookies)?;
         reassembly.take(now, identifier, (number, last), data)
     }
 
