@@ -44,6 +44,8 @@ pub enum Output {
 pub struct World {
     outputs: Vec<Output>,
     wan: Option<InterfaceId>,
+    /// How often somebody was asked for a host's addresses.
+    pub lookups: usize,
     /// The addresses of hosts, by names in lower case.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     asked: Vec<(Ticket, Name)>,
@@ -99,7 +101,10 @@ impl Port<Buf> for World {
 
     fn ask(&mut self, ticket: Ticket, query: Query) {
         match query {
-            Query::Resolve(name) => self.asked.push((ticket, name)),
+            Query::Resolve(name) => {
+                self.lookups += 1;
+                self.asked.push((ticket, name));
+            }
             Query::Radius(step) => self.outputs.push(Output::Ask(ticket, step)),
             // With the feature `x509` a device answers it by itself.
             Query::Verify(_) => {}

@@ -65,7 +65,7 @@ impl<E: Engines> Device<E> {
             limits,
             key_log,
             generating,
-            resolving,
+            lookups,
             own_tickets,
         } = self;
         let mut sum = Fingerprint::default();
@@ -74,7 +74,7 @@ impl<E: Engines> Device<E> {
         sum.add(&plane.held_fragments());
         sum.add(endpoint);
         sum.add(&(installs, limits, key_log));
-        sum.add(&(generating, resolving, own_tickets));
+        sum.add(&(generating, lookups, own_tickets));
         sum.number()
     }
 

@@ -49,10 +49,19 @@ pub struct Device<E: Engines> {
     key_log: bool,
     /// RSA keys that the engine makes.
     generating: Vec<(Ticket, KeyNumber)>,
-    /// IPsec policies whose peers' names are being looked up.
-    resolving: Vec<(Ticket, PolicyId)>,
+    lookups: Vec<Lookup>,
     /// Tickets of our own that were given out.
     own_tickets: u64,
+}
+
+/// The address of an IPsec policy's peer that is known by its name.
+#[derive(Debug)]
+struct Lookup {
+    policy: PolicyId,
+    /// The question that is under way.
+    ticket: Option<Ticket>,
+    /// After a name was not found nobody is asked for it before.
+    again: Instant,
 }
 
 /// Tickets of the device itself have this bit; the endpoint's carry an exchange's number, which
@@ -73,7 +82,7 @@ impl<E: Engines> Device<E> {
             limits: limits.clone(),
             key_log: false,
             generating: Vec::new(),
-            resolving: Vec::new(),
+            lookups: Vec::new(),
             own_tickets: 0,
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use hw_offload::{
     Completion, Engines, Entropy, OpenFault, PacketEngine, PublicEngine, PublicFault, Ticket,
@@ -13,7 +14,7 @@ use ipsec_core::net::InterfaceId;
 use ipsec_core::wire::udp_encap::{KEEPALIVE, NON_ESP_MARKER};
 use ipsec_core::{BundleId, Cx, InstallFault, Instant, PlaneEvent, PolicyId, RemoveWhy, Verdict};
 
-use super::{Device, DeviceReport, LogModule, LogSubtype, OWN_TICKETS, Port, Query, State};
+use super::{Device, DeviceReport, LogModule, LogSubtype, Lookup, OWN_TICKETS, Port, Query, State};
 use crate::ask::{Acquire, Action, Answer, Ask, Env, Path, Renewal, Report};
 use crate::config::XauthType;
 use crate::debug::IsakmpDebug;
@@ -23,6 +24,9 @@ use crate::natt;
 use crate::pki::{Verifier, X509};
 use crate::reason::{Reason, Subject, Whose};
 use crate::wire::ExchangeType;
+
+/// How long nobody is asked again for a name that was not found.
+const NOT_FOUND: Duration = Duration::from_secs(1);
 
 impl<E: Engines> Device<E> {
     pub(super) fn endpoint_env<'a>(
@@ -206,7 +210,7 @@ impl<E: Engines> Device<E> {
                     self.log(now, LogModule::Ipsec, LogSubtype::Msg, line);
                 }
             }
-            PlaneEvent::Resolve { policy, name } => self.resolve(port, policy, name),
+            PlaneEvent::Resolve { policy, name } => self.resolve(now, port, policy, name),
             PlaneEvent::Keepalive {
                 local, peer, bytes, ..
             } => self.datagram_out(port, Path { local, peer }, bytes),
@@ -377,34 +381,51 @@ impl<E: Engines> Device<E> {
         endpoint.answer(&mut env, ticket, answer);
     }
 
-    /// Has the name of a policy's peer looked up, unless that is under way.
-    fn resolve(&mut self, port: &mut dyn Port<E::Buf>, policy: PolicyId, name: Name) {
+    /// Has the name of a policy's peer looked up, unless that is under way. Packets ask for it: one
+    /// that was not found is asked for once a second at most.
+    fn resolve(&mut self, now: Instant, port: &mut dyn Port<E::Buf>, policy: PolicyId, name: Name) {
         let plane = self.plane.state();
-        self.resolving.retain(|(_, id)| plane.policy(*id).is_some());
-        if self.resolving.iter().any(|(_, id)| *id == policy) {
-            return;
+        self.lookups
+            .retain(|known| plane.policy(known.policy).is_some());
+        let known = self.lookups.iter().find(|known| known.policy == policy);
+        match known {
+            Some(known) if known.ticket.is_some() => return,
+            Some(known) if now < known.again => {
+                return self.plane.resolved(now, policy, None, &self.state.keys);
+            }
+            Some(_) | None => {}
         }
+        self.lookups.retain(|known| known.policy != policy);
         let ticket = Ticket(OWN_TICKETS | self.own_tickets);
         self.own_tickets += 1;
-        self.resolving.push((ticket, policy));
+        self.lookups.push(Lookup {
+            policy,
+            ticket: Some(ticket),
+            again: now,
+        });
         port.ask(ticket, Query::Resolve(name));
     }
 
     /// The name of a policy's peer was looked up. Of its addresses the first of the policy's IP
     /// version is taken, or else the first.
     pub(super) fn resolved(&mut self, now: Instant, ticket: Ticket, answer: &Answer) {
-        let Some(place) = self.resolving.iter().position(|(own, _)| *own == ticket) else {
+        let mut lookups = self.lookups.iter_mut();
+        let Some(lookup) = lookups.find(|known| known.ticket == Some(ticket)) else {
             return;
         };
-        let (_, policy) = self.resolving.swap_remove(place);
         let addresses: &[IpAddr] = match answer {
             Answer::Resolved(addresses) => addresses,
             _ => &[],
         };
+        let policy = lookup.policy;
         let known = self.plane.state().policy(policy);
         let v4 = known.is_some_and(|known| known.config.version != Some(IpVersion::V6));
         let fits = addresses.iter().find(|address| address.is_ipv4() == v4);
         let address = fits.or(addresses.first()).copied();
+        lookup.ticket = None;
+        if address.is_none() {
+            lookup.again = now + NOT_FOUND;
+        }
         self.plane.resolved(now, policy, address, &self.state.keys);
     }
 
