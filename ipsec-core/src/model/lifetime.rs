@@ -61,11 +61,7 @@ impl Lifetime {
     #[must_use]
     pub fn soft_seconds(self, role: Role, jitter: u32) -> u32 {
         let hard = u64::from(self.seconds);
-        let share = match role {
-            Role::Initiator => hard * 875 / 1000,
-            Role::Responder => hard * 950 / 1000,
-        };
-        let soft = share
+        let soft = Self::soft_share(hard, role)
             .saturating_sub(u64::from(jitter.min(Self::JITTER_SECONDS)))
             .max(hard / 2);
         u32::try_from(soft).unwrap_or(self.seconds)
@@ -80,9 +76,38 @@ impl Lifetime {
     /// Bytes after which the SA is renewed.
     #[must_use]
     pub fn soft_bytes(self, role: Role) -> Option<u64> {
-        self.hard_bytes().map(|hard| match role {
-            Role::Initiator => hard / 1000 * 875,
-            Role::Responder => hard / 1000 * 950,
-        })
+        self.hard_bytes().map(|hard| Self::soft_share(hard, role))
+    }
+
+    /// The part of a hard limit, below 2^54, after which a side renews.
+    const fn soft_share(hard: u64, role: Role) -> u64 {
+        match role {
+            Role::Initiator => hard * 875 / 1000,
+            Role::Responder => hard * 950 / 1000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_soft_limit_is_its_share_of_the_hard_one_to_the_byte() {
+        let life = |kbytes| Lifetime {
+            seconds: 86_400,
+            kbytes: Some(kbytes),
+        };
+        for (kbytes, initiator, responder) in [
+            (1, 896, 972),
+            (1000, 896_000, 972_800),
+            (4_193_280, 3_757_178_880, 4_079_222_784),
+        ] {
+            let soft = |role| life(kbytes).soft_bytes(role);
+            assert_eq!(soft(Role::Initiator), Some(initiator));
+            assert_eq!(soft(Role::Responder), Some(responder));
+        }
+        assert_eq!(life(1).soft_seconds(Role::Initiator, 0), 75_600);
+        assert_eq!(life(1).soft_seconds(Role::Responder, 15), 82_065);
     }
 }
