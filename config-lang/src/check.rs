@@ -144,6 +144,7 @@ pub fn regrets(state: &State) -> Vec<Regret> {
     for policy in &state.ipsec.policies {
         found.extend(weak_group(policy));
         found.extend(shadowed(&state.ipsec, policy));
+        found.extend(unrouted(&state.net, policy));
         for (port, to) in unheard(state, policy) {
             let place = (&policy.interface, port, to);
             if told.contains(&place) {
@@ -336,6 +337,22 @@ fn shadowed(config: &IpsecConfig, policy: &PolicyConfig) -> Option<Regret> {
     let names = names.join(", ");
     let words: &[&dyn Display] = &[&policy.name, &names, &policy.interface];
     Some(regret(about, parameters, &table::SHADOWED_TOGETHER, words))
+}
+
+/// The remote addresses of a policy, of which the first or the last is not reached by its
+/// interface. A route template brings routes of its own.
+fn unrouted(net: &Net, policy: &PolicyConfig) -> Option<Regret> {
+    if policy.action() != Action::Ipsec || policy.route_template.is_some() {
+        return None;
+    }
+    let (first, last) = policy.selector().remote.bounds()?;
+    let on = net.by_name(&policy.interface);
+    let missed = [first, last]
+        .into_iter()
+        .find(|address| net.route(*address).map(|(on, _)| on) != on || on.is_none())?;
+    let words: &[&dyn Display] = &[&missed, &policy.name, &policy.interface];
+    let about = Record::Policy(policy.name.clone());
+    Some(regret(about, &["RADDRESS"], &table::UNROUTED, words))
 }
 
 /// The ports, own and the peer's, that a policy needs besides its own packets, and that no PERMIT

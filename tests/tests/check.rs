@@ -76,6 +76,7 @@ const VPN: &str =
 const LANS: &str =
     "SET IPSEC POLICY=vpn LAD=192.168.10.0 LMA=255.255.255.0 RAD=192.168.20.0 RMA=255.255.255.0";
 const INET: &str = "CREATE IPSEC POLICY=inet INT=ppp0 ACTION=PERMIT";
+const ROUTE: &str = "ADD IP ROUTE=0.0.0.0 INT=ppp0";
 const WAN: &str = "ADD IP INT=ppp0 IP=1.1.1.1 MASK=255.255.255.255";
 
 const CAUSES: &[Cause] = &[
@@ -204,6 +205,25 @@ const CAUSES: &[Cause] = &[
         (281_028, 27),
         "policy whole never matches, as the policies low, high before it on ppp0 together",
     ),
+    // Packets for the other LAN do not come to the policy.
+    cause(
+        ROUTE,
+        "ADD IP ROUTE=10.0.0.0 INT=ppp0",
+        (281_030, 57),
+        "no route leads to 192.168.20.0, which policy vpn is to protect on ppp0",
+    ),
+    cause(
+        ROUTE,
+        "ADD IP ROUTE=192.168.20.0 MASK=255.255.255.128 INT=ppp0",
+        (281_030, 57),
+        "no route leads to 192.168.20.255,",
+    ),
+    cause(
+        ROUTE,
+        "ADD IP ROUTE=0.0.0.0 INT=ppp0\nADD IP ROUTE=192.168.0.0 MASK=255.255.0.0 INT=vlan1",
+        (281_030, 57),
+        "no route leads to 192.168.20.0,",
+    ),
     // Ports of one's own.
     cause(
         INET,
@@ -278,9 +298,13 @@ fn each_warning_has_its_cause() {
         assert_eq!(found.column, cause.column, "{}: {found:?}", cause.becomes);
         let line = text.lines().nth(found.line - 1).expect("the line");
         let caused = cause.becomes.lines().any(|other| other == line);
-        // What nothing permits is told of the policy that needs it, what nobody can answer where
-        // the last of address and policy is written.
-        let elsewhere = [281_026, 281_023].contains(&cause.code) && line == VPN;
+        // What nothing permits and nothing leads to is told of the policy that needs it, what
+        // nobody can answer where the last of address and policy is written.
+        let elsewhere = match cause.code {
+            281_026 | 281_023 => line == VPN,
+            281_030 => line == LANS,
+            _ => false,
+        };
         assert!(caused || elsewhere, "{}: {found:?}", cause.becomes);
     }
 }
@@ -455,6 +479,7 @@ const WEAK_ISAKMP: u32 = 282_024;
 const WEAK_IPSEC: u32 = 281_024;
 const AGGRESSIVE: u32 = 282_022;
 const NULL_HASH: u32 = 281_021;
+const UNROUTED: u32 = 281_030;
 const FOREIGN: u32 = 234_001;
 
 /// The configurations of which each list is said. Blocks that the manual prints without the keys
@@ -480,7 +505,6 @@ const EXAMPLES: &[(&[u32], &[&str])] = &[
             "prenegotiate.a",
             "respond-bad-spi.a",
             "retry-ike.a",
-            "traces-main-quick",
             "transport-mode.a",
             "transport-mode.b",
             "two-fixed-peers.c",
@@ -488,7 +512,6 @@ const EXAMPLES: &[(&[u32], &[&str])] = &[
             "udp-tunnel-port3456.b",
             "udp-tunnel.a",
             "udp-tunnel.b",
-            "unnumbered-srcinterface.a",
             "vpn-client-fixed.a",
             "vpn-client-fixed.b",
             "xauth.a",
@@ -602,8 +625,12 @@ const EXAMPLES: &[(&[u32], &[&str])] = &[
         &["two-fixed-peers.a"],
     ),
     (
-        &[SHORT_KEY, WEAK_ISAKMP, WEAK_IPSEC, WEAK_IPSEC],
+        &[SHORT_KEY, WEAK_ISAKMP, WEAK_IPSEC, WEAK_IPSEC, UNROUTED],
         &["screens-esp-ah"],
+    ),
+    (
+        &[SHORT_KEY, WEAK_ISAKMP, WEAK_IPSEC, UNROUTED],
+        &["traces-main-quick", "unnumbered-srcinterface.a"],
     ),
     (&[WEAK_IPSEC, NULL_HASH], &["saspec-esp-noauth"]),
     (&[373_011, 382_011, 381_011, 381_011], &["inspection"]),

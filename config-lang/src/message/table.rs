@@ -80,6 +80,10 @@ rows! {
     SHADOWED_TOGETHER = Warning 28 by [Ipsec]:
         "policy {} never matches, as the policies {} before it on {} together take all its packets"
         => "put it before them with POSITION";
+    /// A policy whose packets go nowhere before it sees them.
+    UNROUTED = Warning 30 by [Ipsec]:
+        "no route leads to {}, which policy {} is to protect on {}"
+        => "ADD IP ROUTE or ADD IPV6 ROUTE to it with that INTERFACE";
     /// A policy whose negotiation or tunnel the SPD itself stops.
     UNHEARD = Warning 26 by [Ipsec]:
         "policy {} needs it, but no policy of {} permits UDP from port {} to port {}"
