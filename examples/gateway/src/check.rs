@@ -9,17 +9,24 @@ use hw_offload::SoftEngines;
 use ipsec_core::Instant;
 use lab::Router;
 
-/// Checks files. True if no line is an error.
+/// Checks files. True if each can be read and no line is an error.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// When no file is named.
 pub(crate) fn run(files: &[String]) -> Result<bool, String> {
     if files.is_empty() {
         return Err("check takes at least one configuration".to_owned());
     }
     let mut good = true;
     for file in files {
-        let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                println!("{file}: error: it cannot be read: {error}");
+                good = false;
+                continue;
+            }
+        };
         let mut router = Router::new(SoftEngines::new(256, 64, 64), 1);
         router.host.folder = Path::new(file).parent().map(Path::to_owned);
         let findings = router.check_script(Instant::ZERO, &text);

@@ -171,9 +171,14 @@ fn check_names_file_line_and_column() {
     let output = gateway(&[Path::new("check"), &good]);
     assert_eq!(output.status.code(), Some(0));
     let bad = changed("basic-isakmp-vpn.b", "HASHALG=SHA", "HASHALG=SHAMAN");
-    let output = gateway(&[Path::new("check"), &bad]);
+    // One that cannot be read keeps no other from being checked.
+    let output = gateway(&[Path::new("check"), Path::new("no/such.cfg"), &bad]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text.starts_with("no/such.cfg: error: it cannot be read: "),
+        "{text}"
+    );
     let place = fs::read_to_string(&bad)
         .expect("just written")
         .lines()
