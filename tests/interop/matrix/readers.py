@@ -78,7 +78,8 @@ def check_nat_version(scenario, pcap, directory):
     rows = fields(pcap, directory, "isakmp.flag_e == 0", *names, every=True)
     answers = [vendors for cookie, vendors, _ in rows if cookie.strip("0")]
     if not answers:
-        raise Trouble("tshark finds no answer in the clear")
+        read = fields(pcap, directory, "frame", "_ws.col.Protocol", "udp.srcport", "isakmp.rspi", "isakmp.flag_e")
+        raise Trouble(f"tshark finds no answer in the clear, but {rows} in {read[:16]}")
     named = set(answers[0].replace(":", "").split(","))
     for version, vendors in NAT_T_VERSIONS.items():
         if bool(named & set(vendors)) != (version == scenario.natt):
