@@ -181,9 +181,10 @@ class Trial:
         old = self.our_spis()
         if side == "us":
             # The bundle's life in kilobytes comes to its soft end meanwhile.
-            answered = self.world.ping(*self.way_out, 50, size=400)
-            if answered != 50:
-                raise Trouble(f"{answered} of 50 pings were answered while the SA was renewed")
+            count = 150
+            answered = self.world.ping(*self.way_out, count, size=400)
+            if answered != count:
+                raise Trouble(f"{answered} of {count} pings were answered while the SA was renewed")
         else:
             self.peer.rekey()
         wait_for(f"a new SA after rekey-{side}", lambda: self.our_spis() - old)
