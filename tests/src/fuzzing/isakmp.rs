@@ -142,8 +142,17 @@ fn sa_body(sa: &SaBody<'_>) {
     }
 }
 
+/// Whether a transform has an attribute for private use, of the classes from `first` on.
+fn is_private(sa: &SaBody<'_>, first: u16) -> bool {
+    sa.proposals()
+        .flat_map(|proposal| proposal.transforms())
+        .flat_map(|transform| transform.attributes.iter())
+        .any(|attribute| attribute.class >= first)
+}
+
 /// An SA payload's body as an offer and as an answer. What a responder agrees to, the initiator
-/// that wants the same accepts.
+/// that wants the same accepts; but not what it returns for private use, which only an initiator of
+/// another make has offered.
 pub fn isakmp_sa(data: &[u8]) {
     let Ok(body) = SaBody::parse(data) else {
         return;
@@ -164,7 +173,12 @@ pub fn isakmp_sa(data: &[u8]) {
         let _ = own.confirm(&body);
         if let Ok((agreed, answer)) = own.choose(&body) {
             let answer = SaBody::parse(&answer).expect("our answer is readable");
-            assert_eq!(own.confirm(&answer), Ok(agreed));
+            let wanted = if is_private(&answer, 16_384) {
+                Err(None)
+            } else {
+                Ok(agreed)
+            };
+            assert_eq!(own.confirm(&answer), wanted);
         }
     }
     let specs = [
@@ -201,12 +215,15 @@ pub fn isakmp_sa(data: &[u8]) {
             .collect();
         // The answer carries the peer's proposal number, which need not be one that we would offer.
         let mut answer = answer.to_body(&spis);
+        let parsed = SaBody::parse(&answer).expect("our answer is readable");
+        let private = is_private(&parsed, 32_001);
         let confirmed = (1..=3).find_map(|number| {
             renumber(&mut answer, number);
             let answer = SaBody::parse(&answer).expect("our answer is readable");
             own.confirm(&answer).ok()
         });
-        let confirmed = confirmed.expect("what was agreed is confirmed");
+        assert_eq!(confirmed.is_none(), private);
+        let Some(confirmed) = confirmed else { continue };
         assert_eq!(confirmed.lifetime, agreement.lifetime);
         let specs = |a: &isakmp_core::negotiate::phase2::Agreement| {
             a.chosen.iter().map(|c| c.spec.number).collect::<Vec<_>>()
