@@ -8,8 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use hw_offload::Engines;
-use ipsec_core::SaState;
 use ipsec_core::wire::ipv4::Ipv4;
+use ipsec_core::{Instant, SaState};
 use isakmp_core::wire::{Cookie, ExchangeType, Header, MessageId};
 use lab::{Buf, Pair, Side, is_udp, udp};
 
@@ -144,6 +144,51 @@ impl Witness {
             let over = counts.into_iter().find(|(_, count, most)| count > most);
             over.map(|(what, count, _)| format!("{side}: {count} {what}"))
         })
+    }
+}
+
+/// Two routers under a witness's eyes, with traffic that somebody sends.
+pub trait Watched {
+    /// The routers' engines.
+    type Engines: Engines<Buf = Buf>;
+
+    /// The routers.
+    fn pair(&mut self) -> &mut Pair<Self::Engines>;
+
+    /// The witness.
+    fn witness(&self) -> &Witness;
+
+    /// When traffic is next due, if it is.
+    fn next(&mut self) -> &mut Option<Instant>;
+
+    /// Sends what is due; more is due so much later.
+    fn send(&mut self) -> Duration;
+
+    /// Which story it is.
+    fn what(&self) -> String;
+
+    /// Runs until something is so; false if it is not in time.
+    ///
+    /// # Panics
+    /// When the witness objects.
+    fn until(&mut self, time: Duration, done: impl Fn(&Witness) -> bool) -> bool {
+        let end = self.pair().now + time;
+        while !done(self.witness()) {
+            let stop = self.next().map_or(end, |next| next.min(end));
+            if !self.pair().step(stop) {
+                self.pair().run_to(stop);
+                if stop == end {
+                    return false;
+                }
+                let wait = self.send();
+                *self.next() = Some(stop + wait);
+            }
+            let witness = self.witness().clone();
+            if let Some(objection) = witness.objection(self.pair()) {
+                panic!("{objection}: {}", self.what());
+            }
+        }
+        true
     }
 }
 

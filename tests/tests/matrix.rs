@@ -3,9 +3,13 @@
 //! for after every event; in the end packets pass and both sides know the same SAs.
 //!
 //! Each seed is a test of its own: `cargo test -p sekisho-tests --test matrix t17::s3` is seed 173.
+//! `SEKISHO_SEEDS=200..5200 cargo test --release -p sekisho-tests --test matrix hunt` runs the seeds
+//! of a range on all processors and lists those that fail; without the variable it runs a few.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::fmt::Write;
+use std::panic::catch_unwind;
 
 use hw_offload::testing::{SeededEntropy, slow_engines};
 use hw_offload::{Engines, SoftEngines};
@@ -16,7 +20,7 @@ use isakmp_core::wire::{
 use lab::nat::Kind;
 use lab::{Buf, Clock, Pair, Side, Weather, udp};
 use sekisho_tests::setting::{Auth, Mode, Setting};
-use sekisho_tests::witness::{Witness, disagreement};
+use sekisho_tests::witness::{Watched, Witness, disagreement};
 use sekisho_tests::{command, failures, unrest};
 
 const LOSS: [f64; 4] = [0.0, 0.05, 0.15, 0.3];
@@ -154,6 +158,45 @@ struct Run<'a, E: Engines<Buf = Buf>, F: Fn(Side) -> E> {
     next: Option<Instant>,
 }
 
+impl<E: Engines<Buf = Buf>, F: Fn(Side) -> E> Watched for Run<'_, E, F> {
+    type Engines = E;
+
+    fn pair(&mut self) -> &mut Pair<E> {
+        &mut self.pair
+    }
+
+    fn witness(&self) -> &Witness {
+        &self.witness
+    }
+
+    fn next(&mut self) -> &mut Option<Instant> {
+        &mut self.next
+    }
+
+    fn send(&mut self) -> Duration {
+        for side in [Side::A, Side::B] {
+            let len = 8 + self.random.below(1392) as usize;
+            self.witness.send(&mut self.pair, side, len);
+        }
+        if self.random.one_in(5) {
+            self.forge();
+        }
+        EVERY
+    }
+
+    fn what(&self) -> String {
+        let Self {
+            seed, plan, pair, ..
+        } = self;
+        let test = format!("t{:02}::s{}", seed / 10, seed % 10);
+        let (now, failures) = (pair.now, failures(pair));
+        format!(
+            "seed {seed}, again by `cargo test -p sekisho-tests --test matrix {test}`, \
+             at {now:?}: {plan:?}: {failures:?}"
+        )
+    }
+}
+
 impl<'a, E: Engines<Buf = Buf>, F: Fn(Side) -> E> Run<'a, E, F> {
     fn new(seed: u64, plan: &'a Plan, engines: F) -> Self {
         let mut pair = Pair::new(&engines, seed);
@@ -200,44 +243,6 @@ impl<'a, E: Engines<Buf = Buf>, F: Fn(Side) -> E> Run<'a, E, F> {
         let net = &mut router.device.state_mut().net;
         net.get_mut(wan).expect("it is there").mtu = mtu;
         router.device.reconfigure(now);
-    }
-
-    fn what(&self) -> String {
-        let Self {
-            seed, plan, pair, ..
-        } = self;
-        let test = format!("t{:02}::s{}", seed / 10, seed % 10);
-        let (now, failures) = (pair.now, failures(pair));
-        format!(
-            "seed {seed}, again by `cargo test -p sekisho-tests --test matrix {test}`, \
-             at {now:?}: {plan:?}: {failures:?}"
-        )
-    }
-
-    /// Runs until something is so; false if it is not in time.
-    fn until(&mut self, time: Duration, done: impl Fn(&Witness) -> bool) -> bool {
-        let end = self.pair.now + time;
-        while !done(&self.witness) {
-            let stop = self.next.map_or(end, |next| next.min(end));
-            if !self.pair.step(stop) {
-                self.pair.run_to(stop);
-                if stop == end {
-                    return false;
-                }
-                self.next = self.next.map(|next| next + EVERY);
-                for side in [Side::A, Side::B] {
-                    let len = 8 + self.random.below(1392) as usize;
-                    self.witness.send(&mut self.pair, side, len);
-                }
-                if self.random.one_in(5) {
-                    self.forge();
-                }
-            }
-            if let Some(objection) = self.witness.objection(&mut self.pair) {
-                panic!("{objection}: {}", self.what());
-            }
-        }
-        true
     }
 
     /// Whether packets pass both ways in time.
@@ -433,6 +438,31 @@ fn seeds_that_once_failed() {
     for found in [2123, 2534, 2811, 3135] {
         seed(found);
     }
+}
+
+/// The seeds of `SEKISHO_SEEDS`, a range as Rust writes one, all of them whatever some do.
+#[test]
+fn hunt() {
+    let range = std::env::var("SEKISHO_SEEDS").unwrap_or_else(|_| "200..204".into());
+    let (first, end) = range.split_once("..").expect("SEKISHO_SEEDS=FIRST..END");
+    let end: u64 = end.parse().expect("a number after ..");
+    let next = AtomicU64::new(first.parse().expect("a number before .."));
+    let next = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < end);
+    let hunt = || {
+        let seeds = core::iter::from_fn(next);
+        let failed = seeds.filter(|found| catch_unwind(|| seed(*found)).is_err());
+        failed.collect::<Vec<_>>()
+    };
+    let hunters = std::thread::available_parallelism().map_or(1, usize::from);
+    let failed = std::thread::scope(|scope| {
+        let hunters: Vec<_> = (0..hunters).map(|_| scope.spawn(hunt)).collect();
+        let mut failed = Vec::new();
+        for hunter in hunters {
+            failed.extend(hunter.join().expect("it catches what panics"));
+        }
+        failed
+    });
+    assert!(failed.is_empty(), "of {range} failed {failed:?}");
 }
 
 /// The seeds meet every cell of the matrix, and every choice beside it.

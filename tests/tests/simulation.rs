@@ -7,9 +7,9 @@ use core::time::Duration;
 use hw_offload::SoftEngines;
 use ipsec_core::Instant;
 use lab::nat::Kind;
-use lab::{Pair, Side};
+use lab::{Buf, Pair, Side};
 use sekisho_tests::setting::{Auth, Mode, Setting, with_vendor_ids};
-use sekisho_tests::witness::{Copies, Witness, disagreement};
+use sekisho_tests::witness::{Copies, Watched, Witness, disagreement};
 use sekisho_tests::{command, failures, unrest};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -78,6 +78,33 @@ struct Scene<'a> {
     what: String,
 }
 
+impl Watched for Scene<'_> {
+    type Engines = SoftEngines<Buf>;
+
+    fn pair(&mut self) -> &mut Pair {
+        &mut self.pair
+    }
+
+    fn witness(&self) -> &Witness {
+        &self.witness
+    }
+
+    fn next(&mut self) -> &mut Option<Instant> {
+        &mut self.next
+    }
+
+    /// A packet from both sides each second, in turn.
+    fn send(&mut self) -> Duration {
+        self.witness.send(&mut self.pair, self.sender, 32);
+        self.sender = self.sender.other();
+        SECOND / 2
+    }
+
+    fn what(&self) -> String {
+        self.what.clone()
+    }
+}
+
 impl<'a> Scene<'a> {
     fn new(exchange: &'a Exchange, what: String) -> Self {
         let mut pair = exchange.setting.pair(|_| SoftEngines::new(256, 64, 64), 1);
@@ -93,28 +120,6 @@ impl<'a> Scene<'a> {
             sender: Side::A,
             what,
         }
-    }
-
-    /// Runs until something is so, with a packet from both sides each second, in turn; false if it is not
-    /// in time.
-    fn until(&mut self, time: Duration, done: impl Fn(&Witness) -> bool) -> bool {
-        let end = self.pair.now + time;
-        while !done(&self.witness) {
-            let stop = self.next.map_or(end, |next| next.min(end));
-            if !self.pair.step(stop) {
-                self.pair.run_to(stop);
-                if stop == end {
-                    return false;
-                }
-                self.next = self.next.map(|next| next + SECOND / 2);
-                self.witness.send(&mut self.pair, self.sender, 32);
-                self.sender = self.sender.other();
-            }
-            if let Some(objection) = self.witness.objection(&mut self.pair) {
-                panic!("{}: {objection}", self.what);
-            }
-        }
-        true
     }
 
     /// Packets sent from now on arrive behind both routers, the first within that time.
