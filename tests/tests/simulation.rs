@@ -361,6 +361,16 @@ exchanges! {
         Mode::Aggressive,
         &["4a131c81070358455c5728f20e95452f", DPD],
     );
+    quick_mode_with_the_commit_bit_of_the_responder: first(
+        Setting { commit: [false, true], ..psk() },
+        10,
+    );
+    quick_mode_with_pfs_and_the_commit_bit: first(
+        Setting { ipsec: "USEPFSKEY=TRUE GROUP=2".into(), commit: [true; 2], ..psk() },
+        10,
+    );
+    xauth_with_a_password_in_aggressive_mode: first(Setting::new(Mode::Aggressive, Auth::Xauth), 10);
+    xauth_with_digests_in_aggressive_mode: first(Setting::new(Mode::Aggressive, Auth::Chap), 12);
     esp_and_ah: first(Setting { ah: true, ..psk() }, 9);
     deletes: later(
         Setting { isakmp: "SENDDELETES=TRUE".into(), ..psk() },
@@ -400,6 +410,57 @@ exchanges! {
         },
         Begin::Time,
         3,
+        600,
+    );
+    renewal_of_phase_2_with_the_commit_bit: later(
+        Setting { bundle: "EXPIRYSECONDS=600".into(), commit: [true; 2], ..psk() },
+        Begin::Time,
+        4,
+        600,
+    );
+    renewal_of_phase_1_with_signatures: later(
+        Setting {
+            isakmp: "EXPIRYSECONDS=600".into(),
+            ..Setting::new(Mode::Main, Auth::Rsa)
+        },
+        Begin::Time,
+        6,
+        600,
+    );
+    renewal_of_phase_1_in_aggressive_mode_with_signatures: later(
+        Setting {
+            isakmp: "EXPIRYSECONDS=600".into(),
+            ..Setting::new(Mode::Aggressive, Auth::Rsa)
+        },
+        Begin::Time,
+        3,
+        600,
+    );
+    renewal_of_phase_1_with_a_password: later(
+        Setting {
+            isakmp: "EXPIRYSECONDS=600".into(),
+            ..Setting::new(Mode::Main, Auth::Xauth)
+        },
+        Begin::Time,
+        10,
+        600,
+    );
+    renewal_of_phase_1_with_digests: later(
+        Setting {
+            isakmp: "EXPIRYSECONDS=600".into(),
+            ..Setting::new(Mode::Main, Auth::Chap)
+        },
+        Begin::Time,
+        12,
+        600,
+    );
+    renewal_of_phase_1_with_hybrid: later(
+        Setting {
+            isakmp: "EXPIRYSECONDS=600".into(),
+            ..Setting::new(Mode::Main, Auth::Hybrid)
+        },
+        Begin::Time,
+        10,
         600,
     );
     renewal_of_phase_1: later(
