@@ -362,6 +362,21 @@ fn what_only_looks_like_a_cause_is_not_complained_of() {
     }
 }
 
+/// Routes that come with the SAs of a policy need not be there before.
+#[test]
+fn a_route_template_leads_to_the_remote_addresses() {
+    let policy = "CREATE IPSEC POLICY=d INT=ppp0 ACTION=IPSEC KEYMAN=ISAKMP BUNDLE=1 PEER=DYNAMIC \
+                  RNAME=one RAD=10.0.0.0 RMA=255.0.0.0";
+    let narrow = "ADD IP ROUTE=192.168.20.0 MASK=255.255.255.0 INT=ppp0\n\
+                  ADD IP ROUTE TEMPLATE=back INT=ppp0";
+    for (template, said) in [("", vec![UNROUTED]), (" IPROUTE=back", Vec::new())] {
+        let text = SOUND.replace(ROUTE, narrow);
+        let text = text.replace(INET, &format!("{policy}{template}\n{INET}"));
+        let codes: Vec<u32> = check(&text).iter().map(code).collect();
+        assert_eq!(codes, said, "{template}");
+    }
+}
+
 /// What the manual forbids is an error on whichever of its lines comes second.
 #[test]
 fn what_is_forbidden_is_an_error_on_the_second_line() {
